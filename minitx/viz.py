@@ -1,0 +1,254 @@
+"""The course's figures: one look, legible on paper, in dark mode and on a phone.
+
+Every function takes anything NumPy can read (also tensors with a gradient) and returns the
+figure. Colours are viridis for amounts and Okabe & Ito's palette for lines: both survive the
+usual kinds of colour blindness and a black-and-white printer.
+"""
+
+from collections.abc import Mapping, Sequence
+from itertools import cycle
+from typing import Any, Literal
+
+import matplotlib.pyplot as plt
+import numpy as np
+from cycler import cycler
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+
+# Okabe & Ito 2008, in the order of contrast with the background; yellow is left out, too pale.
+PALETTE = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#56B4E9", "#E69F00", "#000000")
+MARKERS = ("o", "s", "^", "D", "v", "P", "X")
+BACKGROUND = "#FCFCFC"  # opaque: dark letters stay legible when the page around them is dark
+ROOM_FOR_NUMBERS = (12, 9)  # rows and columns up to which a number of 11 points fits its cell
+
+_RC: dict[str, Any] = {
+    "figure.figsize": (6.0, 3.6),  # scaled to 360 px, 12 points are still about 10 px high
+    "figure.facecolor": BACKGROUND,
+    "savefig.facecolor": BACKGROUND,
+    "axes.facecolor": BACKGROUND,
+    "figure.dpi": 110,
+    "figure.constrained_layout.use": True,
+    "font.size": 12,
+    "axes.titlesize": 13,
+    "axes.labelsize": 12,
+    "xtick.labelsize": 11,
+    "ytick.labelsize": 11,
+    "legend.fontsize": 11,
+    "legend.frameon": False,
+    "axes.spines.top": False,
+    "axes.spines.right": False,
+    "axes.grid": True,
+    "axes.axisbelow": True,
+    "grid.color": "#DDDDDD",
+    "lines.linewidth": 2.0,
+    "lines.markersize": 6,
+    "image.cmap": "viridis",
+    "axes.prop_cycle": cycler(color=PALETTE, marker=MARKERS),
+}
+
+
+class style:
+    """The course's look: `style()` from here on, `with style():` for one block only.
+
+    >>> with style():
+    ...     plt.rcParams["font.size"]
+    12.0
+    """
+
+    def __init__(self) -> None:
+        self._before = {name: plt.rcParams[name] for name in _RC}
+        plt.rcParams.update(_RC)
+
+    def __enter__(self) -> None:
+        return None
+
+    def __exit__(self, *exception: object) -> None:
+        plt.rcParams.update(self._before)
+
+
+def attention_heatmap(
+    weights: Any,
+    *,
+    queries: Sequence[str] | None = None,
+    keys: Sequence[str] | None = None,
+    ax: Axes | None = None,
+    title: str | None = None,
+) -> Figure:
+    """One row per query, one column per key, the weight as colour from 0 to 1.
+
+    Args:
+        weights: (T_q, T_k), numbers from 0 to 1.
+        queries: names of the rows, for example the words of the sentence.
+        keys: names of the columns.
+        ax: where to draw; a new figure unless given.
+        title: printed above.
+
+    Raises:
+        ValueError: if weights is not a table, or holds numbers below 0 or above 1 (scores, for
+            example: `heat_table` draws those), or the names do not match its sizes.
+    """
+    table = _as_table("weights", weights)
+    if not (table.min() >= -1e-6 and table.max() <= 1 + 1e-6):
+        raise ValueError(
+            f"weights must lie between 0 and 1, got {table.min():.4g} to {table.max():.4g}"
+        )
+    return _draw_table(
+        table, rows=queries, columns=keys, ax=ax, title=title, limits=(0.0, 1.0),
+        axes_names=("query", "key"), colourbar="weight",
+    )  # fmt: skip
+
+
+def heat_table(
+    values: Any,
+    *,
+    rows: Sequence[str] | None = None,
+    columns: Sequence[str] | None = None,
+    ax: Axes | None = None,
+    title: str | None = None,
+    row_axis: str = "",
+    column_axis: str = "",
+    label: str = "",
+) -> Figure:
+    """Any table of numbers (scores, masks, gradients) as colours with the numbers written in.
+
+    Args:
+        values: (rows, columns); True and False are drawn as 1 and 0, -inf stays uncoloured.
+        rows: names of the rows.
+        columns: names of the columns.
+        ax: where to draw; a new figure unless given.
+        title: printed above.
+        row_axis: what a row is, printed at the left.
+        column_axis: what a column is, printed below.
+        label: what the colours mean, printed at the colour bar.
+
+    Raises:
+        ValueError: if values is not a table or the names do not match its sizes.
+    """
+    return _draw_table(
+        _as_table("values", values), rows=rows, columns=columns, ax=ax, title=title, limits=None,
+        axes_names=(row_axis, column_axis), colourbar=label,
+    )  # fmt: skip
+
+
+def lines(
+    x: Any,
+    series: Mapping[str, Any],
+    *,
+    xlabel: str,
+    ylabel: str,
+    scale: Literal["linear", "log-log", "log-x", "log-y"] = "linear",
+    ax: Axes | None = None,
+    title: str | None = None,
+) -> Figure:
+    """One line per named series over the same x; colour and marker tell the lines apart.
+
+    Args:
+        x: (N,) positions, shared by all series.
+        series: name to (N,) values; the names stand in the legend.
+        xlabel: what x is, with its unit.
+        ylabel: what the values are, with their unit.
+        scale: on "log-log" axes a power law is a straight line, its exponent the slope.
+        ax: where to draw; a new figure unless given.
+        title: printed above.
+
+    Raises:
+        ValueError: if a series has another length than x, or the scale is unknown.
+    """
+    if scale not in ("linear", "log-log", "log-x", "log-y"):
+        raise ValueError(f"scale must be linear, log-log, log-x or log-y, got {scale!r}")
+    positions = _as_array(x)
+    curves = {name: _as_array(values) for name, values in series.items()}
+    for name, curve in curves.items():
+        if positions.ndim != 1 or curve.shape != positions.shape:
+            raise ValueError(
+                f"series {name!r} must have one number per x: x has shape {positions.shape}, "
+                f"the series {curve.shape}"
+            )
+    with style():
+        figure, ax = _canvas(ax)
+        for (name, curve), colour, marker in zip(
+            curves.items(), cycle(PALETTE), cycle(MARKERS), strict=False
+        ):
+            ax.plot(positions, curve, label=name, color=colour, marker=marker)
+        ax.set_xscale("log" if scale in ("log-log", "log-x") else "linear")
+        ax.set_yscale("log" if scale in ("log-log", "log-y") else "linear")
+        ax.set(xlabel=xlabel, ylabel=ylabel, title=title or "")
+        ax.legend()
+    return figure
+
+
+def _draw_table(
+    table: np.ndarray,
+    *,
+    rows: Sequence[str] | None,
+    columns: Sequence[str] | None,
+    ax: Axes | None,
+    title: str | None,
+    limits: tuple[float, float] | None,
+    axes_names: tuple[str, str],
+    colourbar: str,
+) -> Figure:
+    _require_names("row", rows, table.shape[0])
+    _require_names("column", columns, table.shape[1])
+    finite = np.ma.masked_invalid(table)
+    low, high = limits or (float(finite.min()), float(finite.max()))
+    with style():
+        figure, ax = _canvas(ax, height=1.2 + 4.8 * min(1.0, table.shape[0] / table.shape[1]))
+        image = ax.imshow(finite, vmin=low, vmax=high, aspect="auto")
+        ax.grid(False)
+        _name_ticks(ax, rows, columns)
+        ax.set(ylabel=axes_names[0], xlabel=axes_names[1], title=title or "")
+        ax.figure.colorbar(image, ax=ax, label=colourbar)
+        if table.shape[0] <= ROOM_FOR_NUMBERS[0] and table.shape[1] <= ROOM_FOR_NUMBERS[1]:
+            _write_numbers(ax, table, middle=(low + high) / 2)
+    return figure
+
+
+def _write_numbers(ax: Axes, table: np.ndarray, *, middle: float) -> None:
+    for (row, column), value in np.ndenumerate(table):
+        on_dark = np.isfinite(value) and value < middle
+        text = f"{value:.2f}" if np.isfinite(value) else str(value).replace("inf", "∞")
+        ax.text(
+            column, row, text, ha="center", va="center", fontsize=11,
+            color="white" if on_dark else "black",
+        )  # fmt: skip
+
+
+def _name_ticks(ax: Axes, rows: Sequence[str] | None, columns: Sequence[str] | None) -> None:
+    if rows is not None:
+        ax.set_yticks(range(len(rows)), rows)
+    if columns is not None:
+        ax.set_xticks(range(len(columns)), columns)
+        if sum(map(len, columns)) > 40:
+            ax.tick_params(axis="x", labelrotation=90)
+
+
+def _canvas(ax: Axes | None, height: float = 3.6) -> tuple[Figure, Axes]:
+    if ax is None:
+        figure, ax = plt.subplots(figsize=(6.0, height))
+        return figure, ax
+    figure = ax.get_figure(root=True)
+    assert figure is not None
+    return figure, ax
+
+
+def _as_array(values: Any) -> np.ndarray:
+    """NumPy's reading of values; a tensor is first cut off from its gradient."""
+    if hasattr(values, "detach"):
+        values = values.detach().cpu()
+    return np.asarray(values, dtype=float)
+
+
+def _as_table(name: str, values: Any) -> np.ndarray:
+    table = _as_array(values)
+    if table.ndim != 2 or table.size == 0:
+        raise ValueError(
+            f"{name} must have two axes (rows, columns), got shape {table.shape}; "
+            "pick one sequence and one head first"
+        )
+    return table
+
+
+def _require_names(axis: str, names: Sequence[str] | None, size: int) -> None:
+    if names is not None and len(names) != size:
+        raise ValueError(f"there must be one name per {axis}: {size}, got {len(names)}")
