@@ -57,7 +57,7 @@ class style:
     """
 
     def __init__(self) -> None:
-        self._settings: Any = plt.rcParams
+        self._settings = cast(Any, plt.rcParams)
         self._before = {name: self._settings[name] for name in _RC}
         self._settings.update(_RC)
 

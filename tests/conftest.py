@@ -1,0 +1,24 @@
+"""Set up for all tests, before anything imports torch, triton or minitx."""
+
+import os
+
+# Triton kernels run on the CPU unless the caller decides otherwise; read at `import triton`.
+os.environ.setdefault("TRITON_INTERPRET", "1")
+os.environ.setdefault("MPLBACKEND", "agg")
+
+import jaxtyping
+import pytest
+from hypothesis import settings
+
+# The shapes and types in minitx's annotations are enforced here, and only here.
+jaxtyping.install_import_hook("minitx", "beartype.beartype")
+
+# The same examples in every run, and no limit on their time: a busy machine is not a bug.
+settings.register_profile("repeatable", derandomize=True, deadline=None, max_examples=50)
+settings.load_profile("repeatable")
+
+
+@pytest.fixture
+def as_users_run(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Without the checked annotations, so that minitx's own errors are what is seen."""
+    monkeypatch.setattr(jaxtyping.config, "jaxtyping_disable", True)
