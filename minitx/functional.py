@@ -125,7 +125,7 @@ def scaled_dot_product_attention(
 
 
 def online_softmax(
-    blocks: Iterable[tuple[Float[Tensor, "*batch T_q T_b"], Float[Tensor, "*batch T_b D_v"]]],
+    blocks: Iterable[tuple[Float[Tensor, "*batch T_q _T_b"], Float[Tensor, "*batch _T_b D_v"]]],
 ) -> Float[Tensor, "*batch T_q D_v"]:
     """softmax(scores) @ values in one pass, from one block of keys after another.
 
