@@ -395,7 +395,7 @@ def padding_mask(lengths, max_len):
 
 # %%
 real = padding_mask(torch.tensor([5, 3]), 5)
-not_ahead = torch.ones(5, 5, dtype=torch.bool).tril()
+not_ahead = Mask(causal=True).dense(5, 5, "cpu")[0, 0]  # the library's causal rule, (5, 5)
 allowed = real[:, None, :] & not_ahead  # (2, 1, 5) and (5, 5) make (2, 5, 5)
 for row in allowed[1].tolist():
     print("  ", " ".join("■" if may else "·" for may in row))
@@ -484,7 +484,7 @@ def self_attention(x, W_q, W_k, W_v, allowed=None):
 torch.manual_seed(0)
 x = torch.randn(1, 6, 8, dtype=torch.float64)
 W_q, W_k, W_v = (torch.randn(8, D, dtype=torch.float64) for D in (4, 4, 3))
-not_ahead = torch.ones(6, 6, dtype=torch.bool).tril()
+not_ahead = Mask(causal=True).dense(6, 6, "cpu")[0, 0]
 
 for rule, allowed in (("everything allowed", None), ("no looking ahead", not_ahead)):
     output = self_attention(x, W_q, W_k, W_v, allowed)
@@ -524,7 +524,7 @@ check("02.6", self_attention)
 def attend_heads_with_a_bug(q, k, v):
     """q, k: (B, T, H, D_k), v: (B, T, H, D_v); meant to return (B, T, H, D_v)."""
     scores = q @ k.transpose(-2, -1) / math.sqrt(q.shape[-1])
-    weights = torch.softmax(scores, dim=-1)
+    weights = functional.masked_softmax(scores)  # no mask: every pair is allowed
     return weights @ v
 
 
