@@ -33,7 +33,7 @@ from minitx.grading import check
 #
 # Softmax turns a row of scores $s_1, \dots, s_T$ into weights that are positive and sum to 1:
 #
-# $$a_i = \frac{e^{s_i}}{\sum_{j=1}^{T} e^{s_j}}$$
+# $$\alpha_i = \frac{e^{s_i}}{\sum_{j=1}^{T} e^{s_j}}$$
 #
 # **By hand.** The scores $(\ln 2,\ 0,\ \ln 5)$ have the exponentials $(2, 1, 5)$. Their sum is 8,
 # so the weights are $(\tfrac{2}{8}, \tfrac{1}{8}, \tfrac{5}{8}) = (0.25,\ 0.125,\ 0.625)$.
@@ -110,8 +110,8 @@ print(inspect.getsource(numpy_core.softmax))
 # all values, in which a value counts the more, the better its key *matches* the query. The match
 # is the dot product:
 #
-# $$s_t = \text{query} \cdot \text{key}_t, \qquad a = \operatorname{softmax}(s), \qquad
-# \text{result} = \sum_{t=1}^{T} a_t\, \text{value}_t$$
+# $$s_t = \text{query} \cdot \text{key}_t, \qquad \alpha = \operatorname{softmax}(s), \qquad
+# \text{result} = \sum_{t=1}^{T} \alpha_t\, \text{value}_t$$
 #
 # **Shapes.** `query` is $(D,)$, `keys` is $(T, D)$, `values` is $(T, D_v)$, the result is
 # $(D_v,)$. The width of a value has nothing to do with the width of a key.
@@ -154,7 +154,7 @@ def soft_lookup(query, keys, values):
 keys = np.array([[1.0, 0.0], [0.0, 0.0], [0.0, 1.0]])
 values = np.array([[8.0, 0.0], [0.0, 8.0], [8.0, 8.0]])
 print(np.round(soft_lookup(np.log([2.0, 5.0]), keys, values), 4))  # your result by hand
-for strength in [0.0, 1.0, 3.0, 10.0]:  # a query along the first key, longer and longer
+for strength in [0.0, 1.0, 3.0, 5.0]:  # a query along the first key, longer and longer
     print(strength, np.round(soft_lookup(np.array([strength, 0.0]), keys, values), 4))
 
 # %%
@@ -171,18 +171,23 @@ check("01.2", soft_lookup)
 # it is another function than the one asked for here.
 
 # %% [markdown]
-# **Question 2 (explain).** One key in the table is twice as long as all the others, and points in
-# a middling direction. What does that do to the lookups? Would it be the same with the cosine of
-# the angle as score?
+# **Question 2 (find the bug).** This lookup returns numbers that are far too large. Every line
+# looks reasonable. What does it really compute, and which tiny table shows it?
+#
+# ```python
+# def soft_lookup(query, keys, values):
+#     scores = np.array([[query @ key] for key in keys])  # one row per key
+#     weights = numpy_core.softmax(scores)
+#     return (weights * values).sum(axis=0)
+# ```
 #
 # <details><summary>Answer</summary>
 #
-# A dot product is length × length × cosine. The long key's scores are twice as large, in both
-# directions: queries on its side find it more often than its direction deserves, and queries on
-# the other side find it less often. The cosine ignores lengths, so there the key would be treated
-# like any other; but cosines lie between −1 and 1, and a softmax of such small scores is nearly
-# flat (the best key beats the worst at most by a factor of $e^2 \approx 7.4$), unless they are
-# divided by a small temperature.
+# The inner brackets make the scores a column of shape $(T, 1)$. Softmax works along the last axis,
+# and that has one entry: each key competes with nobody and gets the weight 1. The result is the
+# sum of all values, for every query. A table with two equal values shows it: the average of 5 and
+# 5 is 5, and this gives 10. With the scores in one row, shape $(T,)$, it is right, and then
+# `weights[:, None] * values` makes the shapes fit again.
 #
 # </details>
 
@@ -279,8 +284,8 @@ print(inspect.getsource(numpy_core.additive_score))
 #
 # Now several queries at once. Attention looks up every row of `q` among the same keys and values:
 #
-# $$\text{out}_i = \sum_{j=1}^{T_k} a_{ij}\, v_j, \qquad
-# a_{ij} = \frac{e^{q_i \cdot k_j}}{\sum_{j'=1}^{T_k} e^{q_i \cdot k_{j'}}}$$
+# $$\text{out}_i = \sum_{j=1}^{T_k} \alpha_{ij}\, v_j, \qquad
+# \alpha_{ij} = \frac{e^{q_i \cdot k_j}}{\sum_{j'=1}^{T_k} e^{q_i \cdot k_{j'}}}$$
 #
 # **Shapes.** `q` is $(T_q, D)$, `k` is $(T_k, D)$, `v` is $(T_k, D_v)$, the result $(T_q, D_v)$:
 # one row per *query*, as wide as a *value*.
@@ -327,7 +332,7 @@ def attention_loops(q, k, v):
 
 
 # %%
-queries = np.array([np.log([2.0, 5.0]), [0.0, 0.0], [-10.0, -10.0], [1.0, 1.0]])
+queries = np.array([np.log([2.0, 5.0]), [0.0, 0.0], [-5.0, -5.0], [1.0, 1.0]])
 print(np.round(attention_loops(queries, keys, values), 4))  # which key does the third query find?
 
 # %%
@@ -335,7 +340,7 @@ check("01.4", attention_loops)
 
 # %% [markdown] tags=["solution"]
 # The third query points away from both long keys, so the zero key, with a score of 0 against
-# $-10$, is the best match: its value $(0, 8)$ comes back almost pure. A low score is not a small
+# $-5$, is the best match: its value $(0, 8)$ comes back almost pure. A low score is not a small
 # weight; only the differences within one row count.
 #
 # `np.zeros((T_q, D_v))` is an array of floats whatever the inputs are. `np.zeros_like(q)` would
@@ -460,7 +465,7 @@ check("01.5", attention_matrix)
 #
 # How decided is a lookup? Divide the scores by a temperature $\tau$ before the softmax:
 #
-# $$a = \operatorname{softmax}(s / \tau), \qquad s_t = \text{query} \cdot \text{key}_t$$
+# $$\alpha = \operatorname{softmax}(s / \tau), \qquad s_t = \text{query} \cdot \text{key}_t$$
 #
 # A low temperature sharpens the weights, a high one flattens them, and both ends exist:
 #
@@ -539,15 +544,18 @@ check("01.6", lookup_at_temperature)
 print(inspect.getsource(numpy_core.soft_lookup))
 
 # %% [markdown]
-# **Question 6 (explain).** Two keys score 3 and 2. At which temperature does the better one get
-# nine tenths of the weight? And why is a model that learns its queries and keys able to choose its
-# temperature, although nobody gave it one?
+# **Question 6 (predict).** Two keys score 3 and 2. At which temperature does the better one get
+# nine tenths of the weight? Now let them score 3 and $3 - \delta$ and move $\delta$ slowly from
+# $-0.01$ to $0.01$. How does the weight of the first key change at $\tau = 0$, and how at
+# $\tau = 0.01$?
 #
 # <details><summary>Answer</summary>
 #
-# The ratio of the weights is $e^{(3 - 2)/\tau} = 9$, so $\tau = 1/\ln 9 \approx 0.455$. Dividing
-# the scores by $\tau$ is the same as making every query $1/\tau$ times as long: a model that learns
-# longer queries (or keys) has learnt a lower temperature. That is also how softmax can become too
-# sharp by accident when keys get wider, and why chapter 2 divides by $\sqrt{D_k}$.
+# The ratio of the weights is $e^{(3 - 2)/\tau} = 9$, so $\tau = 1/\ln 9 \approx 0.455$.
+#
+# At $\tau = 0$ the first key has the weight 0, then $\tfrac12$ at the one moment of the tie, then
+# 1: a jump. At $\tau = 0.01$ the weight is $1/(1 + e^{-\delta/\tau})$ and glides from 0.27 over
+# 0.5 to 0.73. Every positive temperature makes the result a smooth function of the query, and that
+# is why a network can learn its queries.
 #
 # </details>

@@ -770,9 +770,10 @@ def loops_later_keys_ignored(q, k, v):
     That is causal attention, a topic of chapter 2. Here every query may look at every key:
     range(len(k)), not range(i + 1).
     """
-    n = min(len(q), len(k))
+    if len(q) > len(k):
+        raise IndexError(f"index {len(k)} is out of bounds for axis 0 with size {len(k)}")
     scores = np.where(np.tri(len(q), len(k), dtype=bool), q @ k.T, -np.inf)
-    return weigh(scores[:, : max(n, 1)]) @ v[: max(n, 1)]
+    return weigh(scores) @ v
 
 
 @mistake("01.4", caught_by="test_loops_values")
@@ -784,6 +785,18 @@ def loops_as_many_keys_as_queries(q, k, v):
     if len(q) > len(k):
         raise IndexError(f"index {len(k)} is out of bounds for axis 0 with size {len(k)}")
     return weigh(q @ k[: len(q)].T) @ v[: len(q)]
+
+
+@mistake("01.4", caught_by="test_loops_more_queries")
+def loops_rows_left_at_zero(q, k, v):
+    """only as many queries are answered as there are keys.
+
+    The other rows stay zero. zip stops with the shorter of its arguments: walk over the queries
+    alone, and inside over all keys.
+    """
+    out = weigh(q @ k.T) @ v
+    out[len(k) :] = 0
+    return out
 
 
 @mistake("01.4", caught_by="test_loops_values")
@@ -832,7 +845,7 @@ def loops_keys_mixed(q, k, v):
     return weigh(q @ k.T) @ k
 
 
-@mistake("01.4", caught_by="test_loops_values")
+@mistake("01.4", caught_by="test_loops_by_hand")
 def loops_first_query_for_all(q, k, v):
     """every row uses the first query.
 
@@ -841,7 +854,7 @@ def loops_first_query_for_all(q, k, v):
     return np.repeat(weigh(q[:1] @ k.T) @ v, len(q), axis=0)
 
 
-@mistake("01.4", caught_by="test_loops_values")
+@mistake("01.4", caught_by="test_loops_by_hand")
 def loops_best_value_only(q, k, v):
     """each query gets the value of its best key only.
 
@@ -1002,7 +1015,7 @@ def matrix_exponentials_multiplied(q, k, v):
     return scores / scores.sum(axis=-1, keepdims=True) @ v
 
 
-@mistake("01.5", caught_by="test_matrix_values")
+@mistake("01.5", caught_by="test_matrix_by_hand")
 def matrix_softmax_twice(q, k, v):
     """softmax is applied twice.
 
@@ -1047,7 +1060,7 @@ def matrix_single_axes_dropped(q, k, v):
     return np.squeeze(weigh(q @ k.T) @ v)
 
 
-@mistake("01.5", caught_by="test_matrix_values")
+@mistake("01.5", caught_by="test_matrix_by_hand")
 def matrix_best_value_only(q, k, v):
     """each query gets the value of its best key only.
 
