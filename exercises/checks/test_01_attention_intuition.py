@@ -213,8 +213,8 @@ soft_lookup = exercise(
         "Three steps: a score for every key, weights from the scores, a mixture of the values. "
         "Write down the shape after each step.",
         "'From exact match to weighted match' in chapter 1 does it with numbers: the score is the "
-        "dot product of query and key, the weights are the softmax of the scores, and what is mixed "
-        "are the values. The keys are used for the scores only.",
+        "dot product of query and key, the weights are the softmax of the scores, and the values "
+        "are what is mixed. The keys are used for the scores only.",
         "scores = keys @ query has shape (T,). With weights = numpy_core.softmax(scores), the "
         "result is weights @ values.",
     ),
@@ -416,9 +416,9 @@ def test_query_matters(sub, rng):
     first = sub.additive_score(queries[0], keys, W_q, W_k, w)
     second = sub.additive_score(queries[1], keys, W_q, W_k, w)
     expect(
-        np.shape(first) == (6,) and np.ptp(first - second) > 1e-6,
-        "for two different queries the six scores differ by the same constant. Softmax ignores "
-        "such a constant, so the attention weights would not depend on the query at all",
+        np.ptp(first - second) > 1e-6,
+        "For two different queries the six scores differ by the same constant. Softmax ignores "
+        "such a constant, so the attention weights would not depend on the query at all.",
     )
     for query, got in zip(queries, [first, second], strict=True):
         expect_close(
@@ -488,6 +488,16 @@ def test_additive_one_key(sub, rng):
         because=ROUNDING,
         what="the only score",
     )
+
+
+additive_score.waive(
+    "additive_score:L1:np.zeros(len(keys))->np.ones(len(keys))",
+    reason="equivalent: every entry is overwritten",
+)
+additive_score.waive(
+    "additive_score:L3:w @ np.tanh(W_q @ query + W_k @ key)->np.tanh(W_q @ query + W_k @ key) @ w",
+    reason="equivalent: the dot product of two vectors does not depend on their order",
+)
 
 
 # --------------------------------------------------------------------------------------------
@@ -617,6 +627,16 @@ def test_loops_whole_numbers(sub, rng):
     compare(sub.attention_loops, q, k, v, "the result for whole-number inputs")
 
 
+attention_loops.waive(
+    "attention_loops:L4:np.zeros(T_k)->np.ones(T_k)",
+    reason="equivalent: every entry is overwritten",
+)
+attention_loops.waive(
+    "attention_loops:L6:q[i] @ k[j]->k[j] @ q[i]",
+    reason="equivalent: the dot product of two vectors does not depend on their order",
+)
+
+
 def level_rows(rng):
     """Three queries (3, 4) whose first entry sets the level of all their scores."""
     return np.column_stack([[-1000.0, 1000.0, 0.0], rng.normal(size=(3, 3))])
@@ -726,15 +746,15 @@ def python_steps(call):
 )
 def test_matrix_no_loop(sub, rng):
     counts = []
-    for T_q, T_k in [(5, 7), (5, 7), (45, 67)]:  # the first call may still have to import things
+    for T_q, T_k in [(5, 7), (5, 7), (65, 107)]:  # the first call may still have to import things
         q, k, v = rng.normal(size=(T_q, 3)), rng.normal(size=(T_k, 3)), rng.normal(size=(T_k, 2))
         counts.append(python_steps(lambda q=q, k=k, v=v: sub.attention_matrix(q, k, v)))
     few, many = counts[1:]
     expect(
-        many - few < 40,
-        f"for 5 queries and 7 keys Python carries out {few} steps (lines and calls), for 45 and 67 "
-        f"it is {many}. With matrix products the number would not depend on the lengths: somewhere "
-        "a Python loop runs over the queries or the keys",
+        many - few < 50,
+        f"For 5 queries and 7 keys Python carries out {few} steps (lines and calls), for 65 and "
+        f"107 it is {many}. With matrix products the number does not depend on the lengths: "
+        "somewhere a Python loop runs over the queries or the keys.",
     )
 
 
