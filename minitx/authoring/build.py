@@ -23,6 +23,7 @@ from tqdm import tqdm  # type: ignore[import-untyped]
 from minitx.authoring import notebooks
 from minitx.authoring.colab import setup_cell
 from minitx.authoring.errors import SourceError
+from minitx.authoring.execute import CELL_TIMEOUT
 from minitx.authoring.execute import execute as execute_notebook
 from minitx.authoring.imports import package_fingerprint
 from minitx.authoring.stubs import strip_solutions
@@ -218,6 +219,7 @@ def _execute(root: Path, item: DerivedNotebook, *, on_cell: Callable[[], object]
         root=root,
         text=item.text,
         name=item.source.as_posix(),
+        timeout=CELL_TIMEOUT,
         on_cell=on_cell,
     )
     notebooks.mark_executed(item.notebook, package=package)
