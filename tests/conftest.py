@@ -10,8 +10,12 @@ import jaxtyping
 import pytest
 from hypothesis import settings
 
-# The shapes and types in minitx's annotations are enforced here, and only here.
-jaxtyping.install_import_hook("minitx", "beartype.beartype")
+# The shapes and types in minitx's annotations are enforced here, and only here. The side rooms
+# (grading, authoring, the command line) move no tensors and are left as they are.
+jaxtyping.install_import_hook(
+    [f"minitx.{name}" for name in ("numpy_core", "functional", "masks", "cores", "viz")],
+    "beartype.beartype",
+)
 
 # The same examples in every run, and no limit on their time: a busy machine is not a bug.
 settings.register_profile("repeatable", derandomize=True, deadline=None, max_examples=50)
