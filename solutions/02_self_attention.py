@@ -214,7 +214,7 @@ check("02.2", attention_scores)
 #    still work?
 # 4. *Special cases.* Scores in the thousands; half precision; a row with nothing allowed, where
 #    rung 2 computes $0/0$. What you put there must be finite *on the way back* too: a NaN that you
-#    paper over at the end returns through the gradient.
+#    cover up at the end can return through the gradient.
 #
 # The last rung is the library's `functional.masked_softmax`. Write yours before you look.
 
@@ -515,9 +515,9 @@ check("02.6", self_attention)
 # %% [markdown]
 # ## Exercise 2.7: Find the bug: who attends to whom?
 #
-# With several heads, every head attends on its own; the projections are cut into `H` pieces, and
-# the cut gives tensors `(B, T, H, D_k)`: for every token, its heads. Here is code of a kind that
-# has been published more than once. It runs, and its output has exactly the right shape.
+# With several heads, every head attends on its own. Their queries come as `(B, T, H, D_k)`: for
+# every token, its heads. The code below runs, and its output has exactly the right shape. It makes
+# a mistake that can be found in published examples, too.
 
 
 # %%

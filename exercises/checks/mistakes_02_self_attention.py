@@ -338,26 +338,25 @@ def mask_after_the_softmax(scores, allowed):
 
 @mistake("02.3", caught_by="test_loud_forbidden_keys")
 def divided_again_after_the_mask(scores, allowed):
-    """the softmax runs over all keys, is masked, and each row is divided by its new sum.
+    """the softmax (or its maximum) is over all keys, and each row is divided by its new sum.
 
-    On paper this is right. But when a forbidden score is large, the softmax rounds all allowed
-    weights to 0 before you divide. Mask the scores before the softmax.
+    On paper this is right. But when a forbidden score is large, all allowed weights are rounded to
+    0 before you divide, and 0/0 is NaN. Mask the scores before the softmax.
+    """
+    weights = scores.softmax(dim=-1) * allowed
+    return weights / weights.sum(dim=-1, keepdim=True)
+
+
+@mistake("02.3", caught_by="test_loud_forbidden_keys")
+def divided_again_with_care(scores, allowed):
+    """the softmax (or its maximum) is over all keys, and rows are divided again, except by 0.
+
+    Guarding the division spares you the NaN, not the loss: when a forbidden score is large, all
+    allowed weights are rounded to 0 before you divide. Mask the scores before the softmax.
     """
     weights = scores.softmax(dim=-1) * allowed
     total = weights.sum(dim=-1, keepdim=True)
     return weights / torch.where(total > 0, total, 1)
-
-
-@mistake("02.3", caught_by="test_loud_forbidden_keys")
-def maximum_over_forbidden_keys(scores, allowed):
-    """the maximum that is subtracted is taken over the forbidden keys as well.
-
-    One loud forbidden key then pushes every allowed exponential to 0. Take the maximum after the
-    forbidden scores were replaced by the lowest number.
-    """
-    exponentials = (scores - scores.amax(dim=-1, keepdim=True)).exp() * allowed
-    total = exponentials.sum(dim=-1, keepdim=True)
-    return torch.where(total > 0, exponentials / total, 0)
 
 
 @mistake("02.3", caught_by="test_three_keys_by_hand")
@@ -385,7 +384,18 @@ def filled_with_minus_a_billion(scores, allowed):
     """forbidden scores become -1e9, a number that half precision does not have.
 
     float16 ends at -65504. Ask the dtype for its lowest number, `torch.finfo(scores.dtype).min`,
-    and set the forbidden weights to 0 after the softmax.
+    and set the forbidden weights to 0 after the softmax: otherwise a row with nothing allowed
+    becomes the plain average.
+    """
+    return filled(scores, allowed, -1e9)
+
+
+@mistake("02.3", caught_by="test_half_precision")
+def filled_with_minus_a_billion_then_zero(scores, allowed):
+    """forbidden scores become -1e9, a number that half precision does not have, and then 0.
+
+    Setting the forbidden weights to 0 afterwards is right. But float16 ends at -65504: ask the
+    dtype for its lowest number, `torch.finfo(scores.dtype).min`.
     """
     return filled(scores, allowed, -1e9).masked_fill(~allowed, 0.0)
 
@@ -412,10 +422,11 @@ def empty_rows_become_nan(scores, allowed):
 
 @mistake("02.3", caught_by="test_gradient_is_finite")
 def nan_replaced_at_the_end(scores, allowed):
-    """NaN arises in the empty rows and is replaced by 0 at the end, but not in the gradient.
+    """NaN arises in the empty rows and is hidden at the end, but it is still in the gradient.
 
-    The weights look right, but the way back goes through the NaN and comes out as NaN. Let none
-    arise: fill with the lowest finite number in place of -∞, then set forbidden weights to 0.
+    nan_to_num or torch.where make the weights look right, but the way back goes through the NaN
+    and comes out as NaN. Let none arise: fill with the lowest finite number in place of -∞, and
+    never divide by 0.
     """
     penalty = torch.zeros_like(scores).masked_fill(~allowed, -math.inf)
     return (scores + penalty).softmax(dim=-1).nan_to_num(0.0)
