@@ -5,11 +5,14 @@ import re
 import pytest
 import torch
 from torch import Tensor
+from torch.nn import functional as F
 from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils._pytree import tree_leaves
 
 from minitx.cores import AttentionCore, FullAttention, FusedAttention, UnsupportedMask
 from minitx.masks import NO_MASK, Mask, causal, padding
+
+from . import contract
 
 
 class LargestTensor(TorchDispatchMode):
@@ -52,6 +55,49 @@ def test_the_measure_sees_a_table():
     assert largest_tensor_in_bytes(FullAttention(), T, NO_MASK) >= T * T * 4
     both = causal() & padding([T - 3], max_len=T)
     assert largest_tensor_in_bytes(FusedAttention(), T, both) >= T * T
+
+
+@pytest.mark.parametrize(
+    ("T_q", "mask", "table", "is_causal"),
+    [
+        (5, NO_MASK, None, False),
+        (7, causal(), None, True),
+        (1, causal(), None, False),
+        (5, causal(), (1, 1, 5, 7), False),
+        (5, padding([5, 7]), (2, 1, 1, 7), False),
+        (1, causal() & padding([5, 7]), (2, 1, 1, 7), False),
+        (7, causal() & padding([5, 7]), (2, 1, 7, 7), False),
+    ],
+)
+def test_what_the_fused_core_asks_pytorch_for(T_q, mask, table, is_causal, monkeypatch):
+    asked = {}
+
+    def spy(q, k, v, attn_mask=None, is_causal=False):
+        asked.update(table=None if attn_mask is None else attn_mask.shape, is_causal=is_causal)
+        return v[:, :, :T_q]
+
+    monkeypatch.setattr(F, "scaled_dot_product_attention", spy)
+    q, k = torch.zeros(2, 3, T_q, 11), torch.zeros(2, 3, 7, 11)
+    FusedAttention()(q, k, k, mask=mask)
+    assert asked == {"table": table, "is_causal": is_causal}
+
+
+def test_the_fused_core_does_not_rely_on_pytorch_for_empty_rows(monkeypatch):
+    """PyTorch's documented reference gives NaN for a query that may attend to nothing."""
+
+    def as_documented(q, k, v, attn_mask=None, is_causal=False):
+        T_q, T_k = q.size(-2), k.size(-2)
+        if is_causal:
+            attn_mask = torch.ones(T_q, T_k, dtype=torch.bool).tril()
+        if attn_mask is None:
+            attn_mask = torch.zeros(T_q, T_k)
+        elif attn_mask.dtype == torch.bool:
+            attn_mask = torch.zeros(attn_mask.shape).masked_fill(~attn_mask, -torch.inf)
+        return (q @ k.transpose(-2, -1) * q.size(-1) ** -0.5 + attn_mask).softmax(dim=-1) @ v
+
+    monkeypatch.setattr(F, "scaled_dot_product_attention", as_documented)
+    contract.check_equals_the_loops(lambda T: FusedAttention())
+    contract.check_empty_rows(lambda T: FusedAttention())
 
 
 @pytest.mark.parametrize("make", [FullAttention, FusedAttention])
