@@ -5,7 +5,9 @@ import math
 import torch
 from torch.nn import functional as F
 
+from minitx import functional
 from minitx.grading import mistake
+from minitx.masks import Mask
 
 # ---------------------------------------------------------------------------------------------
 # 02.1
@@ -205,6 +207,15 @@ def divided_by_eight(q, k):
     Read the width off the query: `math.sqrt(q.shape[-1])`. The 8 in books is √64.
     """
     return dot_products(q, k) / 8
+
+
+@mistake("02.2", caught_by="test_batch_and_heads")
+def root_of_axis_zero(q, k):
+    """the divisor is the root of len(q), the first axis: the number of queries or sentences.
+
+    The width of a query is the last axis: `q.shape[-1]`.
+    """
+    return dot_products(q, k) / math.sqrt(len(q))
 
 
 @mistake("02.2", caught_by="test_batch_and_heads")
@@ -420,6 +431,27 @@ def empty_rows_become_nan(scores, allowed):
     return filled(scores, allowed, -math.inf)
 
 
+@mistake("02.3", caught_by="test_nothing_allowed")
+def minus_infinity_added(scores, allowed):
+    """-∞ is added to forbidden scores, and a row with nothing allowed is NaN, its gradient too.
+
+    A row of nothing but -∞ is 0/0. Fill with the lowest finite number,
+    `scores.masked_fill(~allowed, torch.finfo(scores.dtype).min)`, and set the forbidden weights to
+    0 after the softmax.
+    """
+    return (scores + torch.zeros_like(scores).masked_fill(~allowed, -math.inf)).softmax(dim=-1)
+
+
+@mistake("02.3", caught_by="test_nothing_allowed")
+def a_billion_subtracted(scores, allowed):
+    """1e9 is subtracted from forbidden scores, and a row with nothing allowed attends to all.
+
+    Where every score sinks by the same amount, the softmax does not notice: that row attends as if
+    everything were allowed. Set the forbidden weights to 0 after the softmax.
+    """
+    return (scores - 1e9 * (1 - allowed.to(scores.dtype))).softmax(dim=-1)
+
+
 @mistake("02.3", caught_by="test_gradient_is_finite")
 def nan_replaced_at_the_end(scores, allowed):
     """NaN arises in the empty rows and is hidden at the end, but it is still in the gradient.
@@ -444,6 +476,18 @@ def one_maximum_for_the_whole_table(scores, allowed):
     exponentials = (masked - masked.max()).exp() * allowed
     total = exponentials.sum(dim=-1, keepdim=True)
     return exponentials / torch.where(total > 0, total, 1)
+
+
+@mistake("02.3", caught_by="test_large_scores")
+def plain_exponentials(scores, allowed):
+    """exponentials are taken of the scores as they are, and each row is divided by its sum.
+
+    Two things go wrong: exp of a score above 709 overflows float64 (above 88 already float32), and
+    a row with nothing allowed is 0/0. Subtract each row's largest allowed score first, or use
+    `torch.softmax` on masked scores; and give the empty row zeros.
+    """
+    exponentials = scores.exp() * allowed
+    return exponentials / exponentials.sum(dim=-1, keepdim=True)
 
 
 @mistake("02.3", caught_by="test_large_scores")
@@ -727,6 +771,19 @@ def filled_in_front(lengths, max_len):
     return torch.arange(max_len) >= max_len - lengths[:, None]
 
 
+@mistake("02.5", caught_by="test_two_sentences_by_hand")
+def counted_from_the_end(lengths, max_len):
+    """the real tokens are marked by slices from the end, such as `mask[b, -length:]`.
+
+    Sentences are filled up at their end, so the real tokens come first: `mask[b, :length]`. A slice
+    from the end is treacherous besides: `[-0:]` is everything, not nothing.
+    """
+    mask = torch.zeros(len(lengths), max_len, dtype=torch.bool)
+    for b, length in enumerate(lengths.tolist()):
+        mask[b, -length:] = True
+    return mask
+
+
 @mistake("02.5", caught_by="test_filled_to_a_fixed_size")
 def longest_sentence_as_width(lengths, max_len):
     """the mask is only as wide as the longest sentence.
@@ -761,6 +818,16 @@ def no_column(lengths, max_len):
     Make the lengths a column, `lengths[:, None]`, so that every length meets every position.
     """
     return torch.arange(max_len) < lengths
+
+
+@mistake("02.5", caught_by="test_square_batch")
+def lengths_as_a_row(lengths, max_len):
+    """the lengths are made a row, (1, B), and position b is compared with length b.
+
+    The new axis belongs at the end: `lengths[:, None]` or `lengths.unsqueeze(1)` is a column
+    (B, 1), which meets every position.
+    """
+    return torch.arange(max_len) < lengths[None, :]
 
 
 @mistake("02.5", caught_by="test_square_batch")
@@ -835,6 +902,18 @@ def layer_without_scale(x, W_q, W_k, W_v, allowed=None):
     """
     q, k, v = projections(x, W_q, W_k, W_v)
     return weigh(q @ k.transpose(-2, -1), allowed) @ v
+
+
+@mistake("02.6", caught_by="test_definition", page="book/02_self_attention.md#scaled-scores")
+def layer_without_scale_but_with_nan(x, W_q, W_k, W_v, allowed=None):
+    """the scores are not divided by √D_k, and a token that may attend to nothing gets NaN.
+
+    Two things to mend: divide `q @ k.transpose(-2, -1)` by `math.sqrt(q.shape[-1])`, and take
+    functional.masked_softmax, which gives a row with nothing allowed zeros where -∞ makes it 0/0.
+    """
+    q, k, v = projections(x, W_q, W_k, W_v)
+    scores = q @ k.transpose(-2, -1)
+    return scores.masked_fill(~table(scores, allowed), -math.inf).softmax(dim=-1) @ v
 
 
 @mistake("02.6", caught_by="test_definition", page="book/02_self_attention.md#scaled-scores")
@@ -1027,12 +1106,46 @@ def layer_with_average_for_nothing(x, W_q, W_k, W_v, allowed=None):
     return scores.masked_fill(~table(scores, allowed), lowest).softmax(dim=-1) @ v
 
 
+@mistake("02.6", caught_by="test_mask_per_sentence")
+def truth_of_a_mask(x, W_q, W_k, W_v, allowed=None):
+    """the code asks `if allowed:`, which a tensor of many truth values cannot answer.
+
+    Ask whether there is a mask at all: `if allowed is not None:`.
+    """
+    q, k, v = projections(x, W_q, W_k, W_v)
+    return weigh(scaled(q, k), allowed if allowed else None) @ v
+
+
+@mistake("02.6", caught_by="test_mask_per_sentence")
+def mask_without_head_axis(x, W_q, W_k, W_v, allowed=None):
+    """the mask is handed to Mask(allowed=...) without an axis for the heads.
+
+    The library speaks of (B, H, T, T): spread the mask to (B, T, T) and give it a head axis of size
+    1, `allowed.expand(B, T, T).unsqueeze(1)`.
+    """
+    q, k, v = (part.unsqueeze(1) for part in projections(x, W_q, W_k, W_v))
+    mask = Mask(allowed=allowed)
+    return functional.scaled_dot_product_attention(q, k, v, mask=mask).squeeze(1)
+
+
+@mistake("02.6", caught_by="test_masks_of_fewer_axes")
+def mask_not_spread(x, W_q, W_k, W_v, allowed=None):
+    """the mask gets its head axis, but one without a batch axis or with a single row is refused.
+
+    Mask(allowed=...) takes (B, H, T, T). Spread the mask first:
+    `allowed.expand(B, T, T).unsqueeze(1)`.
+    """
+    q, k, v = (part.unsqueeze(1) for part in projections(x, W_q, W_k, W_v))
+    mask = Mask(allowed=None if allowed is None else allowed.unsqueeze(1))
+    return functional.scaled_dot_product_attention(q, k, v, mask=mask).squeeze(1)
+
+
 @mistake("02.6", caught_by="test_masks_of_fewer_axes")
 def full_mask_required(x, W_q, W_k, W_v, allowed=None):
-    """a mask without the batch axis, or with size 1 in it, is taken for a full one.
+    """the forbidden places are looked up by indexing, which needs a mask as large as the scores.
 
-    `allowed` broadcasts to (B, T, T): spread it with `allowed.expand(B, T, T)` before you index it
-    or give it a head axis.
+    `allowed` may be (T, T) or (B, 1, T), and `scores[~allowed]` does not broadcast. masked_fill and
+    torch.where do; or spread the mask first with `allowed.expand(B, T, T)`.
     """
     q, k, v = projections(x, W_q, W_k, W_v)
     scores = scaled(q, k)
@@ -1058,7 +1171,7 @@ def heads_attend_to_heads(q, k, v):
 
     This is the bug of the text: `@` multiplies the last two axes, which are heads and width.
     Exchange tokens and heads first, `.transpose(1, 2)` on q, k and v, and exchange them back at the
-    end.
+    end. Exchanging other axes, such as 0 and 1, leaves heads and width where they were.
     """
     return plain_attention(q, k, v)
 
@@ -1070,6 +1183,28 @@ def not_turned_back(q, k, v):
     The attention itself is right. Exchange the axes back at the end: `.transpose(1, 2)`.
     """
     return plain_attention(*(part.transpose(1, 2) for part in (q, k, v)))
+
+
+@mistake("02.7", caught_by="test_shape_of_heads")
+def heads_joined(q, k, v):
+    """the heads are joined side by side: the result is (B, T, H · D_v).
+
+    The attention itself is right. Leave the heads apart here, (B, T, H, D_v); joining them is the
+    next chapter's matter.
+    """
+    output = plain_attention(*(part.transpose(1, 2) for part in (q, k, v)))
+    return output.transpose(1, 2).flatten(2)
+
+
+@mistake("02.7", caught_by="test_shape_of_heads")
+def values_not_turned(q, k, v):
+    """queries and keys are turned to (B, H, T, D_k), but the values are left as they came.
+
+    The weights are (B, H, T, T): they need values of shape (B, H, T, D_v). Turn v as well, and turn
+    the result back.
+    """
+    q, k = q.transpose(1, 2), k.transpose(1, 2)
+    return scaled(q, k).softmax(dim=-1) @ v
 
 
 @mistake("02.7", caught_by="test_every_head")
@@ -1132,10 +1267,10 @@ def scores_summed_over_heads(q, k, v):
 
 @mistake("02.7", caught_by="test_tokens_hear_each_other")
 def sentences_attend_to_sentences(q, k, v):
-    """axes 0 and 1 were exchanged in place of 1 and 2, or the batch ended up where tokens belong.
+    """the sentences of the batch attend to one another, and no token to any other.
 
-    Tokens must be the last axis but one, with batch and heads before it: `.transpose(1, 2)` makes
-    (B, H, T, D_k).
+    The batch axis ended up where the tokens belong. Tokens must be the last axis but one, with
+    batch and heads before it: `.transpose(1, 2)` makes (B, H, T, D_k).
     """
     parts = (part.permute(1, 2, 0, 3) for part in (q, k, v))
     return plain_attention(*parts).permute(2, 0, 1, 3)

@@ -17,6 +17,7 @@ from minitx.grading.errors import Rejected
 
 PAGE = "book/02_self_attention.md"
 FLOAT64 = "both are float64 sums of at most a few dozen terms; only their order may differ"
+GUARD = "float64, with room for a tiny number added to the sum; a forbidden weight must be 0"
 ROOT = "float64, with room for a square root of D_k that was rounded to float32"
 
 
@@ -92,6 +93,9 @@ project = exercise(
 )
 
 
+NAMES = "the query q", "the key k", "the value v"
+
+
 def project_loops(x, W):
     B, T, C = x.shape
     result = np.zeros((B, T, W.shape[1]))
@@ -112,8 +116,8 @@ def test_one_token_by_hand(sub, rng):
     W_q = torch.tensor([[1.0, 0.0, 1.0], [0.0, 1.0, 1.0]])
     W_k = torch.tensor([[2.0, 0.0, 0.0], [0.0, 0.0, 1.0]])
     W_v = torch.tensor([[1.0], [10.0]])
-    wanted = {"q": [[[1.0, 2.0, 3.0]]], "k": [[[2.0, 0.0, 2.0]]], "v": [[[21.0]]]}
-    for (name, want), got in zip(wanted.items(), sub.project(x, W_q, W_k, W_v), strict=True):
+    wanted = [[[1.0, 2.0, 3.0]]], [[[2.0, 0.0, 2.0]]], [[[21.0]]]
+    for name, want, got in zip(NAMES, wanted, sub.project(x, W_q, W_k, W_v), strict=True):
         expect_close(
             got, torch.tensor(want), rtol=1e-6, because="small whole numbers are exact", what=name
         )
@@ -127,7 +131,7 @@ def test_one_token_by_hand(sub, rng):
 def test_shapes(sub, rng):
     x = normal(rng, 2, 5, 7)
     q, k, v = sub.project(x, normal(rng, 7, 3), normal(rng, 7, 3), normal(rng, 7, 4))
-    for name, got, width in (("q", q, 3), ("k", k, 3), ("v", v, 4)):
+    for name, got, width in zip("qkv", (q, k, v), (3, 3, 4), strict=True):
         expect(
             tuple(got.shape) == (2, 5, width),
             f"{name} has shape {tuple(got.shape)}; wanted (B=2, T=5, {width}), because x is "
@@ -143,7 +147,7 @@ def test_shapes(sub, rng):
 def test_every_token(sub, rng):
     x = normal(rng, 2, 5, 7)
     matrices = normal(rng, 7, 3), normal(rng, 7, 3), normal(rng, 7, 4)
-    for name, got, W in zip("qkv", sub.project(x, *matrices), matrices, strict=True):
+    for name, got, W in zip(NAMES, sub.project(x, *matrices), matrices, strict=True):
         expect_close(got, project_loops(x, W), rtol=1e-10, atol=1e-12, because=FLOAT64, what=name)
 
 
@@ -155,7 +159,7 @@ def test_every_token(sub, rng):
 def test_square_matrices(sub, rng):
     x = normal(rng, 3, 2, 5)
     matrices = normal(rng, 5, 5), normal(rng, 5, 5), normal(rng, 5, 5)
-    for name, got, W in zip("qkv", sub.project(x, *matrices), matrices, strict=True):
+    for name, got, W in zip(NAMES, sub.project(x, *matrices), matrices, strict=True):
         expect_close(got, project_loops(x, W), rtol=1e-10, atol=1e-12, because=FLOAT64, what=name)
 
 
@@ -170,7 +174,7 @@ def test_gradients_flow(sub, rng):
     inputs = [normal(rng, *shape).requires_grad_() for shape in shapes]
     for name, result in zip("qkv", sub.project(*inputs), strict=True):
         used = {n: i for n, i in zip(names, inputs, strict=True) if n in ("x", f"W_{name}")}
-        require_gradient(result, used, name)
+        require_gradient(result, used, f"the result {name}")
 
 
 # ---------------------------------------------------------------------------------------------
@@ -387,8 +391,8 @@ def test_rows_sum_to_one(sub, rng):
         expect_close(
             weights.sum(-1),
             torch.ones(shape[:-1], dtype=torch.float64),
-            rtol=1e-12,
-            because="each is a sum of 7 float64 numbers",
+            rtol=1e-5,
+            because=GUARD,
             what=f"the sum of each row, for scores of shape {shape}",
         )
 
@@ -405,8 +409,8 @@ def test_every_row_has_its_own_mask(sub, rng):
         expect_close(
             sub.masked_softmax(scores, allowed),
             softmax_loops(scores, allowed),
-            rtol=1e-10,
-            because=FLOAT64,
+            rtol=1e-5,
+            because=GUARD,
             what=f"the weights for scores of shape {shape}",
         )
 
@@ -423,8 +427,8 @@ def test_mask_is_broadcast(sub, rng):
         expect_close(
             sub.masked_softmax(scores, allowed),
             softmax_loops(scores, allowed),
-            rtol=1e-10,
-            because=FLOAT64,
+            rtol=1e-5,
+            because=GUARD,
             what=f"the weights with a mask of shape {shape}",
         )
 
@@ -442,8 +446,8 @@ def test_loud_forbidden_keys(sub, rng):
         expect_close(
             sub.masked_softmax(loud, allowed),
             softmax_loops(scores, allowed),
-            rtol=1e-10,
-            because="the forbidden scores must not matter at all; the rest is float64",
+            rtol=1e-5,
+            because=GUARD,
             what=f"the weights when forbidden scores are above {loudness:,.0f}",
         )
 
@@ -462,9 +466,8 @@ def test_large_scores(sub, rng):
     expect_close(
         sub.masked_softmax(scores, allowed),
         softmax_loops(scores, allowed),
-        rtol=1e-8,
-        atol=1e-12,
-        because="exp of float64 differences of scores near 40,000, rounded at 1e-11",
+        rtol=1e-5,
+        because=GUARD,
         what="the weights of very large and very small scores",
     )
 
@@ -481,8 +484,8 @@ def test_nothing_allowed(sub, rng):
     expect_close(
         sub.masked_softmax(scores, allowed),
         softmax_loops(scores, allowed),
-        rtol=1e-10,
-        because=FLOAT64,
+        rtol=1e-5,
+        because=GUARD,
         what="the weights, two rows of which may attend to nothing",
     )
 
@@ -499,9 +502,10 @@ def test_gradient_is_finite(sub, rng):
     weights = sub.masked_softmax(scores, allowed)
     require_numbers(weights, (2, 5, 7), "the table of weights")
     (gradient,) = require_gradient(weights, {"scores": scores}, "the table of weights")
+    state = "are finite, but" if weights.isfinite().all() else "hold NaN, and"
     expect(
         bool(gradient.isfinite().all()),
-        "the weights are fine, but the gradient with respect to scores holds NaN or infinity "
+        f"the weights {state} the gradient with respect to scores holds NaN or infinity "
         "behind the row in which nothing is allowed: one NaN there spoils every parameter of a "
         "model in the next step.",
     )
@@ -511,9 +515,9 @@ def test_gradient_is_finite(sub, rng):
     expect_close(
         gradient,
         w * (factors - (factors * w).sum(-1, keepdim=True)),
-        rtol=1e-8,
-        atol=1e-10,
-        because="float64, factors up to 70",
+        rtol=1e-5,
+        atol=1e-5,
+        because="gradients up to 70 in size; " + GUARD,
         what="the gradient with respect to scores",
     )
 
@@ -538,6 +542,21 @@ def test_half_precision(sub, rng):
             because=f"{dtype} keeps {11 if dtype == torch.float16 else 8} bits",
             what=f"the weights in {dtype}",
         )
+
+
+for _mutant in (
+    "L1:drop if allowed is None:",
+    "L2:drop return scores.softmax(dim=-1)",
+    "L2:return scores.softmax(dim=-1)->return scores",
+    "L2:return scores.softmax(dim=-1)->return allowed",
+    "L2:drop dim=-1 of softmax",
+    "L2:dim=-1->-2",
+    "L2:dim=-1->0",
+):
+    masked_softmax.waive(
+        f"functional.masked_softmax:{_mutant}",
+        reason="the library allows a mask of None; the exercise always hands over a mask",
+    )
 
 
 # ---------------------------------------------------------------------------------------------
@@ -706,6 +725,12 @@ def test_padding_is_bool(sub, rng):
         got.dtype == torch.bool,
         f"the mask has dtype {got.dtype}; wanted torch.bool, where True means a real token.",
     )
+
+
+padding_mask.waive(
+    "padding_mask:L1:drop device=lengths.device of arange",
+    reason="makes a difference only where there is a second device, and graders run on the CPU",
+)
 
 
 # ---------------------------------------------------------------------------------------------
@@ -1034,4 +1059,10 @@ def test_heads_are_apart(sub, rng):
         atol=1e-12,
         because="heads 0 and 1 hold the same numbers",
         what="the outputs of heads 0 and 1 after head 2 was changed",
+    )
+
+
+for _mutant in ("L1:2->-2", "L3:2->-2"):
+    attend_heads.waive(
+        f"attend_heads:{_mutant}", reason="of four axes, 2 and -2 are the same: the same answer"
     )
