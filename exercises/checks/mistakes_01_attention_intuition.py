@@ -158,13 +158,13 @@ def logarithm_returned(scores):
 
 @mistake("01.1", caught_by="test_by_hand")
 def small_number_in_the_denominator(scores):
-    """a small number is added to the sum "for safety".
+    """a small number, such as 1e-5, is added to the sum "for safety".
 
     The sum cannot be 0 once the maximum is subtracted (it contains exp(0) = 1), so nothing needs to
     be made safe; the addition makes every weight a little too small.
     """
     exponentials = np.exp(scores - scores.max(axis=-1, keepdims=True))
-    return exponentials / (exponentials.sum(axis=-1, keepdims=True) + 1e-8)
+    return exponentials / (exponentials.sum(axis=-1, keepdims=True) + 1e-5)
 
 
 @mistake("01.1", caught_by="test_large_scores")
@@ -205,7 +205,18 @@ def single_precision(scores):
 
     That leaves 7 digits of the 16 that the input has. Leave the dtype as it is.
     """
-    return weigh(np.asarray(scores, dtype=np.float32)).astype(np.float64)
+    return weigh(np.asarray(scores, dtype=np.float32))
+
+
+@mistake("01.1", caught_by="test_any_number_of_axes")
+def axis_not_kept(scores):
+    """the maximum or the sum loses its axis (keepdims=True is missing).
+
+    scores.max(axis=-1) of a table is one number per row, but in a flat array; NumPy then lines it
+    up with the columns. With keepdims=True it stays a column, and each row gets its own number.
+    """
+    exponentials = np.exp(scores - scores.max(axis=-1))
+    return exponentials / exponentials.sum(axis=-1)
 
 
 # ---------------------------------------------------------------------------------------- 01.2
@@ -741,14 +752,24 @@ def loops_sum_carried_over(q, k, v):
     return exponentials / np.cumsum(exponentials.sum(axis=-1, keepdims=True), axis=0) @ v
 
 
+@mistake("01.4", caught_by="test_loops_query_alone")
+def loops_safe_sum_carried_over(q, k, v):
+    """the sum of the exponentials is not reset between queries, though each query has its maximum.
+
+    The second query is divided by the sum of two, the third by the sum of three. Set the sum to
+    zero *inside* the loop over the queries.
+    """
+    scores = q @ k.T
+    exponentials = np.exp(scores - scores.max(axis=-1, keepdims=True))
+    return exponentials / np.cumsum(exponentials.sum(axis=-1, keepdims=True), axis=0) @ v
+
+
 @mistake("01.4", caught_by="test_loops_values")
 def loops_last_key_left_out(q, k, v):
     """the last key is left out.
 
     range(len(k) - 1) stops one too early: range(n) already ends at n - 1.
     """
-    if len(k) == 1:
-        return np.full((len(q), v.shape[1]), np.nan)
     return weigh(q @ k[:-1].T) @ v[:-1]
 
 
@@ -758,8 +779,6 @@ def loops_first_key_left_out(q, k, v):
 
     Positions are counted from 0: range(len(k)), not range(1, len(k)).
     """
-    if len(k) == 1:
-        return np.full((len(q), v.shape[1]), np.nan)
     return weigh(q @ k[1:].T) @ v[1:]
 
 
@@ -875,13 +894,30 @@ def loops_whole_numbers_kept(q, k, v):
 
 # ---------------------------------------------------------------------------------------- 01.5
 @mistake("01.5", caught_by="test_matrix_no_loop")
-def matrix_with_a_python_loop(q, k, v):
-    """the numbers are right but a Python loop runs over the positions.
+def matrix_with_a_loop_over_queries(q, k, v):
+    """the numbers are right but a Python loop runs over the queries.
 
-    A comprehension, np.vectorize and np.apply_along_axis loop in Python too. q @ k.T holds all dot
-    products at once.
+    A comprehension, np.vectorize and np.apply_along_axis loop in Python too. q @ k.T holds the
+    scores of all queries at once, and softmax treats each row on its own.
     """
-    return np.array([weigh(k @ query) @ v for query in q])
+    weights = weigh(q @ k.T)
+    out = np.zeros((len(q), v.shape[1]))
+    for i in range(len(q)):
+        out[i] = weights[i] @ v
+    return out
+
+
+@mistake("01.5", caught_by="test_matrix_no_loop")
+def matrix_with_two_loops(q, k, v):
+    """the numbers are right but two nested Python loops run over queries and keys.
+
+    That is Exercise 1.4. q @ k.T holds all the dot products at once.
+    """
+    scores = np.zeros((len(q), len(k)))
+    for i in range(len(q)):
+        for j in range(len(k)):
+            scores[i, j] = q[i] @ k[j]
+    return weigh(scores) @ v
 
 
 @mistake("01.5", caught_by="test_matrix_constant_values")
@@ -1136,6 +1172,17 @@ def divided_by_zero(query, keys, values, temperature):
         return weigh(scores / np.float64(temperature)) @ values
 
 
+@mistake("01.6", caught_by="test_zero_is_hard")
+def one_divided_by_zero(query, keys, values, temperature):
+    """1 is divided by the temperature although it is 0.
+
+    Python raises a ZeroDivisionError for that. Treat 0 before the formula: average the values whose
+    key has the largest score.
+    """
+    refused(temperature)
+    return weigh(keys @ query * (1 / temperature)) @ values
+
+
 @mistake("01.6", caught_by="test_ties_share")
 def first_of_ties(query, keys, values, temperature):
     """at temperature 0 the first of several best keys takes all.
@@ -1231,7 +1278,8 @@ def small_temperature_taken_for_zero(query, keys, values, temperature):
     With small scores a small temperature is an ordinary one; only their ratio counts. Only
     temperature == 0 is the hard lookup (np.isclose is too generous).
     """
-    return plain(query, keys, values, 0.0 if abs(temperature) < 1e-8 else temperature)
+    refused(temperature)
+    return plain(query, keys, values, 0.0 if temperature < 1e-8 else temperature)
 
 
 @mistake("01.6", caught_by="test_infinity_is_average")

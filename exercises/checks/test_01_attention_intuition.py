@@ -5,7 +5,6 @@ Sizes differ from one another wherever they can, so that a swapped axis cannot h
 """
 
 import math
-import sys
 
 import numpy as np
 
@@ -95,6 +94,13 @@ def test_each_row_alone(sub, rng):
     scores = rng.normal(size=(3, 5))
     got = sub.softmax(scores)
     sums = got.sum(axis=-1)
+    lost = 1 - sums
+    expect(
+        got.dtype != scores.dtype or not np.all((lost > 1e-13) & (lost < 1e-4)),
+        f"Each row sums to a little less than 1: {lost.max():.1e} is missing. Is a small number "
+        "added to the sum before you divide? Nothing has to be made safe there: with the row's "
+        "maximum subtracted the sum is at least 1.",
+    )
     expect_close(sums, np.ones(3), rtol=1e-12, because=ROUNDING, what="the sum of each row")
     expect_close(got, softmax_rows(scores), rtol=1e-12, because=ROUNDING, what="the weights")
     turned = rng.normal(size=(6, 4)).T
@@ -114,7 +120,7 @@ def test_each_row_alone(sub, rng):
     hint="Name the axis from the end (axis=-1), and keep it (keepdims=True) so that shapes fit.",
 )
 def test_any_number_of_axes(sub, rng):
-    for shape in [(2, 4, 3), (7,), (2, 3, 5, 4), (6, 1)]:
+    for shape in [(2, 4, 3), (7,), (2, 3, 5, 4)]:
         scores = rng.normal(size=shape)
         got = sub.softmax(scores)
         expect_close(
@@ -491,11 +497,12 @@ def test_additive_one_key(sub, rng):
 
 
 additive_score.waive(
-    "additive_score:L1:np.zeros(len(keys))->np.ones(len(keys))",
+    "numpy_core.additive_score:L1:np.zeros(len(keys))->np.ones(len(keys))",
     reason="equivalent: every entry is overwritten",
 )
 additive_score.waive(
-    "additive_score:L3:w @ np.tanh(W_q @ query + W_k @ key)->np.tanh(W_q @ query + W_k @ key) @ w",
+    "numpy_core.additive_score:L3:w @ np.tanh(W_q @ query + W_k @ key)"
+    "->np.tanh(W_q @ query + W_k @ key) @ w",
     reason="equivalent: the dot product of two vectors does not depend on their order",
 )
 
@@ -718,27 +725,6 @@ def test_matrix_single(sub, rng):
         compare(sub.attention_matrix, q, k, v, f"the result for T_q={T_q}, T_k={T_k}")
 
 
-def python_steps(call):
-    """How many calls and lines Python itself carries out during a call, the grader's aside."""
-    steps = 0
-
-    def trace(frame, event, argument):
-        nonlocal steps
-        module = frame.f_globals.get("__name__", "")
-        if module.startswith("minitx.grading") or module == "threading":
-            return None
-        steps += event in ("call", "line")
-        return trace
-
-    before = sys.gettrace()
-    sys.settrace(trace)
-    try:
-        call()
-    finally:
-        sys.settrace(before)
-    return steps
-
-
 @attention_matrix.check(
     points=1,
     title="no Python loop over the positions",
@@ -746,15 +732,15 @@ def python_steps(call):
 )
 def test_matrix_no_loop(sub, rng):
     counts = []
-    for T_q, T_k in [(5, 7), (5, 7), (65, 107)]:  # the first call may still have to import things
+    for T_q, T_k in [(5, 7), (65, 107)]:
         q, k, v = rng.normal(size=(T_q, 3)), rng.normal(size=(T_k, 3)), rng.normal(size=(T_k, 2))
-        counts.append(python_steps(lambda q=q, k=k, v=v: sub.attention_matrix(q, k, v)))
-    few, many = counts[1:]
+        counts.append(sub.attention_matrix.steps(q, k, v))
+    few, many = counts
     expect(
         many - few < 50,
-        f"For 5 queries and 7 keys Python carries out {few} steps (lines and calls), for 65 and "
-        f"107 it is {many}. With matrix products the number does not depend on the lengths: "
-        "somewhere a Python loop runs over the queries or the keys.",
+        f"For 5 queries and 7 keys Python runs {few} lines of your code, for 65 and 107 it runs "
+        f"{many}. With matrix products the number does not depend on the lengths: somewhere a "
+        "Python loop runs over the queries or the keys.",
     )
 
 
