@@ -146,6 +146,7 @@ def python(*arguments):
         ("minitx", {"torch", "numpy", "matplotlib"}),
         ("minitx.numpy_core", {"torch", "matplotlib"}),
         ("minitx.viz", {"torch"}),
+        ("minitx.grading", {"torch", "matplotlib"}),
         ("minitx.functional", {"matplotlib", "triton"}),
         ("minitx.cores", {"matplotlib", "triton"}),
     ],

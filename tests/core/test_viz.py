@@ -15,9 +15,11 @@ WEIGHTS = np.array([[0.25, 0.75, 0.0], [0.5, 0.25, 0.25]])
 
 
 @pytest.fixture(autouse=True)
-def close_figures():
-    yield
-    plt.close("all")
+def as_matplotlib_comes():
+    with plt.rc_context():
+        plt.rcdefaults()
+        yield
+        plt.close("all")
 
 
 def words(figure):
