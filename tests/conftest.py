@@ -26,3 +26,18 @@ settings.load_profile("repeatable")
 def as_users_run(monkeypatch: pytest.MonkeyPatch) -> None:
     """Without the checked annotations, so that minitx's own errors are what is seen."""
     monkeypatch.setattr(jaxtyping.config, "jaxtyping_disable", True)
+
+
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
+    """Prints the rows that tests recorded with `record_property("summary", (title, row))`."""
+    tables: dict[str, list[str]] = {}
+    for outcome in ("passed", "failed"):
+        for report in terminalreporter.stats.get(outcome, []):
+            for name, value in getattr(report, "user_properties", []):
+                if name == "summary":
+                    title, row = value
+                    tables.setdefault(title, []).append(row)
+    for title, rows in tables.items():
+        terminalreporter.section(title)
+        for row in sorted(rows):
+            terminalreporter.write_line(row)

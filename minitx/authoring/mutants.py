@@ -72,6 +72,11 @@ class Score:
         """Killed, of those that make a difference."""
         return 100.0 * self.killed / max(self.made - self.waived, 1)
 
+    def line(self) -> str:
+        """The score in a line of words."""
+        counts = f"{self.killed} of {self.made} killed, {self.waived} waived"
+        return f"{self.exercise_id} {self.function}: {counts}, {self.percent:.0f} %"
+
     @property
     def problems(self) -> list[str]:
         """Why this exercise's proof does not hold; empty when it does."""

@@ -84,7 +84,7 @@ def root(x):
 print(root(9.0))
 '''
 
-CHECKS = '''\
+CHECKS = """\
 from minitx.grading import exercise, expect
 
 double = exercise("01.1", function="double", title="Doubling", page="book/01_small.md#double",
@@ -100,7 +100,7 @@ root = exercise("01.2", function="root", title="A root", page="book/01_small.md#
 @root.check(points=1, title="root", hint="root")
 def test_root(sub, rng):
     expect(sub.root(16.0) == 4.0, "the root of 16 is 4")
-'''
+"""
 
 MISTAKES = '''\
 from minitx.grading import mistake

@@ -112,7 +112,9 @@ def test_equal_words_on_one_line_are_told_apart():
 
 def test_arguments_that_may_be_swapped_are_not():
     found = mutants("def f(a, b):\n    return np.maximum(a, b).transpose(0, 1)\n")
-    assert not any("maximum(b, a)" in after or "transpose(1, 0)" in after for after in found.values())
+    assert not any(
+        "maximum(b, a)" in after or "transpose(1, 0)" in after for after in found.values()
+    )
 
 
 def test_long_code_is_shortened_in_the_middle():

@@ -1,0 +1,141 @@
+"""The grader's own proof, over every exercise that is registered.
+
+Right answers earn everything, whatever the dice; the stub counts as not attempted; every typical
+mistake is turned down by the check that is there for it, and is named, it and no other.
+"""
+
+import dataclasses
+from functools import cache
+from pathlib import Path
+
+import pytest
+
+from minitx.grading.course import Chapter, Course
+from minitx.grading.diagnose import diagnose
+from minitx.grading.loading import load
+from minitx.grading.registry import Exercise
+from minitx.grading.report import ExerciseReport
+from minitx.grading.run import grade
+from minitx.grading.submission import Submission, from_functions
+
+pytestmark = pytest.mark.usefixtures("as_users_run")
+
+ROOT = Path(__file__).resolve().parents[2]
+COURSE = Course(ROOT)
+SEEDS = range(5)
+FEWEST_MISTAKES = 60
+
+for _chapter in COURSE.chapters.values():
+    _chapter.load_right_answers()
+
+EXERCISES = [
+    (chapter, exercise)
+    for chapter in COURSE.chapters.values()
+    for exercise in chapter.exercises.values()
+]
+MISTAKES = [
+    (chapter, exercise, mistake)
+    for chapter, exercise in EXERCISES
+    for mistake in exercise.mistakes.values()
+]
+RIGHT_ANSWERS = [
+    (chapter, exercise, name) for chapter, exercise in EXERCISES for name in exercise.right_answers
+]
+each_exercise = pytest.mark.parametrize(
+    ("chapter", "exercise"), EXERCISES, ids=[exercise.id for _, exercise in EXERCISES]
+)
+
+
+@cache
+def solution(chapter: Chapter) -> Submission:
+    return load(chapter.solution_file)
+
+
+@cache
+def stub(chapter: Chapter) -> Submission:
+    return load(chapter.stub_file())
+
+
+def graded(
+    chapter: Chapter, exercise: Exercise, submission: Submission, seed: int = 0
+) -> ExerciseReport:
+    return grade(
+        exercise,
+        submission,
+        seed,
+        siblings=chapter.exercises,
+        reference=lambda: solution(chapter),
+    )
+
+
+def losses(report: ExerciseReport) -> list[str]:
+    return [f"{check.name}: {check.text}" for check in report.checks if check.status != "passed"]
+
+
+def test_there_is_something_to_prove():
+    assert len(EXERCISES) >= 11
+    assert len(MISTAKES) >= FEWEST_MISTAKES
+
+
+@each_exercise
+def test_the_worked_answer_earns_full_points(chapter, exercise):
+    for seed in SEEDS:
+        report = graded(chapter, exercise, solution(chapter), seed)
+        assert losses(report) == [], f"seed {seed}"
+        assert report.earned == report.points > 0
+
+
+@pytest.mark.parametrize(
+    ("chapter", "exercise", "name"),
+    RIGHT_ANSWERS,
+    ids=[f"{exercise.id}/{name}" for _, exercise, name in RIGHT_ANSWERS],
+)
+def test_a_right_answer_written_differently_earns_full_points(chapter, exercise, name):
+    submission = from_functions({exercise.function: exercise.right_answers[name]})
+    for seed in SEEDS:
+        assert losses(graded(chapter, exercise, submission, seed)) == [], f"seed {seed}"
+
+
+@each_exercise
+def test_two_right_answers_at_least(chapter, exercise):
+    assert len(exercise.right_answers) >= 2
+
+
+@each_exercise
+def test_the_stub_counts_as_not_attempted(chapter, exercise):
+    report = graded(chapter, exercise, stub(chapter))
+    assert report.status == "unattempted"
+    assert report.earned == 0
+
+
+@pytest.mark.parametrize(
+    ("chapter", "exercise", "mistake"), MISTAKES, ids=[mistake.id for _, _, mistake in MISTAKES]
+)
+def test_a_typical_mistake_is_turned_down_and_named(chapter, exercise, mistake):
+    submission = from_functions({exercise.function: mistake.function})
+    report = graded(chapter, exercise, submission)
+    failed = {check.name: check for check in report.checks if check.status == "failed"}
+    assert "grader error" not in {check.status for check in report.checks}, losses(report)
+    assert mistake.caught_by in failed
+    assert failed[mistake.caught_by].text.strip()
+    named = diagnose(
+        exercise, submission, report.calls, reference=lambda: solution(chapter), seconds=60.0
+    )
+    assert [one.id for one in named] == [mistake.id]
+
+
+@pytest.mark.parametrize(
+    ("chapter", "exercise", "mistake"), MISTAKES, ids=[mistake.id for _, _, mistake in MISTAKES]
+)
+def test_a_typical_mistake_fails_whatever_the_dice(chapter, exercise, mistake):
+    submission = from_functions({exercise.function: mistake.function})
+    check = exercise.checks[mistake.caught_by]
+    alone = dataclasses.replace(exercise, checks={check.name: check})
+    for seed in SEEDS[1:]:
+        assert graded(chapter, alone, submission, seed).status == "failed", f"seed {seed}"
+
+
+@each_exercise
+def test_every_check_is_there_for_a_mistake(chapter, exercise):
+    used = {mistake.caught_by for mistake in exercise.mistakes.values()}
+    assert sorted(set(exercise.checks) - used) == []
