@@ -296,7 +296,7 @@ class LocalCaller:
         return {
             "kind": "raised",
             "error_kinds": tuple(kind.__name__ for kind in type(error).__mro__[:-1]),
-            "text": _one_line(error),
+            "text": one_line(error),
             "where": self._where(error),
         }
 
@@ -323,7 +323,7 @@ def learners_line(error: BaseException, is_mine: Callable[[str], bool]) -> tuple
     return spots[-1] if spots else None
 
 
-def _one_line(error: BaseException, width: int = 200) -> str:
+def one_line(error: BaseException, width: int = 200) -> str:
     try:
         text = " ".join(str(error).split())
     except Exception:

@@ -1,14 +1,16 @@
 """Where the course lies on this machine, and its chapters' checks, loaded when asked for."""
 
 import os
+import re
 import sys
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 from types import ModuleType
 
-from minitx.grading.errors import CourseError
+from minitx.grading.errors import CourseError, GraderError
 from minitx.grading.registry import Exercise, Registry, filling
+from minitx.grading.submission import Submission
 
 _CHECKS = Path("exercises/checks")
 
@@ -46,9 +48,18 @@ class Chapter:
     def working_copy(self, suffix: str = ".py") -> Path:
         return self.root / "work" / f"{self.topic}{suffix}"
 
+    def working_copies(self) -> list[Path]:
+        """Those that exist, the one saved last first."""
+        paths = [self.working_copy(suffix) for suffix in (".py", ".ipynb")]
+        return sorted((p for p in paths if p.is_file()), key=lambda p: -p.stat().st_mtime)
+
     @cached_property
     def registry(self) -> Registry:
-        """Checks and mistake bank, loaded once."""
+        """Checks and mistake bank, loaded once.
+
+        Raises:
+            GraderError: if one of the files cannot be run.
+        """
         with filling(Registry()) as registry:
             load_file(self.check_file)
             if self.bank_file.exists():
@@ -64,6 +75,25 @@ class Chapter:
         with filling(self.registry):
             load_file(self.right_answers_file)
 
+    @cached_property
+    def _reference(self) -> Submission | None:
+        from minitx.grading.loading import load
+
+        return load(self.solution_file) if self.solution_file.exists() else None
+
+    def reference(self) -> Submission | None:
+        """The worked answers, where they are at hand."""
+        return self._reference
+
+    def reading(self, page: str) -> str:
+        """A page in words: the heading of its section, and the file."""
+        path, _, label = page.partition("#")
+        source = self.root / path
+        if not label or not source.exists():
+            return page
+        heading = _heading(source.read_text(encoding="utf-8"), label)
+        return f"“{heading}” in {path}" if heading else page
+
 
 @dataclass(frozen=True)
 class Course:
@@ -78,20 +108,32 @@ class Course:
         found = [Chapter(self.root, path.stem.removeprefix("test_")) for path in files]
         return {chapter.number: chapter for chapter in found}
 
+    @property
+    def work(self) -> Path:
+        """The folder of the learner's own files."""
+        return self.root / "work"
+
     def chapter(self, number: str) -> Chapter:
-        """Raises CourseError if there is none of that number."""
+        """The chapter of that number ("01").
+
+        Raises:
+            CourseError: if there is none.
+        """
         if number not in self.chapters:
-            known = ", ".join(self.chapters) or "none"
+            known = ", ".join(self.chapters) or "none yet"
             raise CourseError(f"There are no exercises for chapter {number}; chapters: {known}.")
         return self.chapters[number]
 
     def exercise(self, exercise_id: str) -> Exercise:
-        """Raises CourseError if there is none of that id."""
+        """The exercise of that id ("01.1").
+
+        Raises:
+            CourseError: if there is none.
+        """
         exercises = self.chapter(exercise_id.split(".")[0]).exercises
         if exercise_id not in exercises:
-            raise CourseError(
-                f"There is no exercise {exercise_id}; this chapter has {', '.join(exercises)}."
-            )
+            known = ", ".join(exercises) or "none yet"
+            raise CourseError(f"There is no exercise {exercise_id}; the chapter's are: {known}.")
         return exercises[exercise_id]
 
 
@@ -119,12 +161,53 @@ def find_course() -> Course:
     )
 
 
+def parse_id(text: str) -> str:
+    """ "02", "2" -> "02"; "02.3", "2.3" -> "02.3".
+
+    Raises:
+        CourseError: if it is neither a chapter nor an exercise.
+    """
+    match = re.fullmatch(r"0?(\d{1,2})(?:\.0?(\d{1,2}))?", text.strip())
+    if not match:
+        raise CourseError(
+            f"{text!r} is neither a chapter (02) nor an exercise (02.3) nor a file that is there."
+        )
+    chapter = f"{int(match.group(1)):02d}"
+    return f"{chapter}.{int(match.group(2))}" if match.group(2) else chapter
+
+
 def load_file(path: Path) -> ModuleType:
-    """Runs a check file, a bank or a solution as a module of its own."""
+    """Runs a check file, a bank or right answers as a module of its own.
+
+    Raises:
+        GraderError: if it cannot be run; this is the course's fault.
+    """
     name = f"minitx_course_{path.stem}"
     module = ModuleType(name)
     module.__file__ = str(path)
     sys.modules[name] = module  # dataclasses and pickling look their module up
-    code = compile(path.read_text(encoding="utf-8"), str(path), "exec")
-    exec(code, module.__dict__)
+    try:
+        code = compile(path.read_text(encoding="utf-8"), str(path), "exec")
+        exec(code, module.__dict__)
+    except Exception as error:
+        raise GraderError(
+            f"{path.name} of the course cannot be run ({type(error).__name__}: {error}). This is a "
+            "mistake of the course, or something it needs is not installed."
+        ) from error
     return module
+
+
+def _heading(text: str, label: str) -> str:
+    """The heading behind a MyST label `(label)=`, or the one whose slug the label is."""
+    match = re.search(rf"^\({re.escape(label)}\)=\s*\n+#+ +(.+)$", text, re.MULTILINE)
+    if match:
+        return _plain(match.group(1))
+    for heading in re.findall(r"^#+ +(.+)$", text, re.MULTILINE):
+        words = re.sub(r"[^\w\s-]", "", _plain(heading).lower())
+        if re.sub(r"\s+", "-", words.strip()) == label:
+            return _plain(heading)
+    return ""
+
+
+def _plain(heading: str) -> str:
+    return re.sub(r"[`*$]", "", heading).strip()

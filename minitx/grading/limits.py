@@ -6,10 +6,12 @@ inside the running thread. A bare `except:` may swallow it, and always at the sa
 each time one further, until it strikes outside of every `try`.
 """
 
+import _thread
 import ctypes
 import signal
 import sys
 import threading
+import time
 from collections.abc import Callable
 from types import FrameType, TracebackType
 from typing import Any, Self
@@ -27,7 +29,7 @@ class TimeUp(BaseException):
             limit.insist()
 
 
-class time_limit:  # noqa: N801  (reads as a statement: `with time_limit(5)`)
+class time_limit:
     """Context manager: the block is stopped after `seconds`.
 
     Afterwards `expired` says whether that happened, and `line` which line of a file for which
@@ -42,7 +44,8 @@ class time_limit:  # noqa: N801  (reads as a statement: `with time_limit(5)`)
         self.line: tuple[str, int] | None = None
         self._over = False
         self._attempts = 0
-        self._wake = threading.Event()
+        self._gone = False
+        self._wake, self._ended = _thread.allocate_lock(), _thread.allocate_lock()
 
     def __enter__(self) -> Self:
         self._thread = threading.get_ident()
@@ -51,8 +54,9 @@ class time_limit:  # noqa: N801  (reads as a statement: `with time_limit(5)`)
         self._trace = sys.gettrace()
         _running[self._thread] = self
         self._poke = _Poke()
-        self._watcher = threading.Thread(target=self._watch, daemon=True, name="time limit")
-        self._watcher.start()
+        self._wake.acquire()
+        self._ended.acquire()
+        _thread.start_new_thread(self._watch, ())
         return self
 
     def __exit__(
@@ -62,16 +66,16 @@ class time_limit:  # noqa: N801  (reads as a statement: `with time_limit(5)`)
         trace: TracebackType | None,
     ) -> bool:
         self._over = True
-        while True:  # a last TimeUp may arrive anywhere in here
+        while not self._gone:  # a last TimeUp may arrive anywhere in here
             try:
-                self._wake.set()
-                self._watcher.join()
-                _raise_in(self._thread, None)
-                break
+                if self._wake.locked():
+                    self._wake.release()
+                self._ended.acquire(timeout=_AGAIN)
             except TimeUp:
                 continue
         if self.expired:
             sys.settrace(self._trace)
+            _deliver_the_last(self._thread)
         self._poke.close()
         del self._caller
         if self._outer is None:
@@ -113,14 +117,16 @@ class time_limit:  # noqa: N801  (reads as a statement: `with time_limit(5)`)
         return name != __file__ and self.is_mine(name)
 
     def _watch(self) -> None:
-        if self._wake.wait(self.seconds) or self._over:
-            return
-        self.line = self._current_line()
-        self.expired = True
+        self._wake.acquire(timeout=self.seconds)
+        if not self._over:
+            self.line = self._current_line()
+            self.expired = True
         while not self._over:
             _raise_in(self._thread, TimeUp)
             self._poke.send(self._thread)
-            self._wake.wait(_AGAIN)
+            time.sleep(_AGAIN)
+        self._gone = True
+        self._ended.release()
 
     def _current_line(self) -> tuple[str, int] | None:
         frame = sys._current_frames().get(self._thread)
@@ -134,11 +140,23 @@ class time_limit:  # noqa: N801  (reads as a statement: `with time_limit(5)`)
 _running: dict[int, time_limit] = {}
 
 
-def _raise_in(thread: int, kind: type[BaseException] | None) -> None:
-    """Has an exception raised in another thread; None takes back one not yet delivered."""
-    ctypes.pythonapi.PyThreadState_SetAsyncExc(
-        ctypes.c_ulong(thread), None if kind is None else ctypes.py_object(kind)
-    )
+def _raise_in(thread: int, kind: type[BaseException]) -> None:
+    """Has an exception raised in another thread, soon."""
+    ctypes.pythonapi.PyThreadState_SetAsyncExc(ctypes.c_ulong(thread), ctypes.py_object(kind))
+
+
+def _deliver_the_last(thread: int) -> None:
+    """Makes sure that no `TimeUp` is on its way any more, by receiving one.
+
+    Taking it back (an exception of NULL) leaves CPython 3.11 checking for it for ever, and a
+    traced program hangs.
+    """
+    try:
+        _raise_in(thread, TimeUp)
+        while True:
+            pass
+    except TimeUp:
+        pass
 
 
 class _Poke:

@@ -1,11 +1,13 @@
 """The result of grading, as data. How it looks is another file's business."""
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Literal
 
 from minitx.grading.calling import Call
 
 Status = Literal["passed", "failed", "unattempted", "not run", "grader error"]
+_PRINTED_LINES, _PRINTED_WIDTH = 6, 100
 
 
 @dataclass(frozen=True)
@@ -31,7 +33,11 @@ class Named:
     id: str
     sentence: str
     advice: str
-    page: str
+    page: str  # what to read, in words
+
+    @property
+    def text(self) -> str:
+        return f"Your output equals what you get when {self.sentence} {self.advice}"
 
 
 @dataclass(frozen=True)
@@ -42,7 +48,7 @@ class ExerciseReport:
     label: str
     title: str
     function: str
-    page: str
+    page: str  # what to read, in words
     checks: tuple[CheckReport, ...]
     calls: tuple[Call, ...] = ()
     named: tuple[Named, ...] = ()
@@ -66,3 +72,81 @@ class ExerciseReport:
         if all(state == "unattempted" for state in states):
             return "unattempted"
         return "failed"
+
+    @property
+    def score(self) -> str:
+        """ "4 of 11 points" """
+        if self.status == "unattempted":
+            return f"not attempted yet, {count(self.points, 'point')}"
+        return f"{self.earned} of {count(self.points, 'point')}"
+
+    def explained(self, *, everything: bool = False) -> tuple[CheckReport, ...]:
+        """The checks whose paragraphs are shown: the first, and those that say something new.
+
+        Where a mistake is named, one paragraph beside it is enough.
+        """
+        failed = [c for c in self.checks if c.status in ("failed", "grader error")]
+        shown: list[CheckReport] = []
+        for check in failed:
+            if all(check.text != other.text for other in shown):
+                shown.append(check)
+        return tuple(shown if everything else shown[: 1 if self.named else 2])
+
+    @property
+    def shown_print(self) -> str:
+        """What the learner's function printed, shortened; nothing where all is right."""
+        if self.status != "failed" or not self.printed.strip():
+            return ""
+        lines = self.printed.rstrip().split("\n")
+        cut = [
+            line if len(line) <= _PRINTED_WIDTH else line[:_PRINTED_WIDTH] + " …"
+            for line in lines[:_PRINTED_LINES]
+        ]
+        return "\n".join(cut + ["…"] * (len(lines) > _PRINTED_LINES))
+
+
+@dataclass(frozen=True)
+class Report:
+    """Several exercises, and what was wrong with the file they stand in.
+
+    In a notebook it shows itself as a table; `print` gives the same as text.
+    """
+
+    exercises: tuple[ExerciseReport, ...] = ()
+    problems: tuple[str, ...] = ()
+
+    @property
+    def points(self) -> int:
+        return sum(each.points for each in self.exercises)
+
+    @property
+    def earned(self) -> int:
+        return sum(each.earned for each in self.exercises)
+
+    @property
+    def exit_code(self) -> int:
+        """0 if all points are earned, 1 if not, 3 if the grader itself failed."""
+        if any(each.status == "grader error" for each in self.exercises):
+            return 3
+        return 0 if self.exercises and self.earned == self.points else 1
+
+    def __repr__(self) -> str:
+        from minitx.grading.render_text import as_text
+
+        return as_text(self)
+
+    def _repr_html_(self) -> str:
+        from minitx.grading.render_html import as_html
+
+        return as_html(self)
+
+
+def count(number: int, noun: str) -> str:
+    """ "1 point", "2 points"."""
+    return f"{number} {noun}" if number == 1 else f"{number} {noun}s"
+
+
+def problems_for(report: Iterable[ExerciseReport], problems: Iterable[str]) -> tuple[str, ...]:
+    """Problems of the file that no exercise's own paragraph says already."""
+    said = {check.text for each in report for check in each.checks}
+    return tuple(text for text in dict.fromkeys(problems) if text not in said)

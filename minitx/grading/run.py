@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 
+from minitx.grading import values
 from minitx.grading.calling import Call, Caller, Handle, LocalCaller
 from minitx.grading.errors import OutOfTime, Rejected, Unattempted
 from minitx.grading.registry import Check, Exercise
@@ -126,8 +127,6 @@ def _blame(
         and returned
         and not _stumbles(exercise, check, seed, siblings, reference)
     ):
-        from minitx.grading import values
-
         last = returned[-1]
         return "failed", (
             f"{last.name} returned {values.describe(last.outcome.value)}, with which the check "

@@ -19,7 +19,7 @@ def is_tensor(value: object) -> bool:
 def is_number(value: object) -> bool:
     """A single number: Python's, NumPy's, or an array or tensor without axes."""
     if isinstance(value, np.ndarray) or is_tensor(value):
-        return value.ndim == 0  # type: ignore[union-attr,attr-defined,no-any-return]
+        return value.ndim == 0  # type: ignore[attr-defined,no-any-return]
     return isinstance(value, numbers.Number | np.generic)
 
 
@@ -48,7 +48,7 @@ def dtype_kind(value: Any) -> str:
     return str(np.asarray(value).dtype.kind)
 
 
-def to_numpy(value: Any) -> np.ndarray[Any, Any]:
+def to_numpy(value: Any) -> np.ndarray[Any, np.dtype[Any]]:
     """The numbers as a NumPy array; half precisions are widened exactly."""
     if is_tensor(value):
         value = value.detach().cpu()
@@ -62,7 +62,7 @@ def describe(value: object) -> str:
     """A few words: "an array of shape (3, 7) and dtype float64", "a list of 3"."""
     if isinstance(value, np.ndarray) or is_tensor(value):
         noun = "a tensor" if is_tensor(value) else "an array"
-        return f"{noun} of shape {tuple(value.shape)} and dtype {dtype_name(value)}"  # type: ignore[union-attr,attr-defined]
+        return f"{noun} of shape {tuple(value.shape)} and dtype {dtype_name(value)}"  # type: ignore[attr-defined]
     if value is None:
         return "None"
     if isinstance(value, bool | np.bool_):

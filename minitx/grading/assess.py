@@ -1,0 +1,48 @@
+"""Grading as a learner meets it: checks, diagnosis, and what to read."""
+
+from collections.abc import Callable, Iterable
+from dataclasses import replace
+
+from minitx.grading.course import Chapter
+from minitx.grading.diagnose import diagnose
+from minitx.grading.registry import Exercise
+from minitx.grading.report import ExerciseReport, Report, problems_for
+from minitx.grading.run import grade
+from minitx.grading.submission import Submission
+
+
+def assess(
+    chapter: Chapter, exercise: Exercise, submission: Submission, seed: int = 0
+) -> ExerciseReport:
+    """Grades one exercise and, where it fails, names the mistake."""
+    report = grade(
+        exercise,
+        submission,
+        seed,
+        siblings=chapter.exercises,
+        reference=chapter.reference,
+    )
+    report = replace(report, page=chapter.reading(exercise.page))
+    if report.status != "failed":
+        return report
+    named = diagnose(exercise, submission, report.calls, chapter.reference)
+    return replace(
+        report, named=tuple(replace(each, page=chapter.reading(each.page)) for each in named)
+    )
+
+
+def assess_all(
+    chapter: Chapter,
+    exercises: Iterable[Exercise],
+    submission: Submission,
+    seed: int = 0,
+    *,
+    on_exercise: Callable[[Exercise], None] = lambda exercise: None,
+) -> Report:
+    """Grades several exercises of a chapter; `on_exercise` is told each before it starts."""
+    reports = []
+    for exercise in exercises:
+        on_exercise(exercise)
+        reports.append(assess(chapter, exercise, submission, seed))
+    texts = [problem.text for problem in submission.problems]
+    return Report(tuple(reports), problems_for(reports, texts))

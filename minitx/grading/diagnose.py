@@ -1,0 +1,192 @@
+"""Which typical mistake gives the same output as the submission?
+
+Every call that the checks made is repeated with each mistake of the exercise's bank. A mistake is
+named when it agrees on all of them: same values, same NaN, same exceptions, same inputs changed
+in place, same gradients.
+"""
+
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from minitx.grading import values
+from minitx.grading.calling import Call, Caller, LocalCaller, Outcome
+from minitx.grading.registry import Exercise
+from minitx.grading.report import Named
+from minitx.grading.submission import Submission, from_functions
+
+MOST_NAMED = 3  # a match with more mistakes than that says little
+_SECONDS = 1.0
+_TOLERANCE = {"float64": (1e-6, 1e-9), "float32": (1e-4, 1e-6)}  # relative, times the largest
+_ROUGH = (2e-2, 1e-3)
+_FEW_STEPS = 50
+
+
+@dataclass(frozen=True)
+class Seen:
+    """What can be observed of one call."""
+
+    outcome: Outcome
+    gradients: tuple[Any, ...] | str = ()
+
+
+def diagnose(
+    exercise: Exercise,
+    submission: Submission,
+    calls: Sequence[Call],
+    reference: Callable[[], Submission | None] | None = None,
+    *,
+    seconds: float = 2.0,
+) -> tuple[Named, ...]:
+    """The mistakes whose output equals the submission's on every recorded call."""
+    calls = [call for call in calls if call.name == exercise.function]
+    kinds = {call.outcome.kind for call in calls}
+    if not kinds or not kinds <= {"returned", "raised"}:
+        return ()
+    until = time.monotonic() + seconds
+    seen = [_seen(call, LocalCaller(submission)) for call in calls]
+    matches = []
+    for mistake in exercise.mistakes.values():
+        if time.monotonic() > until:
+            break
+        twin = LocalCaller(from_functions({exercise.function: mistake.function}))
+        if _agrees(seen, calls, twin):
+            matches.append(mistake)
+    answer = reference() if matches and reference else None
+    if answer is not None:  # what cannot be told from the right answer explains nothing
+        right = [_replayed(call, LocalCaller(answer)) for call in calls]
+        matches = [
+            mistake
+            for mistake in matches
+            if not _agrees(
+                right, calls, LocalCaller(from_functions({exercise.function: mistake.function}))
+            )
+        ]
+    if len(matches) > MOST_NAMED:
+        return ()
+    return tuple(Named(m.id, m.sentence, m.advice, m.page) for m in matches)
+
+
+def _agrees(seen: Sequence[Seen], calls: Sequence[Call], caller: Caller) -> bool:
+    """Whether the other function does the same on every call, in order."""
+    strict = all(each.outcome.kind == "raised" for each in seen)
+    return all(
+        same_outcome(a.outcome, b.outcome, strict) and _same_gradients(a.gradients, b.gradients)
+        for a, b in (
+            (each, _replayed(call, caller)) for each, call in zip(seen, calls, strict=True)
+        )
+    )
+
+
+def _seen(call: Call, caller: Caller) -> Seen:
+    """The recorded outcome; gradients need the graph, so they come from a repetition."""
+    if not _wants_gradient(call):
+        return Seen(call.outcome)
+    return Seen(call.outcome, _replayed(call, caller).gradients)
+
+
+def _replayed(call: Call, caller: Caller) -> Seen:
+    args, kwargs = values.copied(call.args), values.copied(call.kwargs)
+    outcome = caller.call(
+        call.name, args, kwargs, seconds=_SECONDS, seed=call.seed, count=call.count
+    )
+    if not _wants_gradient(call) or outcome.kind != "returned":
+        return Seen(outcome)
+    return Seen(outcome, _gradients(outcome.value, _tensors((args, kwargs))))
+
+
+def _wants_gradient(call: Call) -> bool:
+    return any(tensor.requires_grad for tensor in _tensors((call.args, call.kwargs)))
+
+
+def _tensors(value: Any) -> list[Any]:
+    if values.is_tensor(value):
+        return [value]
+    if isinstance(value, dict):
+        value = list(value.values())
+    if isinstance(value, list | tuple):
+        return [tensor for item in value for tensor in _tensors(item)]
+    return []
+
+
+def _gradients(value: Any, inputs: list[Any]) -> tuple[Any, ...] | str:
+    """Gradients of the outputs, weighted unequally, with respect to every input."""
+    import torch
+
+    outputs = [tensor for tensor in _tensors(value) if tensor.requires_grad]
+    wanted = [tensor for tensor in inputs if tensor.requires_grad]
+    if not outputs:
+        return "none"
+    try:
+        total = sum(
+            (tensor * torch.arange(1, tensor.numel() + 1).view(tensor.shape).to(tensor)).sum()
+            for tensor in outputs
+        )
+        return tuple(torch.autograd.grad(total, wanted, allow_unused=True))
+    except RuntimeError as error:
+        return type(error).__name__
+
+
+def _same_gradients(a: tuple[Any, ...] | str, b: tuple[Any, ...] | str) -> bool:
+    if isinstance(a, str) or isinstance(b, str):
+        return a == b
+    return len(a) == len(b) and all(map(alike, a, b))
+
+
+def same_outcome(a: Outcome, b: Outcome, strict: bool = False) -> bool:
+    """Whether two calls came out alike; `strict` compares the texts of exceptions too."""
+    if a.kind != b.kind or a.changed != b.changed:
+        return False
+    if a.kind == "raised":
+        same_kind = a.error_kinds[:1] == b.error_kinds[:1]
+        return same_kind and (not strict or a.text == b.text)
+    if a.kind != "returned" or not _same_steps(a.steps, b.steps):
+        return False
+    return alike(a.value, b.value)
+
+
+def _same_steps(a: int, b: int) -> bool:
+    """Roughly as many lines executed: no loop in either, or loops of the same length."""
+    few, many = sorted((a, b))
+    return many <= _FEW_STEPS or many <= 3 * few
+
+
+def alike(a: Any, b: Any) -> bool:
+    """Same kind of thing, same shape and dtype, same numbers up to rounding, NaN at NaN."""
+    arrays = [isinstance(x, np.ndarray | np.generic) for x in (a, b)]
+    tensors = [values.is_tensor(x) for x in (a, b)]
+    if any(arrays) or any(tensors):
+        return arrays[0] == arrays[1] and tensors[0] == tensors[1] and _close(a, b)
+    if isinstance(a, list | tuple) and isinstance(b, list | tuple):
+        return type(a) is type(b) and len(a) == len(b) and all(map(alike, a, b))
+    if isinstance(a, float | int) and isinstance(b, float | int):
+        return type(a) is type(b) and _near(np.asarray(a), np.asarray(b), "float64")
+    try:
+        return type(a) is type(b) and bool(a == b)
+    except Exception:
+        return False
+
+
+def _close(a: Any, b: Any) -> bool:
+    if tuple(a.shape) != tuple(b.shape) or a.dtype != b.dtype:
+        return False
+    if values.is_tensor(a) and a.requires_grad != b.requires_grad:
+        return False
+    return _near(values.to_numpy(a), values.to_numpy(b), values.dtype_name(a))
+
+
+def _near(x: Any, y: Any, dtype: str) -> bool:
+    if x.dtype.kind not in "fc":
+        return bool(np.array_equal(x, y))
+    finite = np.isfinite(y)
+    if not np.array_equal(np.isfinite(x), finite):
+        return False
+    if not np.array_equal(x[~finite], y[~finite], equal_nan=True):
+        return False
+    rtol, share = _TOLERANCE.get(dtype, _ROUGH)
+    x, y = x[finite].astype(np.float64), y[finite].astype(np.float64)
+    largest = float(np.max(np.abs(y), initial=0.0))
+    return bool(np.all(np.abs(x - y) <= share * largest + rtol * np.abs(y)))

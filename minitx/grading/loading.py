@@ -1,0 +1,274 @@
+"""Reading a learner's file: whatever is in it, the grader goes on with what can be used.
+
+A file is read cell by cell and run statement by statement. A syntax error costs the piece of the
+file it stands in; an exception costs one statement.
+"""
+
+import __future__
+
+import ast
+import contextlib
+import json
+import linecache
+import re
+import sys
+import tokenize
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from minitx.grading import calling
+from minitx.grading.errors import CourseError
+from minitx.grading.limits import time_limit
+from minitx.grading.submission import Problem, Submission
+
+STATEMENT_SECONDS = 5.0
+_CELL = re.compile(r"^#\s*%%", re.MULTILINE)
+_PIECE = re.compile(r"^(?:@|def |async def |class |import |from |if |for |while |with )")
+_DEFINES = re.compile(r"^\s*(?:async\s+)?(?:def|class)\s+(\w+)", re.MULTILINE)
+_SHELL = re.compile(r"^(\s*)(?:(\w[\w, ]*?)\s*=\s*)?[!%?].*$|^(\s*)[\w.]+\?{1,2}\s*$")
+_loading = 0
+
+
+def is_loading() -> bool:
+    """Whether a learner's file is being read: `check(...)` in it has nothing to do then."""
+    return _loading > 0
+
+
+@dataclass(frozen=True)
+class Cell:
+    """A piece of source with the name and first line under which errors are reported."""
+
+    text: str
+    filename: str
+    first_line: int
+
+
+def load(path: Path) -> Submission:
+    """Reads a `.py` file or an `.ipynb` notebook.
+
+    Raises:
+        CourseError: if it is not there or cannot be read at all.
+    """
+    if path.is_dir():
+        raise CourseError(f"{path} is a folder; name the .py file or the notebook in it.")
+    if not path.exists():
+        raise CourseError(f"There is no file {path}.")
+    if path.suffix == ".ipynb":
+        return _run(path, *_notebook_cells(path))
+    if path.suffix != ".py":
+        raise CourseError(f"{path} is neither a .py file nor an .ipynb notebook.")
+    return _run(path, *_python_cells(path))
+
+
+def _python_cells(path: Path) -> tuple[list[Cell], dict[str, str]]:
+    text = _decode(path)
+    filename = str(path)
+    starts = sorted({0, *(match.start() for match in _CELL.finditer(text))})
+    cells = [
+        Cell(text[a:b], filename, text.count("\n", 0, a) + 1)
+        for a, b in zip(starts, [*starts[1:], len(text)], strict=True)
+    ]
+    linecache.checkcache(filename)
+    return cells, {filename: ""}
+
+
+def _decode(path: Path) -> str:
+    """The text, in the encoding the file declares, UTF-8 by default."""
+    try:
+        raw = path.read_bytes()
+    except OSError as error:
+        raise CourseError(f"{path} cannot be read: {error.strerror or error}.") from None
+    if b"\0" in raw:
+        raise CourseError(f"{path} is not text: is it really a Python file?")
+    try:
+        with path.open("rb") as stream:
+            encoding, _ = tokenize.detect_encoding(stream.readline)
+        text = raw.decode(encoding)
+    except (SyntaxError, UnicodeDecodeError, LookupError):
+        raise CourseError(f"{path} is not saved as UTF-8: choose UTF-8 in your editor.") from None
+    return text.replace("\r\n", "\n").replace("\r", "\n")
+
+
+def _notebook_cells(path: Path) -> tuple[list[Cell], dict[str, str]]:
+    try:
+        document = json.loads(path.read_bytes().decode("utf-8-sig"))
+        sources = list(_code_sources(document))
+    except OSError as error:
+        raise CourseError(f"{path} cannot be read: {error.strerror or error}.") from None
+    except (ValueError, TypeError, AttributeError, KeyError, RecursionError):
+        raise CourseError(
+            f"{path} is damaged: it does not hold a notebook (JSON). Save it again in Jupyter or "
+            "Colab, or take a copy from work/backups."
+        ) from None
+    cells, places = [], {}
+    for number, source in sources:
+        filename = f"{path} cell {number}"
+        cells.append(Cell(source, filename, 1))
+        places[filename] = f" of code cell {number}"
+        lines = source.splitlines(keepends=True)
+        linecache.cache[filename] = (len(source), None, lines, filename)
+    return cells, places
+
+
+def _code_sources(document: dict[str, Any]) -> Iterator[tuple[int, str]]:
+    """Number and Python text of the code cells, without set-up and without IPython's extras."""
+    number = 0
+    for cell in document["cells"]:
+        if cell["cell_type"] != "code":
+            continue
+        number += 1
+        if "setup" in cell.get("metadata", {}).get("tags", []):
+            continue
+        source = cell["source"]
+        yield number, _without_magics(source if isinstance(source, str) else "".join(source))
+
+
+def _without_magics(source: str) -> str:
+    """Python only: `%` and `!` lines are blanked; line numbers stay."""
+    head = next((line for line in source.splitlines() if line.strip()), "")
+    if head.startswith("%%"):
+        keeps_code = head.split()[0] in ("%%time", "%%timeit", "%%capture", "%%prun")
+        return source.replace(head, "", 1) if keeps_code else ""
+    try:
+        ast.parse(source)
+    except (SyntaxError, ValueError):
+        return "\n".join(_SHELL.sub(_blank, line) for line in source.split("\n"))
+    return source
+
+
+def _blank(match: re.Match[str]) -> str:
+    indent, name = match.group(1) or match.group(3) or "", match.group(2)
+    return f"{indent}{name} = None" if name else f"{indent}pass"
+
+
+def _run(path: Path, cells: list[Cell], places: dict[str, str]) -> Submission:
+    submission = Submission(
+        {"__name__": "submission", "__file__": str(path), "__builtins__": __builtins__},
+        origin=path.name,
+        places=places,
+        sources={cell.filename: cell.text for cell in cells} if len(places) > 1 else {},
+    )
+    if str(path.parent) not in sys.path:
+        sys.path.append(str(path.parent))  # for modules the learner keeps beside the file
+    flags = 0
+    with _while_loading(), calling.quietly(seed=0) as said:
+        for cell in cells:
+            flags = _run_cell(cell, submission, flags)
+    submission.printed = said.text
+    return submission
+
+
+@contextlib.contextmanager
+def _while_loading() -> Iterator[None]:
+    global _loading
+    _loading += 1
+    try:
+        yield
+    finally:
+        _loading -= 1
+
+
+def _run_cell(cell: Cell, submission: Submission, flags: int) -> int:
+    """Runs a cell; only the first thing that goes wrong in it is reported."""
+    before = len(submission.problems)
+    for statement in _statements(cell, submission):
+        if isinstance(statement, ast.ImportFrom) and statement.module == "__future__":
+            for alias in statement.names:
+                feature = getattr(__future__, alias.name, None)
+                flags |= feature.compiler_flag if feature else 0
+        _run_statement(statement, cell, submission, flags)
+    del submission.problems[before + 1 :]
+    return flags
+
+
+def _statements(cell: Cell, submission: Submission) -> Iterator[ast.stmt]:
+    """The statements of a cell; where it does not parse, those of the pieces that do."""
+    try:
+        yield from _parse(cell.text, cell.first_line)
+        return
+    except (SyntaxError, ValueError, RecursionError, MemoryError):
+        pieces = _pieces(cell)
+    for text, line in pieces:
+        try:
+            yield from _parse(text, line)
+        except (SyntaxError, ValueError, RecursionError, MemoryError) as error:
+            names = frozenset(_DEFINES.findall(text))
+            problem = _syntax_problem(error, cell, submission, names)
+            submission.problems.append(Problem(problem, names))
+
+
+def _parse(text: str, first_line: int) -> list[ast.stmt]:
+    return ast.parse("\n" * (first_line - 1) + text).body
+
+
+def _pieces(cell: Cell) -> list[tuple[str, int]]:
+    """A broken cell cut in front of every definition at its left margin."""
+    pieces: list[tuple[list[str], int]] = []
+    decorated = False
+    for number, line in enumerate(cell.text.split("\n"), start=cell.first_line):
+        if not pieces or (_PIECE.match(line) and not decorated):
+            pieces.append(([], number))
+        decorated = line.startswith("@")
+        pieces[-1][0].append(line)
+    return [("\n".join(lines) + "\n", number) for lines, number in pieces]
+
+
+def _syntax_problem(
+    error: BaseException, cell: Cell, submission: Submission, names: frozenset[str]
+) -> str:
+    subject = " and ".join(sorted(names)) or "A part of the file"
+    if not isinstance(error, SyntaxError) or not error.lineno:
+        return f"{subject} cannot be read as Python ({type(error).__name__}: {error})."
+    where = submission.where(cell.filename, error.lineno)
+    return f"{subject} cannot be read as Python: syntax error at {where}: {error.msg}."
+
+
+def _run_statement(statement: ast.stmt, cell: Cell, submission: Submission, flags: int) -> None:
+    limit = time_limit(STATEMENT_SECONDS, submission.is_mine)
+    text = ""
+    with limit:
+        try:
+            module = ast.Module([statement], type_ignores=[])
+            code = compile(module, cell.filename, "exec", flags=flags, dont_inherit=True)
+            exec(code, submission.namespace)
+        except KeyboardInterrupt:
+            raise
+        except (SyntaxError, ValueError, RecursionError) as error:
+            spot = calling.learners_line(error, submission.is_mine)
+            line = spot[1] if spot else getattr(error, "lineno", None) or statement.lineno
+            text = _exception_problem(error, submission.where(cell.filename, line))
+        except SystemExit:
+            where = submission.where(cell.filename, statement.lineno)
+            text = f"The file wants to end the program at {where}: take that line out."
+        except Exception as error:
+            if isinstance(error, NotImplementedError) and str(error).startswith("Exercise"):
+                return
+            spot = calling.learners_line(error, submission.is_mine)
+            text = _exception_problem(
+                error, submission.where(*(spot or (cell.filename, statement.lineno)))
+            )
+    if limit.expired:
+        text = calling.LocalCaller(submission).timeout(STATEMENT_SECONDS, limit.line)
+        text = f"While the file was read: {text}"
+    if text:
+        submission.problems.append(Problem(text, frozenset(_defined(statement))))
+
+
+def _exception_problem(error: BaseException, where: str) -> str:
+    message = calling.one_line(error)
+    if isinstance(error, ModuleNotFoundError):
+        return f"{message} (imported at {where}): the exercises need only what they come with."
+    return f"While the file was read, {type(error).__name__} at {where}: {message}"
+
+
+def _defined(statement: ast.stmt) -> Iterator[str]:
+    """Names that a statement would have given a value."""
+    if isinstance(statement, ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef):
+        yield statement.name
+    for node in ast.walk(statement):
+        if isinstance(node, ast.Name) and isinstance(node.ctx, ast.Store):
+            yield node.id
+        elif isinstance(node, ast.alias):
+            yield (node.asname or node.name).split(".")[0]
