@@ -4,6 +4,8 @@ The first line of each docstring completes "Your output equals what you get when
 of right steps (`weigh`, `total_of`, `plain`) are this file's own: the bank stands on its own feet.
 """
 
+import math
+
 import numpy as np
 
 from minitx.grading import mistake
@@ -128,6 +130,15 @@ def never_divided(scores):
 
 
 @mistake("01.1", caught_by="test_by_hand")
+def exponential_of_one_number(scores):
+    """math.exp is given a whole array.
+
+    math.exp takes a single number. np.exp takes an array and exponentiates every entry.
+    """
+    return math.exp(scores) / sum(math.exp(scores))
+
+
+@mistake("01.1", caught_by="test_by_hand")
 def no_exponential(scores):
     """the scores themselves are divided by their sum.
 
@@ -219,6 +230,46 @@ def axis_not_kept(scores):
     return exponentials / exponentials.sum(axis=-1)
 
 
+@mistake("01.1", caught_by="test_each_row_alone")
+def whole_array_normalised_and_overflow(scores):
+    """np.exp(scores) is divided by the sum of the whole array.
+
+    Two things are left to do. Each row has to sum to 1: give the sum axis=-1 and keepdims=True. And
+    exp(1000) overflows: subtract each row's largest score first.
+    """
+    return np.exp(scores) / np.exp(scores).sum()
+
+
+@mistake("01.1", caught_by="test_each_row_alone")
+def columns_normalised_and_overflow(scores):
+    """np.exp(scores) is divided by the sums of the columns (axis=0).
+
+    Two things are left to do. The rows have to sum to 1, not the columns: axis=-1. And exp(1000)
+    overflows: subtract each row's largest score first.
+    """
+    return np.exp(scores) / np.exp(scores).sum(axis=0, keepdims=True)
+
+
+@mistake("01.1", caught_by="test_any_number_of_axes")
+def second_axis_normalised_and_overflow(scores):
+    """np.exp(scores) is divided by its sums along axis 1.
+
+    Two things are left to do. Only in a table is axis 1 the last one: count from the end, axis=-1.
+    And exp(1000) overflows: subtract each row's largest score first.
+    """
+    return np.exp(scores) / np.exp(scores).sum(axis=1, keepdims=True)
+
+
+@mistake("01.1", caught_by="test_any_number_of_axes")
+def axis_not_kept_and_overflow(scores):
+    """np.exp(scores) is divided by a sum that has lost its axis.
+
+    Two things are left to do. keepdims=True keeps the sums a column, so that each row is divided by
+    its own. And exp(1000) overflows: subtract each row's largest score first.
+    """
+    return np.exp(scores) / np.exp(scores).sum(axis=-1)
+
+
 # ---------------------------------------------------------------------------------------- 01.2
 @mistake("01.2", caught_by="test_lookup_by_hand")
 def best_value_only(query, keys, values):
@@ -248,6 +299,35 @@ def divided_by_the_sum_of_scores(query, keys, values):
     """
     scores = keys @ query
     return (scores / scores.sum()) @ values
+
+
+@mistake("01.2", caught_by="test_lookup_values")
+def exponentials_never_divided(query, keys, values):
+    """the values are weighted with the exponentials of the scores, not divided by their sum.
+
+    Such weights do not sum to 1, and the result is far too large. Softmax divides by the sum.
+    """
+    return np.exp(keys @ query) @ values
+
+
+@mistake("01.2", caught_by="test_lookup_values")
+def query_on_the_wrong_side(query, keys, values):
+    """the query stands on the wrong side, query @ keys.
+
+    Each key is a row of keys, shape (T, D). A matrix times a vector takes the dot product of each
+    row with the vector: keys @ query has shape (T,).
+    """
+    return weigh(query @ keys) @ values
+
+
+@mistake("01.2", caught_by="test_lookup_values")
+def weights_on_the_wrong_side(query, keys, values):
+    """the weights stand on the wrong side, values @ weights.
+
+    Each value is a row of values, shape (T, D_v), and rows are added up by a vector on the left:
+    weights @ values has shape (D_v,).
+    """
+    return values @ weigh(keys @ query)
 
 
 @mistake("01.2", caught_by="test_lookup_values")
@@ -291,6 +371,15 @@ def squared_distance_scores(query, keys, values):
 
 
 @mistake("01.2", caught_by="test_lookup_values")
+def squared_distance_without_minus(query, keys, values):
+    """the score is the squared distance between query and key, so that far keys win.
+
+    The score asked for is the dot product, keys @ query, which is large for a good match.
+    """
+    return weigh(((keys - query) ** 2).sum(axis=1)) @ values
+
+
+@mistake("01.2", caught_by="test_lookup_values")
 def distance_scores(query, keys, values):
     """the score is minus the distance between query and key.
 
@@ -313,8 +402,9 @@ def plain_average(query, keys, values):
 def values_summed(query, keys, values):
     """every value gets the weight 1.
 
-    That happens when softmax is taken of one score at a time, or along an axis of length 1 (scores
-    of shape (T, 1)). The T scores belong in one row: shape (T,).
+    That happens when softmax runs along the wrong axis: over one score at a time, or over the D
+    products of one key. First add the products up to one score per key, then give softmax the T
+    scores in one row, shape (T,).
     """
     return values.sum(axis=0) * 1.0
 
@@ -605,6 +695,25 @@ def both_matrices_transposed(query, keys, W_q, W_k, w):
     return np.tanh(query @ W_q + keys @ W_k) @ w
 
 
+@mistake("01.3", caught_by="test_additive_values")
+def keys_not_transposed(query, keys, W_q, W_k, w):
+    """W_k is multiplied by the whole array of keys, W_k @ keys.
+
+    The keys are the rows of keys, not its columns. For rows it is keys @ W_k.T, with row t equal to
+    W_k @ keys[t].
+    """
+    return np.tanh(W_q @ query + W_k @ keys) @ w
+
+
+@mistake("01.3", caught_by="test_additive_by_hand")
+def hidden_numbers_averaged(query, keys, W_q, W_k, w):
+    """the weighted hidden numbers are averaged in place of added.
+
+    A dot product is a sum: hidden @ w.
+    """
+    return (np.tanh(W_q @ query + keys @ W_k.T) * w).mean(axis=-1)
+
+
 @mistake("01.3", caught_by="test_additive_by_hand")
 def column_in_place_of_vector(query, keys, W_q, W_k, w):
     """the scores come as a column of shape (T, 1).
@@ -739,6 +848,63 @@ def loops_result_carried_over(q, k, v):
     Set the accumulator to zero *inside* the loop over the queries.
     """
     return np.cumsum(weigh(q @ k.T) @ v, axis=0)
+
+
+@mistake("01.4", caught_by="test_loops_by_hand")
+def loops_one_array_for_all_rows(q, k, v):
+    """one and the same array is stored as every row, and keeps growing.
+
+    A list of rows holds the array itself, not a copy: `acc += ...` changes all rows that were
+    stored before. Make a new array for each query, np.zeros(v.shape[1]) inside the outer loop.
+    """
+    total = (weigh(q @ k.T) @ v).sum(axis=0)
+    return np.tile(total, (len(q), 1))
+
+
+@mistake("01.4", caught_by="test_loops_by_hand")
+def loops_returned_too_early(q, k, v):
+    """the function returns after the first query.
+
+    Only the first row is filled then. `return` belongs below the outer loop, at its own indentation
+    level.
+    """
+    out = np.zeros((len(q), v.shape[1]))
+    out[0] = (weigh(q @ k.T) @ v)[0]
+    return out
+
+
+@mistake("01.4", caught_by="test_loops_by_hand")
+def loops_values_summed(q, k, v):
+    """every value gets the weight 1.
+
+    That happens when softmax is given one score at a time. Collect the scores of a query over all
+    keys first, and take the softmax of all of them together.
+    """
+    return np.tile(v.sum(axis=0) * 1.0, (len(q), 1))
+
+
+@mistake("01.4", caught_by="test_loops_values")
+def loops_as_wide_as_the_queries(q, k, v):
+    """the result is made as wide as a query.
+
+    A row of the result is an average of values, so it is as wide as a value:
+    np.zeros((len(q), v.shape[1])).
+    """
+    out = np.zeros((len(q), q.shape[1]))
+    out += weigh(q @ k.T) @ v
+    return out
+
+
+@mistake("01.4", caught_by="test_loops_values")
+def loops_like_the_queries(q, k, v):
+    """the result is made with np.zeros_like(q).
+
+    That has the width of a query and its dtype. A row of the result is an average of values:
+    np.zeros((len(q), v.shape[1])).
+    """
+    out = np.zeros_like(q)
+    out += weigh(q @ k.T) @ v
+    return out
 
 
 @mistake("01.4", caught_by="test_loops_query_alone")
@@ -938,6 +1104,77 @@ def matrix_softmax_over_everything(q, k, v):
     scores = q @ k.T
     exponentials = np.exp(scores - scores.max())
     return exponentials / exponentials.sum() @ v
+
+
+@mistake("01.5", caught_by="test_matrix_constant_values")
+def matrix_columns_and_overflow(q, k, v):
+    """np.exp(scores) is divided by the sums of the columns (axis=0).
+
+    Two things are left to do. Row i belongs to query i and has to sum to 1: axis=-1. And exp(1000)
+    overflows: subtract each row's maximum. numpy_core.softmax does both.
+    """
+    exponentials = np.exp(q @ k.T)
+    return exponentials / exponentials.sum(axis=0) @ v
+
+
+@mistake("01.5", caught_by="test_matrix_constant_values")
+def matrix_everything_and_overflow(q, k, v):
+    """np.exp(scores) is divided by the sum of the whole matrix.
+
+    Two things are left to do. Each row has to sum to 1: axis=-1, keepdims=True. And exp(1000)
+    overflows: subtract each row's maximum. numpy_core.softmax does both.
+    """
+    exponentials = np.exp(q @ k.T)
+    return exponentials / exponentials.sum() @ v
+
+
+@mistake("01.5", caught_by="test_matrix_values")
+def matrix_axis_not_kept(q, k, v):
+    """the maximum or the sum of each row loses its axis (keepdims=True is missing).
+
+    One number per row in a flat array is lined up with the columns. With keepdims=True it stays a
+    column, and each row gets its own.
+    """
+    exponentials = np.exp(q @ k.T)
+    return exponentials / exponentials.sum(axis=-1) @ v
+
+
+@mistake("01.5", caught_by="test_matrix_values")
+def matrix_keys_not_transposed(q, k, v):
+    """the queries are multiplied by the keys as they are, q @ k.
+
+    Both hold one vector per row. The dot products of all rows with all rows are q @ k.T, of shape
+    (T_q, T_k).
+    """
+    return weigh(q @ k) @ v
+
+
+@mistake("01.5", caught_by="test_matrix_values")
+def matrix_weights_on_the_wrong_side(q, k, v):
+    """the weights stand to the right of the values, v @ weights.
+
+    (T_q, T_k) and (T_k, D_v) fit together in this order only: weights @ v.
+    """
+    return v @ weigh(q @ k.T)
+
+
+@mistake("01.5", caught_by="test_matrix_values")
+def matrix_softmax_at_the_end(q, k, v):
+    """softmax is applied to the result, after both products.
+
+    It belongs between them: the weights are the softmax of q @ k.T, and then they mix v.
+    """
+    return weigh(q @ k.T @ v)
+
+
+@mistake("01.5", caught_by="test_matrix_values")
+def matrix_divided_by_root_of_value_width(q, k, v):
+    """the scores are divided by the square root of the value width.
+
+    The plain product q @ k.T is asked for. (In chapter 2 the scores are divided, but by the root of
+    the keys' width.)
+    """
+    return weigh(q @ k.T / np.sqrt(v.shape[1])) @ v
 
 
 @mistake("01.5", caught_by="test_matrix_values")
@@ -1173,6 +1410,16 @@ def divided_by_zero(query, keys, values, temperature):
 
 
 @mistake("01.6", caught_by="test_zero_is_hard")
+def no_special_cases(query, keys, values, temperature):
+    """the formula is used for every temperature, 0 and negative ones included.
+
+    Two cases come before it. A negative temperature: raise a ValueError. Zero: average the values
+    whose key has the largest score.
+    """
+    return weigh(keys @ query / np.float64(temperature)) @ values
+
+
+@mistake("01.6", caught_by="test_zero_is_hard")
 def one_divided_by_zero(query, keys, values, temperature):
     """1 is divided by the temperature although it is 0.
 
@@ -1192,6 +1439,31 @@ def first_of_ties(query, keys, values, temperature):
     """
     if temperature == 0:
         return values[np.argmax(keys @ query)] * 1.0
+    return plain(query, keys, values, temperature)
+
+
+@mistake("01.6", caught_by="test_ties_share")
+def first_of_ties_and_negative_accepted(query, keys, values, temperature):
+    """at temperature 0 the first of several best keys takes all, and negative ones are let through.
+
+    Two things are left to do. argmax picks the first of several: average the values of all keys
+    whose score is the maximum. And a negative temperature should raise a ValueError.
+    """
+    scores = keys @ query
+    if temperature == 0:
+        return values[np.argmax(scores)] * 1.0
+    return weigh(scores / temperature) @ values
+
+
+@mistake("01.6", caught_by="test_zero_is_hard")
+def ties_not_averaged(query, keys, values, temperature):
+    """at temperature 0 the values of the best keys are returned as they are, one per row.
+
+    One value is asked for, of shape (D_v,), also when several keys tie: take the mean over axis 0.
+    """
+    if temperature == 0:
+        scores = keys @ query
+        return values[scores == scores.max()]
     return plain(query, keys, values, temperature)
 
 
