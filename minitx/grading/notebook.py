@@ -87,8 +87,8 @@ def _check(
 
 
 def _keeps_progress(root: Path) -> bool:
-    """Not while the worked answers are run: they are not the learner's."""
-    return Path.cwd().resolve() != (root / "solutions").resolve()
+    """Not while the worked answers or a page of the book are run: they are not the learner's."""
+    return Path.cwd().resolve() not in {root.resolve() / name for name in ("solutions", "book")}
 
 
 def _name_places(places: dict[str, str], functions: Any) -> None:
