@@ -24,6 +24,7 @@ from minitx.grading.limits import time_limit
 from minitx.grading.submission import Problem, Submission
 
 STATEMENT_SECONDS = 5.0
+IMPORT_SECONDS = 120.0  # a first `import torch` can take long, and must not be stopped half way
 _CELL = re.compile(r"^#\s*%%", re.MULTILINE)
 _PIECE = re.compile(r"^(?:@|def |async def |class |import |from |if |for |while |with )")
 _DEFINES = re.compile(r"^\s*(?:async\s+)?(?:def|class)\s+(\w+)", re.MULTILINE)
@@ -51,27 +52,41 @@ def load(path: Path) -> Submission:
     Raises:
         CourseError: if it is not there or cannot be read at all.
     """
+    return _run(path, *read_cells(path))
+
+
+def read_cells(path: Path) -> tuple[list[Cell], dict[str, str]]:
+    """The code of a file, and how each part of it is called in front of the learner.
+
+    Raises:
+        CourseError: if it is not there or cannot be read at all.
+    """
     if path.is_dir():
         raise CourseError(f"{path} is a folder; name the .py file or the notebook in it.")
     if not path.exists():
         raise CourseError(f"There is no file {path}.")
     if path.suffix == ".ipynb":
-        return _run(path, *_notebook_cells(path))
+        return _notebook_cells(path)
     if path.suffix != ".py":
         raise CourseError(f"{path} is neither a .py file nor an .ipynb notebook.")
-    return _run(path, *_python_cells(path))
+    return _python_cells(path)
 
 
 def _python_cells(path: Path) -> tuple[list[Cell], dict[str, str]]:
     text = _decode(path)
     filename = str(path)
-    starts = sorted({0, *(match.start() for match in _CELL.finditer(text))})
-    cells = [
-        Cell(text[a:b], filename, text.count("\n", 0, a) + 1)
-        for a, b in zip(starts, [*starts[1:], len(text)], strict=True)
-    ]
+    cells = [Cell(part, filename, line) for part, line in split_cells(text)]
     linecache.checkcache(filename)
     return cells, {filename: ""}
+
+
+def split_cells(text: str) -> list[tuple[str, int]]:
+    """The text cut in front of every `# %%`, each part with its first line's number."""
+    starts = sorted({0, *(match.start() for match in _CELL.finditer(text))})
+    return [
+        (text[a:b], text.count("\n", 0, a) + 1)
+        for a, b in zip(starts, [*starts[1:], len(text)], strict=True)
+    ]
 
 
 def _decode(path: Path) -> str:
@@ -173,7 +188,7 @@ def _while_loading() -> Iterator[None]:
 def _run_cell(cell: Cell, submission: Submission, flags: int) -> int:
     """Runs a cell; only the first thing that goes wrong in it is reported."""
     before = len(submission.problems)
-    for statement in _statements(cell, submission):
+    for statement in statements_of(cell, submission):
         if isinstance(statement, ast.ImportFrom) and statement.module == "__future__":
             for alias in statement.names:
                 feature = getattr(__future__, alias.name, None)
@@ -183,13 +198,13 @@ def _run_cell(cell: Cell, submission: Submission, flags: int) -> int:
     return flags
 
 
-def _statements(cell: Cell, submission: Submission) -> Iterator[ast.stmt]:
+def statements_of(cell: Cell, submission: Submission) -> Iterator[ast.stmt]:
     """The statements of a cell; where it does not parse, those of the pieces that do."""
     try:
         yield from _parse(cell.text, cell.first_line)
         return
     except (SyntaxError, ValueError, RecursionError, MemoryError):
-        pieces = _pieces(cell)
+        pieces = pieces_of(cell.text, cell.first_line)
     for text, line in pieces:
         try:
             yield from _parse(text, line)
@@ -203,11 +218,11 @@ def _parse(text: str, first_line: int) -> list[ast.stmt]:
     return ast.parse("\n" * (first_line - 1) + text).body
 
 
-def _pieces(cell: Cell) -> list[tuple[str, int]]:
-    """A broken cell cut in front of every definition at its left margin."""
+def pieces_of(text: str, first_line: int) -> list[tuple[str, int]]:
+    """A cell cut in front of every definition at its left margin, with line numbers."""
     pieces: list[tuple[list[str], int]] = []
     decorated = False
-    for number, line in enumerate(cell.text.split("\n"), start=cell.first_line):
+    for number, line in enumerate(text.split("\n"), start=first_line):
         if not pieces or (_PIECE.match(line) and not decorated):
             pieces.append(([], number))
         decorated = line.startswith("@")
@@ -226,7 +241,9 @@ def _syntax_problem(
 
 
 def _run_statement(statement: ast.stmt, cell: Cell, submission: Submission, flags: int) -> None:
-    limit = time_limit(STATEMENT_SECONDS, submission.is_mine)
+    is_import = isinstance(statement, ast.Import | ast.ImportFrom)
+    seconds = IMPORT_SECONDS if is_import else STATEMENT_SECONDS
+    limit = time_limit(seconds, submission.is_mine)
     text = ""
     with limit:
         try:
@@ -250,10 +267,10 @@ def _run_statement(statement: ast.stmt, cell: Cell, submission: Submission, flag
                 error, submission.where(*(spot or (cell.filename, statement.lineno)))
             )
     if limit.expired:
-        text = calling.LocalCaller(submission).timeout(STATEMENT_SECONDS, limit.line)
+        text = calling.LocalCaller(submission).timeout(seconds, limit.line)
         text = f"While the file was read: {text}"
     if text:
-        submission.problems.append(Problem(text, frozenset(_defined(statement))))
+        submission.problems.append(Problem(text, frozenset(defined_names(statement))))
 
 
 def _exception_problem(error: BaseException, where: str) -> str:
@@ -263,7 +280,7 @@ def _exception_problem(error: BaseException, where: str) -> str:
     return f"While the file was read, {type(error).__name__} at {where}: {message}"
 
 
-def _defined(statement: ast.stmt) -> Iterator[str]:
+def defined_names(statement: ast.stmt) -> Iterator[str]:
     """Names that a statement would have given a value."""
     if isinstance(statement, ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef):
         yield statement.name
