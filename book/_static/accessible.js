@@ -7,6 +7,11 @@
   const WIDE = "pre, .output, .pst-scrollable-table-container, .scrolls, div.math, .playable-scroll";
 
   function mark() {
+    for (const formula of document.querySelectorAll("span.math mjx-container")) {
+      formula.classList.remove("scrolls");
+      const column = formula.closest("p, li, td, th, dt, dd, figcaption, h1, h2, h3, div");
+      formula.classList.toggle("scrolls", formula.offsetWidth > column.clientWidth);
+    }
     for (const element of document.querySelectorAll(WIDE)) {
       const scrolls = /auto|scroll/.test(getComputedStyle(element).overflowX)
         && (element.scrollWidth > element.clientWidth || element.scrollHeight > element.clientHeight);

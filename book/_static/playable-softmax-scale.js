@@ -1,7 +1,7 @@
 // What a wide key does to the softmax: choose d_k, divide by √d_k or not, and see the weights saturate.
 //   data-scores="[1.2,-0.3,…]"   dot products at d_k = 1 (variance 1); at d_k they are √d_k times as large
 //   optional: data-dk="64" (where it starts)   data-scaled="true"   data-labels='["k1",…]'
-// gradient size = the largest entry of the softmax's Jacobian, max w(1 - w).
+// largest slope = the largest entry of the softmax's Jacobian, max a(1 - a): how much of a gradient gets through.
 "use strict";
 
 playable.figure("softmax-scale", "Softmax and the width of the keys", (data) => {
@@ -12,12 +12,13 @@ playable.figure("softmax-scale", "Softmax and the width of the keys", (data) => 
   const box = element("input", { type: "checkbox" });
   box.checked = data.scaled ?? false;
   const width = element("output", {});
+  const d_k = () => element("span", {}, element("i", {}, "d"), element("sub", {}, "k"));
   const cells = data.scores.map(() => ({ score: element("td", {}), weight: barCell() }));
   const weights = table("weight = softmax(score)", ["key", "score", "weight"],
     cells.map(({ score, weight }, index) =>
       element("tr", {}, element("th", { scope: "row" }, labels[index]), score, weight)));
   const largest = element("strong", { class: "playable-largest" });
-  const gradient = element("strong", { class: "playable-gradient" });
+  const slope = element("strong", { class: "playable-slope" });
   const spoken = speaker();
 
   function update() {
@@ -26,7 +27,7 @@ playable.figure("softmax-scale", "Softmax and the width of the keys", (data) => 
     const scores = data.scores.map((score) => score * factor);
     const shares = softmax(scores);
     const top = Math.max(...shares);
-    const slope = Math.max(...shares.map((share) => share * (1 - share)));
+    const steepest = Math.max(...shares.map((share) => share * (1 - share)));
     width.textContent = d;
     slider.setAttribute("aria-valuetext", `d k equals ${d}`);
     cells.forEach(({ score, weight }, index) => {
@@ -34,8 +35,8 @@ playable.figure("softmax-scale", "Softmax and the width of the keys", (data) => 
       weight.set(shares[index]);
     });
     write(largest, top);
-    write(gradient, slope, 6);
-    spoken.say(`Largest weight ${show(top)}, gradient size ${show(slope, 6)}.`);
+    write(slope, steepest, 6);
+    spoken.say(`Largest weight ${show(top)}, largest slope ${show(steepest, 6)}.`);
   }
 
   slider.addEventListener("input", update);
@@ -43,11 +44,11 @@ playable.figure("softmax-scale", "Softmax and the width of the keys", (data) => 
   update();
   return [
     element("div", { class: "playable-controls" },
-      element("label", {}, element("i", {}, "d"), element("sub", {}, "k"), " ", slider), width,
-      element("label", {}, box, " divide by √", element("i", {}, "d"), element("sub", {}, "k"))),
+      element("label", {}, d_k(), slider), width,
+      element("label", {}, box, element("span", {}, "divide by √", d_k()))),
     element("div", { class: "playable-scroll" }, weights),
     element("p", { class: "playable-result" },
-      "largest weight ", largest, " · gradient size ", gradient),
+      "largest weight ", largest, " · largest slope ", element("i", {}, "a"), "(1 − ", element("i", {}, "a"), ") ", slope),
     spoken,
   ];
 });

@@ -48,8 +48,10 @@ window.playable = (() => {
     return cell;
   }
 
+  // A heading called "weight" stands over bars.
   function table(caption, headings, rows) {
-    const head = element("tr", {}, ...headings.map((text) => element("th", { scope: "col" }, text)));
+    const head = element("tr", {}, ...headings.map((text) =>
+      element("th", { scope: "col", class: text === "weight" ? "playable-bar" : null }, text)));
     return element("table", { class: "playable-table" }, element("caption", {}, caption),
       element("thead", {}, head), element("tbody", {}, ...rows));
   }
