@@ -192,7 +192,7 @@ def _execute_stale(root: Path, derived: list[Derived], *, force: bool) -> list[s
         and item.stores_outputs
         and (force or item.waits() or _package_changed(root, item.notebook))
     ]
-    total = sum(len(item.notebook.cells) for item in jobs)
+    total = sum(len(notebooks.code_cells(item.notebook)) for item in jobs)
     with (
         tqdm(total=total, unit="cell", desc="executing", disable=not jobs) as bar,
         ThreadPoolExecutor(WORKERS) as pool,

@@ -15,12 +15,13 @@ PACKAGE = "minitx"
 def package_fingerprint(root: Path, code: str) -> str:
     """Hash of all modules of `minitx` that this code reaches by its imports.
 
-    Code that imports the grader also runs the checks and the mistake banks, so they count then.
+    Code that imports the grader also runs checks, mistake banks and answers, so they count then.
     """
     files: set[Path] = set()
     _reach(root, ast.parse(code), files)
     if any("grading" in path.relative_to(root).parts for path in files):
-        files.update((root / "exercises" / "checks").glob("*.py"))
+        for folder in ("exercises/checks", "tests/right_answers", "solutions"):
+            files.update((root / folder).glob("*.py"))
     digest = hashlib.sha256()
     for path in sorted(files):
         digest.update(path.relative_to(root).as_posix().encode() + b"\0")

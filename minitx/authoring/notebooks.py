@@ -108,9 +108,14 @@ def is_setup(cell: NotebookNode) -> bool:
     return SETUP in tags_of(cell)
 
 
+def code_cells(notebook: NotebookNode) -> list[NotebookNode]:
+    """The code cells, the set-up cell included."""
+    return [cell for cell in notebook.cells if cell.cell_type == "code"]
+
+
 def written_code(notebook: NotebookNode) -> list[NotebookNode]:
     """The code cells that somebody wrote, i.e. all but the set-up cell."""
-    return [c for c in notebook.cells if c.cell_type == "code" and not is_setup(c)]
+    return [cell for cell in code_cells(notebook) if not is_setup(cell)]
 
 
 def all_code(notebook: NotebookNode) -> str:
