@@ -1061,7 +1061,7 @@ def loops_whole_numbers_kept(q, k, v):
 # ---------------------------------------------------------------------------------------- 01.5
 @mistake("01.5", caught_by="test_matrix_no_loop")
 def matrix_with_a_loop_over_queries(q, k, v):
-    """the numbers are right but a Python loop runs over the queries.
+    """a Python loop runs over the queries: right, but slow.
 
     A comprehension, np.vectorize and np.apply_along_axis loop in Python too. q @ k.T holds the
     scores of all queries at once, and softmax treats each row on its own.
@@ -1075,7 +1075,7 @@ def matrix_with_a_loop_over_queries(q, k, v):
 
 @mistake("01.5", caught_by="test_matrix_no_loop")
 def matrix_with_two_loops(q, k, v):
-    """the numbers are right but two nested Python loops run over queries and keys.
+    """two nested Python loops run over queries and keys: right, but slow.
 
     That is Exercise 1.4. q @ k.T holds all the dot products at once.
     """
