@@ -29,6 +29,7 @@ _CELL = re.compile(r"^#\s*%%", re.MULTILINE)
 _PIECE = re.compile(r"^(?:@|def |async def |class |import |from |if |for |while |with )")
 _DEFINES = re.compile(r"^\s*(?:async\s+)?(?:def|class)\s+(\w+)", re.MULTILINE)
 _SHELL = re.compile(r"^(\s*)(?:(\w[\w, ]*?)\s*=\s*)?[!%?].*$|^(\s*)[\w.]+\?{1,2}\s*$")
+_DEFINITIONS = ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef | ast.Import | ast.ImportFrom
 _loading = 0
 
 
@@ -186,15 +187,13 @@ def _while_loading() -> Iterator[None]:
 
 
 def _run_cell(cell: Cell, submission: Submission, flags: int) -> int:
-    """Runs a cell; only the first thing that goes wrong in it is reported."""
-    before = len(submission.problems)
+    """Runs a cell; returns the `from __future__` flags for those behind it."""
     for statement in statements_of(cell, submission):
         if isinstance(statement, ast.ImportFrom) and statement.module == "__future__":
             for alias in statement.names:
                 feature = getattr(__future__, alias.name, None)
                 flags |= feature.compiler_flag if feature else 0
         _run_statement(statement, cell, submission, flags)
-    del submission.problems[before + 1 :]
     return flags
 
 
@@ -241,10 +240,13 @@ def _syntax_problem(
 
 
 def _run_statement(statement: ast.stmt, cell: Cell, submission: Submission, flags: int) -> None:
-    is_import = isinstance(statement, ast.Import | ast.ImportFrom)
-    seconds = IMPORT_SECONDS if is_import else STATEMENT_SECONDS
-    limit = time_limit(seconds, submission.is_mine)
-    text = ""
+    """Runs one statement and notes what goes wrong.
+
+    What a try-it cell runs into is the business of whoever tries it, and the checks say it better;
+    it is noted aside, for the case that a graded function misses a name because of it.
+    """
+    limit = time_limit(STATEMENT_SECONDS, submission.is_mine)
+    text, aside = "", not isinstance(statement, _DEFINITIONS)
     with limit:
         try:
             module = ast.Module([statement], type_ignores=[])
@@ -252,31 +254,29 @@ def _run_statement(statement: ast.stmt, cell: Cell, submission: Submission, flag
             exec(code, submission.namespace)
         except KeyboardInterrupt:
             raise
-        except (SyntaxError, ValueError, RecursionError) as error:
-            spot = calling.learners_line(error, submission.is_mine)
-            line = spot[1] if spot else getattr(error, "lineno", None) or statement.lineno
-            text = _exception_problem(error, submission.where(cell.filename, line))
         except SystemExit:
             where = submission.where(cell.filename, statement.lineno)
-            text = f"The file wants to end the program at {where}: take that line out."
+            text, aside = f"The file ends the program at {where}: take that out.", False
         except Exception as error:
-            if isinstance(error, NotImplementedError) and str(error).startswith("Exercise"):
-                return
-            spot = calling.learners_line(error, submission.is_mine)
-            text = _exception_problem(
-                error, submission.where(*(spot or (cell.filename, statement.lineno)))
-            )
+            text = _exception_problem(error, cell, statement, submission)
     if limit.expired:
-        text = calling.LocalCaller(submission).timeout(seconds, limit.line)
-        text = f"While the file was read: {text}"
+        stopped = calling.LocalCaller(submission).timeout(STATEMENT_SECONDS, limit.line)
+        text, aside = f"While the file was read: {stopped}", False
     if text:
-        submission.problems.append(Problem(text, frozenset(defined_names(statement))))
+        submission.problems.append(Problem(text, frozenset(defined_names(statement)), aside))
 
 
-def _exception_problem(error: BaseException, where: str) -> str:
+def _exception_problem(
+    error: Exception, cell: Cell, statement: ast.stmt, submission: Submission
+) -> str:
+    spot = calling.learners_line(error, submission.is_mine)
+    line = getattr(error, "lineno", None) or statement.lineno
+    where = submission.where(*(spot or (cell.filename, line)))
     message = calling.one_line(error)
     if isinstance(error, ModuleNotFoundError):
         return f"{message} (imported at {where}): the exercises need only what they come with."
+    if isinstance(error, NotImplementedError) and message.startswith("Exercise"):
+        return f"{where} needs an exercise that has no answer yet."
     return f"While the file was read, {type(error).__name__} at {where}: {message}"
 
 
