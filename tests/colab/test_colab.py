@@ -6,6 +6,7 @@ included. Then the notebooks run as they are.
 """
 
 import copy
+import json
 import os
 import subprocess
 import sys
@@ -20,6 +21,7 @@ from jupyter_client.kernelspec import KernelSpecManager
 from nbclient import NotebookClient
 
 from minitx.authoring.colab import FOLDER, repository, setup_cell
+from minitx.grading.course import Course
 
 ROOT = Path(__file__).resolve().parents[2]
 CHAPTER = ROOT / "book" / "01_attention_intuition.ipynb"
@@ -41,9 +43,19 @@ def softmax(scores):
 """
 
 
-def run(*command: str | Path, **options) -> str:
+# What a shell on Colab does not have, but the one that runs these tests may.
+HIDDEN = ("PYTHONPATH", "PYTHONHOME", "VIRTUAL_ENV", "MPLBACKEND", "MINITX_COURSE")
+ENVIRONMENT = {name: value for name, value in os.environ.items() if name not in HIDDEN}
+
+
+def run(*command: str | Path, env: dict[str, str] = ENVIRONMENT, cwd: Path | None = None) -> str:
     done = subprocess.run(
-        [str(part) for part in command], capture_output=True, text=True, check=False, **options
+        [str(part) for part in command],
+        capture_output=True,
+        text=True,
+        check=False,
+        env=env,
+        cwd=cwd,
     )
     assert done.returncode == 0, f"{' '.join(map(str, command))}\n{done.stdout}\n{done.stderr}"
     return done.stdout
@@ -58,7 +70,11 @@ def machine(tmp_path_factory) -> Path:
     wanted = [f"torch=={TORCH}", "numpy", "matplotlib", "ipykernel"]
     install = [python, "-m", "pip", "install", "--quiet", "--no-compile", "--retries", "1", *wanted]
     done = subprocess.run(
-        [str(part) for part in install], capture_output=True, text=True, check=False
+        [str(part) for part in install],
+        capture_output=True,
+        text=True,
+        check=False,
+        env=ENVIRONMENT,
     )
     if done.returncode:
         reason = "pip cannot install Colab's packages here: " + done.stderr.strip()[-300:]
@@ -106,7 +122,7 @@ class Runtime:
             "language": "python",
         }
         (specs / "colab").mkdir(parents=True, exist_ok=True)
-        (specs / "colab" / "kernel.json").write_text(nbformat.json.dumps(spec))
+        (specs / "colab" / "kernel.json").write_text(json.dumps(spec))
         manager = AsyncKernelManager(
             kernel_name="colab",
             kernel_spec_manager=KernelSpecManager(
@@ -130,11 +146,7 @@ def runtime(tmp_path, machine, public):
     folder = tmp_path / "content"
     folder.mkdir()
     environment = {
-        name: value
-        for name, value in os.environ.items()
-        if name not in ("PYTHONPATH", "VIRTUAL_ENV", "MPLBACKEND")
-    }
-    environment |= {
+        **ENVIRONMENT,
         "PATH": f"{machine.parent}{os.pathsep}{os.environ['PATH']}",
         "GIT_CONFIG_COUNT": "1",
         "GIT_CONFIG_KEY_0": f"url.{public.as_uri()}.insteadOf",
@@ -150,7 +162,7 @@ def runtime(tmp_path, machine, public):
 
 
 def installed(python: Path) -> set[str]:
-    listed = nbformat.json.loads(run(python, "-m", "pip", "list", "--format", "json"))
+    listed = json.loads(run(python, "-m", "pip", "list", "--format", "json"))
     return {package["name"] for package in listed}
 
 
@@ -192,6 +204,9 @@ def test_an_exercise_can_be_answered_and_checked(runtime):
     session.cells = [copy.deepcopy(cell) for cell in session.cells]
     _, wrong, _, right = runtime.execute(session).cells[-4:]
 
+    points = Course(ROOT).exercise("01.1").points
     assert "no maximum is subtracted before exponentiating" in shown(wrong)
     assert "Traceback" not in shown(wrong)
+    assert f"{points} of {points} points" not in shown(wrong)
+    assert f"{points} of {points} points" in shown(right)
     assert "no maximum is subtracted" not in shown(right)
