@@ -414,7 +414,7 @@ def show(
         out.print(prose(problem))
         out.print()
     if len(report.exercises) == 1:
-        out.print(exercise_view(report.exercises[0], everything=verbose))
+        out.print(exercise_view(report.exercises[0], most=None if verbose else 2))
         return
     out.print(f"Chapter {int(chapter.number)}: {shown(path)}", style="bold")
     out.print(overview(report))
@@ -422,7 +422,7 @@ def show(
         if each.status in ("failed", "grader error"):
             out.print()
             out.print(f"{each.label}: {each.title}", style="bold")
-            parts = explanation(each, everything=verbose)
+            parts = explanation(each, most=None if verbose else 1)
             for part in parts[1:]:
                 out.print(part)
     out.print()

@@ -44,5 +44,12 @@ def assess_all(
     for exercise in exercises:
         on_exercise(exercise)
         reports.append(assess(chapter, exercise, submission, seed))
-    texts = [problem.text for problem in submission.problems]
+    elsewhere = {other.function for other in chapter.exercises.values()} - {
+        each.function for each in reports
+    }
+    texts = [
+        problem.text
+        for problem in submission.problems
+        if not problem.aside and not (problem.names and problem.names <= elsewhere)
+    ]
     return Report(tuple(reports), problems_for(reports, texts))

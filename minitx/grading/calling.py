@@ -21,7 +21,7 @@ from typing import Any, Literal, Protocol
 import numpy as np
 
 from minitx.grading import expectations, values
-from minitx.grading.errors import CallFailed, OutOfTime, Rejected, Unattempted
+from minitx.grading.errors import CallFailed, OutOfTime, Unattempted, Unusable
 from minitx.grading.limits import time_limit
 from minitx.grading.submission import Submission
 
@@ -130,24 +130,24 @@ def check_kind(name: str, value: Any, wanted: tuple[str, ...]) -> None:
     """Turns down a value that is not what the exercise says the function returns.
 
     Raises:
-        Rejected: naming what was returned and what is wanted.
+        Unusable: naming what was returned and what is wanted.
     """
     if value is None:
-        raise Rejected(f"{name} returned None: is a `return` missing?")
+        raise Unusable(f"{name} returned None: is a `return` missing?")
     if len(wanted) == 1:
         if not values.is_kind(value, wanted[0]):
-            raise Rejected(
+            raise Unusable(
                 f"{name} returned {values.describe(value)}; wanted {values.kind_phrase(wanted[0])}."
             )
         return
     phrase = "(" + ", ".join(values.kind_phrase(kind) for kind in wanted) + ")"
     if not isinstance(value, tuple | list) or len(value) != len(wanted):
-        raise Rejected(
+        raise Unusable(
             f"{name} returned {values.describe(value)}; wanted {len(wanted)} values: {phrase}."
         )
     for number, (item, kind) in enumerate(zip(value, wanted, strict=True), start=1):
         if not values.is_kind(item, kind):
-            raise Rejected(
+            raise Unusable(
                 f"{name} returned {values.describe(item)} as value {number} of {len(wanted)}; "
                 f"wanted {values.kind_phrase(kind)}."
             )
@@ -167,12 +167,12 @@ def _judge(
     called = f"{name}({_arguments(args, kwargs)})"
     if outcome.kind == "unattempted":
         if owner and outcome.text and not outcome.text.startswith(f"{owner} "):
-            raise Rejected(f"{name} needs an exercise that has no answer yet: {outcome.text}")
+            raise Unusable(f"{name} needs an exercise that has no answer yet: {outcome.text}")
         raise Unattempted(outcome.text)
     if outcome.kind == "missing":
         raise CallFailed(outcome.text)
     if outcome.kind == "signature":
-        raise CallFailed(f"{outcome.text} The check calls {called}.")
+        raise CallFailed(outcome.text)
     if outcome.kind == "timeout":
         raise OutOfTime(f"{name} did not end: {outcome.text}")
     if outcome.kind == "exit":
@@ -186,7 +186,7 @@ def _judge(
     if outcome.changed:
         names = " and ".join(f"`{each}`" for each in outcome.changed_names)
         noun = "input" if len(outcome.changed) == 1 else "inputs"
-        raise Rejected(
+        raise Unusable(
             f"{name} changed its {noun} {names} in place: whoever called it still needs the old "
             "numbers. Compute a new array instead of writing into the one you were given "
             "(`x = x + 1` makes a new one; `x += 1` and `x[...] = 1` do not)."
@@ -296,9 +296,18 @@ class LocalCaller:
         return {
             "kind": "raised",
             "error_kinds": tuple(kind.__name__ for kind in type(error).__mro__[:-1]),
-            "text": one_line(error),
+            "text": one_line(error) + self._why_missing(error),
             "where": self._where(error),
         }
+
+    def _why_missing(self, error: Exception) -> str:
+        """For a name that is not there because its line in the file failed: that line."""
+        if not isinstance(error, NameError):
+            return ""
+        for problem in self.submission.problems:
+            if error.name in problem.names:
+                return f" ({problem.text})"
+        return ""
 
     def _where(self, error: BaseException) -> str:
         spot = learners_line(error, self.submission.is_mine)

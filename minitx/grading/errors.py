@@ -4,6 +4,14 @@
 class Rejected(Exception):
     """A check turned the answer down; the text is one paragraph for the learner."""
 
+    about_value = True  # whether the check's own hint has anything to say about it
+
+
+class Unusable(Rejected):
+    """There is no value to look at: no `return`, inputs changed, another kind of thing."""
+
+    about_value = False
+
 
 class CallFailed(Rejected):
     """The learner's function did not return: it raised, or could not be called at all.
@@ -14,12 +22,15 @@ class CallFailed(Rejected):
 
     def __init__(self, paragraph: str, *, kinds: tuple[str, ...] = (), text: str = "") -> None:
         super().__init__(paragraph)
+        self.about_value = bool(kinds)
         self.kinds = kinds
         self.text = text
 
 
 class OutOfTime(Rejected):
     """The learner's function was stopped; the rest of its exercise is not run."""
+
+    about_value = False
 
 
 class Unattempted(Exception):

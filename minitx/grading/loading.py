@@ -21,6 +21,7 @@ from typing import Any
 from minitx.grading import calling
 from minitx.grading.errors import CourseError
 from minitx.grading.limits import time_limit
+from minitx.grading.report import WHILE_READING
 from minitx.grading.submission import Problem, Submission
 
 STATEMENT_SECONDS = 5.0
@@ -164,7 +165,6 @@ def _run(path: Path, cells: list[Cell], places: dict[str, str]) -> Submission:
         {"__name__": "submission", "__file__": str(path), "__builtins__": __builtins__},
         origin=path.name,
         places=places,
-        sources={cell.filename: cell.text for cell in cells} if len(places) > 1 else {},
     )
     if str(path.parent) not in sys.path:
         sys.path.append(str(path.parent))  # for modules the learner keeps beside the file
@@ -245,7 +245,9 @@ def _run_statement(statement: ast.stmt, cell: Cell, submission: Submission, flag
     What a try-it cell runs into is the business of whoever tries it, and the checks say it better;
     it is noted aside, for the case that a graded function misses a name because of it.
     """
-    limit = time_limit(STATEMENT_SECONDS, submission.is_mine)
+    is_import = isinstance(statement, ast.Import | ast.ImportFrom)
+    seconds = IMPORT_SECONDS if is_import else STATEMENT_SECONDS
+    limit = time_limit(seconds, submission.is_mine)
     text, aside = "", not isinstance(statement, _DEFINITIONS)
     with limit:
         try:
@@ -260,8 +262,8 @@ def _run_statement(statement: ast.stmt, cell: Cell, submission: Submission, flag
         except Exception as error:
             text = _exception_problem(error, cell, statement, submission)
     if limit.expired:
-        stopped = calling.LocalCaller(submission).timeout(STATEMENT_SECONDS, limit.line)
-        text, aside = f"While the file was read: {stopped}", False
+        stopped = calling.LocalCaller(submission).timeout(seconds, limit.line)
+        text, aside = f"{WHILE_READING}{stopped}", False
     if text:
         submission.problems.append(Problem(text, frozenset(defined_names(statement)), aside))
 
@@ -277,7 +279,7 @@ def _exception_problem(
         return f"{message} (imported at {where}): the exercises need only what they come with."
     if isinstance(error, NotImplementedError) and message.startswith("Exercise"):
         return f"{where} needs an exercise that has no answer yet."
-    return f"While the file was read, {type(error).__name__} at {where}: {message}"
+    return f"{WHILE_READING}{type(error).__name__} at {where}: {message}"
 
 
 def defined_names(statement: ast.stmt) -> Iterator[str]:

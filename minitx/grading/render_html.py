@@ -35,8 +35,8 @@ def _exercise(exercise: ExerciseReport) -> str:
     parts += [_paragraph(check) for check in exercise.explained()]
     if exercise.shown_print:
         parts.append(f"<p>Your code printed:</p>\n<pre>{escape(exercise.shown_print)}</pre>")
-    if exercise.status == "failed" and not exercise.named:
-        parts.append(f"<p>Read {_prose(exercise.page)}.</p>")
+    if exercise.reading:
+        parts.append(f"<p>Read {_prose(exercise.reading)}.</p>")
     return "\n".join(parts)
 
 
@@ -50,6 +50,8 @@ def _row(check: CheckReport) -> str:
 
 
 def _paragraph(check: CheckReport) -> str:
+    if not check.hint:
+        return f"<p>{_prose(check.text)}</p>"
     text = f"<b>{_prose(check.title)}</b>: {_prose(check.text)}"
     if check.status == "failed":
         text += f"<br>Hint: {_prose(check.hint)}"

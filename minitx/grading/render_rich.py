@@ -20,7 +20,7 @@ _SIGNS = {
 }
 
 
-def exercise_view(report: ExerciseReport, *, everything: bool = False) -> RenderableType:
+def exercise_view(report: ExerciseReport, *, most: int | None = 2) -> RenderableType:
     """One exercise in full: its checks, the diagnosis, the paragraphs."""
     head = Text.assemble((f"{report.label}: {report.title}", "bold"), f"  {report.score}")
     if report.status == "unattempted":
@@ -34,22 +34,22 @@ def exercise_view(report: ExerciseReport, *, everything: bool = False) -> Render
         verdict = Text(f"{sign} {VERDICTS[check.status]}", style=colour)
         table.add_row(verdict, Text(f"{check.earned}/{check.points}"), Text(check.title))
     parts: list[RenderableType] = [head, Padding(table, (0, 0, 0, 2))]
-    parts += explanation(report, everything=everything)
+    parts += explanation(report, most=most)
+    if report.shown_print:
+        parts += ["", _indented(Text("Your code printed:"))]
+        parts.append(Padding(Text(report.shown_print, style="dim"), (0, 0, 0, 4)))
     return Group(*parts)
 
 
-def explanation(report: ExerciseReport, *, everything: bool = False) -> list[RenderableType]:
+def explanation(report: ExerciseReport, *, most: int | None = 2) -> list[RenderableType]:
     """What is wrong and what to do, in paragraphs."""
     parts: list[RenderableType] = []
     for named in report.named:
         parts += ["", _indented(prose(named.text)), _indented(prose(f"Read {named.page}.", "dim"))]
-    for check in report.explained(everything=everything):
+    for check in report.explained(most):
         parts += ["", *_paragraph(check)]
-    if report.shown_print:
-        parts += ["", _indented(Text("Your code printed:"))]
-        parts.append(Padding(Text(report.shown_print, style="dim"), (0, 0, 0, 4)))
-    if report.status == "failed" and not report.named:
-        parts += ["", _indented(prose(f"Read {report.page}.", "dim"))]
+    if report.reading:
+        parts += ["", _indented(prose(f"Read {report.reading}.", "dim"))]
     return parts
 
 
@@ -79,6 +79,8 @@ def prose(text: str, style: str = "") -> Text:
 
 
 def _paragraph(check: CheckReport) -> list[RenderableType]:
+    if not check.hint:
+        return [_indented(prose(check.text))]
     text = Text.assemble((f"{check.title}: ", "bold"), prose(check.text))
     parts: list[RenderableType] = [_indented(text)]
     if check.status == "failed":

@@ -36,13 +36,15 @@ def exercise_text(exercise: ExerciseReport) -> str:
         lines += ["", check_text(check)]
     if exercise.shown_print:
         lines += ["", "Your code printed:", textwrap.indent(exercise.shown_print, "    ")]
-    if exercise.status == "failed" and not exercise.named:
-        lines += ["", _wrapped(f"Read {exercise.page}.")]
+    if exercise.reading:
+        lines += ["", _wrapped(f"Read {exercise.reading}.")]
     return "\n".join(lines)
 
 
 def check_text(check: CheckReport) -> str:
     """A failed check's paragraph and hint."""
+    if not check.hint:
+        return _wrapped(check.text)
     lines = [_wrapped(f"{check.title}: {check.text}")]
     if check.status == "failed":
         lines.append(_wrapped(f"Hint: {check.hint}"))

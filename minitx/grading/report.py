@@ -7,6 +7,7 @@ from typing import Literal
 from minitx.grading.calling import Call
 
 Status = Literal["passed", "failed", "unattempted", "not run", "grader error"]
+WHILE_READING = "While the file was read: "
 _PRINTED_LINES, _PRINTED_WIDTH = 6, 100
 
 
@@ -19,7 +20,7 @@ class CheckReport:
     points: int
     status: Status
     text: str  # the paragraph for the learner; empty when passed
-    hint: str
+    hint: str  # empty where it has nothing to say about this failure
 
     @property
     def earned(self) -> int:
@@ -80,17 +81,23 @@ class ExerciseReport:
             return f"not attempted yet, {count(self.points, 'point')}"
         return f"{self.earned} of {count(self.points, 'point')}"
 
-    def explained(self, *, everything: bool = False) -> tuple[CheckReport, ...]:
-        """The checks whose paragraphs are shown: the first, and those that say something new.
+    def explained(self, most: int | None = 2) -> tuple[CheckReport, ...]:
+        """The checks whose paragraphs are shown: at most so many that say something new.
 
-        Where a mistake is named, one paragraph beside it is enough.
+        Where a mistake is named, one paragraph beside it is enough; None stands for all.
         """
         failed = [c for c in self.checks if c.status in ("failed", "grader error")]
         shown: list[CheckReport] = []
         for check in failed:
             if all(check.text != other.text for other in shown):
                 shown.append(check)
-        return tuple(shown if everything else shown[: 1 if self.named else 2])
+        return tuple(shown[: 1 if self.named and most else most])
+
+    @property
+    def reading(self) -> str:
+        """What to read; empty where a mistake's own page or no page at all says more."""
+        wrong = self.status == "failed" and not self.named
+        return self.page if wrong and any(check.hint for check in self.explained()) else ""
 
     @property
     def shown_print(self) -> str:
@@ -148,5 +155,7 @@ def count(number: int, noun: str) -> str:
 
 def problems_for(report: Iterable[ExerciseReport], problems: Iterable[str]) -> tuple[str, ...]:
     """Problems of the file that no exercise's own paragraph says already."""
-    said = {check.text for each in report for check in each.checks}
-    return tuple(text for text in dict.fromkeys(problems) if text not in said)
+    said = "\n".join(check.text for each in report for check in each.checks)
+    return tuple(
+        text for text in dict.fromkeys(problems) if text.removeprefix(WHILE_READING) not in said
+    )

@@ -49,7 +49,7 @@ def grade(
         handle = _handle(exercise, check, caller, seed, siblings)
         status, text = _run(exercise, check, handle, seed, siblings, reference)
         stopped = status == "stopped"
-        checks.append(_report(check, "failed" if stopped else status, text))
+        checks.append(_report(check, status, text))
         calls += handle._calls
     return ExerciseReport(
         id=exercise.id,
@@ -64,6 +64,8 @@ def grade(
 
 
 def _report(check: Check, status: Any, text: str) -> CheckReport:
+    if status in ("stopped", "unusable"):
+        return CheckReport(check.name, check.title, check.points, "failed", text, hint="")
     return CheckReport(check.name, check.title, check.points, status, text, check.hint)
 
 
@@ -100,7 +102,7 @@ def _run(
     except OutOfTime as late:
         return "stopped", str(late)
     except Rejected as rejected:
-        return "failed", str(rejected)
+        return "failed" if rejected.about_value else "unusable", str(rejected)
     except Unattempted:
         return "unattempted", f"{exercise.label} is not attempted yet."
     except Exception as error:

@@ -1,14 +1,15 @@
 """What is being graded: functions by name, and where their lines can be found."""
 
-import ast
 import inspect
 import linecache
 import os
+import re
 import sysconfig
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
+_LOOP = re.compile(r"\s*(?:async\s+)?(?:while|for)\b")
 _PACKAGE = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
 _LIBRARIES = tuple(
     os.path.abspath(path) + os.sep
@@ -22,6 +23,7 @@ class Problem:
 
     text: str
     names: frozenset[str] = frozenset()  # what that piece of the file would have defined
+    aside: bool = False  # told only where one of the names turns out to be missing
 
 
 @dataclass
@@ -37,7 +39,6 @@ class Submission:
     places: dict[str, str] = field(default_factory=dict)
     problems: list[Problem] = field(default_factory=list)
     printed: str = ""
-    sources: dict[str, str] = field(default_factory=dict)  # file name -> its text
 
     def is_mine(self, filename: str) -> bool:
         """Whether a line of that file was written by the learner."""
@@ -58,18 +59,16 @@ class Submission:
 
     def loop_around(self, filename: str, line: int) -> int:
         """First line of the innermost loop around a line, or that line itself."""
-        text = self.sources.get(filename) or "".join(linecache.getlines(filename))
-        try:
-            tree = ast.parse(text)
-        except (SyntaxError, ValueError):
-            return line
-        around = [
-            node.lineno
-            for node in ast.walk(tree)
-            if isinstance(node, ast.For | ast.While)
-            and node.lineno <= line <= (node.end_lineno or node.lineno)
-        ]
-        return max(around, default=line)
+        margin = 10**6
+        for number in range(line, 0, -1):
+            text = linecache.getline(filename, number)
+            indent = len(text) - len(text.lstrip())
+            if not text.strip() or indent >= margin:
+                continue
+            if _LOOP.match(text):
+                return number
+            margin = indent
+        return line
 
 
 def from_functions(functions: Mapping[str, Callable[..., Any]]) -> Submission:
