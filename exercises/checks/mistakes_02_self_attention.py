@@ -181,13 +181,24 @@ def root_of_axis_one(q, k):
 
 @mistake("02.2", caught_by="test_scale")
 def power_before_division(q, k):
-    """the divisor is D_k / 2, because `D_k ** 1/2` means (D_k ** 1) / 2.
+    """the divisor is D_k / 2, because a line such as `scale = D_k ** 1/2` means (D_k ** 1) / 2.
 
     Write `D_k ** 0.5`, `D_k ** (1/2)` or `math.sqrt(D_k)`. At D_k = 4 both give 2, so the worked
     example does not notice.
     """
     D_k = q.shape[-1]
     return dot_products(q, k) / (D_k**1 / 2)
+
+
+@mistake("02.2", caught_by="test_scale")
+def power_inside_a_quotient(q, k):
+    """the dot products are divided by D_k and then by 2, because of `/ D_k ** 1/2` in one line.
+
+    Python reads `x / D_k ** 1/2` as `(x / D_k) / 2`. Write `D_k ** 0.5`, `D_k ** (1/2)` or
+    `math.sqrt(D_k)`.
+    """
+    D_k = q.shape[-1]
+    return dot_products(q, k) / D_k**1 / 2
 
 
 @mistake("02.2", caught_by="test_scale")
@@ -753,6 +764,19 @@ def last_token_lost(lengths, max_len):
 
 
 @mistake("02.5", caught_by="test_two_sentences_by_hand")
+def slices_end_too_early(lengths, max_len):
+    """slices such as `mask[b, :length - 1]` lose the last real token of every sentence.
+
+    A slice `[:length]` ends before position `length` already. And with length 0 yours is `[:-1]`,
+    everything but the last position.
+    """
+    mask = torch.zeros(len(lengths), max_len, dtype=torch.bool)
+    for b, length in enumerate(lengths.tolist()):
+        mask[b, : length - 1] = True
+    return mask
+
+
+@mistake("02.5", caught_by="test_two_sentences_by_hand")
 def filling_marked(lengths, max_len):
     """the filling is marked True, not the real tokens.
 
@@ -925,6 +949,19 @@ def scaled_by_the_token_width(x, W_q, W_k, W_v, allowed=None):
     """
     q, k, v = projections(x, W_q, W_k, W_v)
     return weigh(q @ k.transpose(-2, -1) / math.sqrt(x.shape[-1]), allowed) @ v
+
+
+@mistake("02.6", caught_by="test_definition", page="book/02_self_attention.md#scaled-scores")
+def scaled_by_the_token_width_and_nan(x, W_q, W_k, W_v, allowed=None):
+    """the scores are divided by √C, and a token that may attend to nothing gets NaN.
+
+    Two things to mend: divide by the root of the width of a *query*, `math.sqrt(q.shape[-1])`, and
+    take functional.masked_softmax, which gives a row with nothing allowed zeros where -∞ makes it
+    0/0.
+    """
+    q, k, v = projections(x, W_q, W_k, W_v)
+    scores = q @ k.transpose(-2, -1) / math.sqrt(x.shape[-1])
+    return scores.masked_fill(~table(scores, allowed), -math.inf).softmax(dim=-1) @ v
 
 
 @mistake("02.6", caught_by="test_definition", page="book/02_self_attention.md#scaled-scores")
