@@ -15,6 +15,7 @@ from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from dataclasses import dataclass
+from importlib import import_module
 from pathlib import Path
 
 from nbformat import NotebookNode
@@ -192,6 +193,8 @@ def _execute_stale(root: Path, derived: list[Derived], *, force: bool) -> list[s
         and item.stores_outputs
         and (force or item.waits() or _package_changed(root, item.notebook))
     ]
+    if jobs:
+        import_module("matplotlib.font_manager")  # its first import may warn, inside a notebook
     total = sum(len(notebooks.code_cells(item.notebook)) for item in jobs)
     with (
         tqdm(total=total, unit="cell", desc="executing", disable=not jobs) as bar,
