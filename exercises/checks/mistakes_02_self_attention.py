@@ -83,6 +83,16 @@ def first_sentence_only(x, W_q, W_k, W_v):
     return x[0] @ W_q, x[0] @ W_k, x[0] @ W_v
 
 
+@mistake("02.1", caught_by="test_shapes")
+def sentences_strung_together(x, W_q, W_k, W_v):
+    """batch and tokens are folded into one axis and stay so: the results are (B · T, D).
+
+    `x @ W_q` needs no folding. If you fold, unfold the result: `.view(B, T, -1)`.
+    """
+    flat = x.reshape(-1, x.shape[-1])
+    return flat @ W_q, flat @ W_k, flat @ W_v
+
+
 @mistake("02.1", caught_by="test_every_token")
 def negatives_cut_off(x, W_q, W_k, W_v):
     """a ReLU follows each product, so that nothing is ever negative.
@@ -453,6 +463,17 @@ def minus_infinity_added(scores, allowed):
     return (scores + torch.zeros_like(scores).masked_fill(~allowed, -math.inf)).softmax(dim=-1)
 
 
+@mistake("02.3", caught_by="test_three_keys_by_hand")
+def infinity_times_zero(scores, allowed):
+    """the mask is multiplied by -∞, and for the allowed keys 0 · ∞ is NaN.
+
+    Every row with an allowed key becomes NaN. Choose in place of multiplying:
+    `scores.masked_fill(~allowed, torch.finfo(scores.dtype).min)`, and set the forbidden weights to
+    0 after the softmax.
+    """
+    return (scores + (~allowed).to(scores.dtype) * -math.inf).softmax(dim=-1)
+
+
 @mistake("02.3", caught_by="test_nothing_allowed")
 def a_billion_subtracted(scores, allowed):
     """1e9 is subtracted from forbidden scores, and a row with nothing allowed attends to all.
@@ -677,6 +698,16 @@ def shift_without_sign(T_q, T_k):
     T_k - T_q is negative when there are more queries than keys, and must stay so. Leave out abs.
     """
     return ones(T_q, T_k).tril(abs(T_k - T_q))
+
+
+@mistake("02.4", caught_by="test_more_queries_than_keys")
+def last_rows_of_a_square_of_keys(T_q, T_k):
+    """the mask is the last T_q rows of a square table for T_k positions, which has only T_k rows.
+
+    With more queries than keys, rows are missing. Compare positions, j <= i + T_k - T_q, or shift
+    the diagonal of a (T_q, T_k) table: both serve every size.
+    """
+    return ones(T_k, T_k).tril()[-T_q:]
 
 
 @mistake("02.4", caught_by="test_bottom_right")
@@ -1082,6 +1113,20 @@ def layer_mask_the_wrong_way_round(x, W_q, W_k, W_v, allowed=None):
     """
     q, k, v = projections(x, W_q, W_k, W_v)
     return weigh(scaled(q, k), None if allowed is None else ~allowed) @ v
+
+
+@mistake(
+    "02.6", caught_by="test_mask_per_sentence", page="book/02_self_attention.md#masked-softmax"
+)
+def layer_scores_times_mask(x, W_q, W_k, W_v, allowed=None):
+    """the forbidden scores become 0, whose weight is e⁰ = 1 and not nothing.
+
+    Use `functional.masked_softmax(scores, allowed)`, or put the lowest possible number in the
+    forbidden places, not 0.
+    """
+    q, k, v = projections(x, W_q, W_k, W_v)
+    scores = scaled(q, k)
+    return scores.masked_fill(~table(scores, allowed), 0.0).softmax(dim=-1) @ v
 
 
 @mistake(
