@@ -1,4 +1,4 @@
-"""Makes the built book whole without a network, also when its pages are opened straight from a disk.
+"""Makes the built book whole without a network, also where its pages are opened from a disk.
 
 Browsers refuse font files to such pages. So MathJax comes from the book itself as one script that
 draws SVG, and the icon font is written into its style sheet.
@@ -6,6 +6,7 @@ draws SVG, and the icon font is written into its style sheet.
 
 import base64
 import re
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -43,15 +44,16 @@ def embed_icons(app: Sphinx, exception: Exception | None) -> None:
     out = Path(app.outdir)
     for sheet in out.glob("_static/vendor/fontawesome/*/css/*.css"):
         text = sheet.read_text(encoding="utf-8")
-        sheet.write_text(_FACE.sub(lambda face: _embedded(sheet, face[0]), text), encoding="utf-8")
+        embed = partial(_embedded, sheet.parent)
+        sheet.write_text(_FACE.sub(embed, text), encoding="utf-8")
     for page in out.rglob("*.html"):
         text = page.read_text(encoding="utf-8")
         if _PRELOAD.search(text):
             page.write_text(_PRELOAD.sub("", text), encoding="utf-8")
 
 
-def _embedded(sheet: Path, face: str) -> str:
-    if "6 Free" not in face:
+def _embedded(folder: Path, face: re.Match[str]) -> str:
+    if "6 Free" not in face[0]:
         return ""
-    font = base64.b64encode((sheet.parent / "../webfonts/fa-solid-900.woff2").read_bytes()).decode()
-    return re.sub(r"src:[^}]*", f"src:url(data:font/woff2;base64,{font})", face)
+    font = base64.b64encode((folder / "../webfonts/fa-solid-900.woff2").read_bytes()).decode()
+    return re.sub(r"src:[^}]*", f"src:url(data:font/woff2;base64,{font})", face[0])

@@ -43,7 +43,7 @@ playable.figure("soft-lookup", "Soft lookup: move the query", (data) => {
     arrow, ...dots, ...names, handle);
 
   const slider = element("input", { type: "range", min: 0, max: TEMPERATURES.length - 1, step: 1 });
-  const chosen = element("output", {});
+  const chosen = element("span", { class: "playable-chosen" });
   slider.value = TEMPERATURES.indexOf(startTemperature);
   if (slider.value < 0) throw new Error(`temperature ${startTemperature} is not one of ${TEMPERATURES}`);
   const cells = keys.map(() => ({ score: element("td", {}), weight: barCell() }));

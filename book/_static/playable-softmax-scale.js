@@ -11,7 +11,7 @@ playable.figure("softmax-scale", "Softmax and the width of the keys", (data) => 
   slider.value = Math.log2(data.dk ?? 64);
   const box = element("input", { type: "checkbox" });
   box.checked = data.scaled ?? false;
-  const width = element("output", {});
+  const width = element("span", { class: "playable-chosen" });
   const d_k = () => element("span", {}, element("i", {}, "d"), element("sub", {}, "k"));
   const cells = data.scores.map(() => ({ score: element("td", {}), weight: barCell() }));
   const weights = table("weight = softmax(score)", ["key", "score", "weight"],

@@ -18,8 +18,8 @@ WCAG = {
     "resultTypes": ["violations"],
     "preload": False,
 }
-# axe takes long over code and formulas. A second span of the same class in the same kind of cell has
-# the same colours, and the strokes of a formula are hidden from assistive technology anyway.
+# axe takes long over code and formulas. A second span of the same class in the same kind of cell
+# has the same colours, and the strokes of a formula are hidden from assistive technology anyway.
 TRIM = """() => {
     const seen = new Set();
     for (const span of document.querySelectorAll(".highlight pre span")) {
@@ -89,7 +89,8 @@ def test_maths_is_rendered(visit: Visit) -> None:
     state = visit.page.evaluate(
         r"""() => {
             const all = [...document.querySelectorAll("span.math, div.math")];
-            const text = document.createTreeWalker(document.querySelector("main"), NodeFilter.SHOW_TEXT);
+            const main = document.querySelector("main");
+            const text = document.createTreeWalker(main, NodeFilter.SHOW_TEXT);
             const raw = [];
             while (text.nextNode()) {
                 const inside = text.currentNode.parentElement;
@@ -97,9 +98,10 @@ def test_maths_is_rendered(visit: Visit) -> None:
                 if (!inside.closest("pre, code, script, style, mjx-container")
                     && /\\\(|\\\[|\$\$|\\begin\{/.test(words)) raw.push(words.trim().slice(0, 80));
             }
+            const bare = all.filter(formula => !formula.querySelector("mjx-container"));
             const wrong = [...document.querySelectorAll("[data-mjx-error], mjx-merror")];
             return {
-                bare: all.filter(m => !m.querySelector("mjx-container")).map(m => m.textContent.slice(0, 80)),
+                bare: bare.map(formula => formula.textContent.slice(0, 80)),
                 raw,
                 wrong: wrong.map(m => m.dataset.mjxError ?? m.textContent),
             };
@@ -114,10 +116,13 @@ def test_nothing_is_wider_than_a_phone(visit: Visit) -> None:
         """() => {
             const root = document.documentElement;
             if (root.scrollWidth <= root.clientWidth) return [];
-            const scrolls = e => e && (/auto|scroll|hidden|clip/.test(getComputedStyle(e).overflowX) || scrolls(e.parentElement));
+            const right = element => Math.round(element.getBoundingClientRect().right);
+            const scrolls = element => element !== null
+                && (/auto|scroll|hidden|clip/.test(getComputedStyle(element).overflowX)
+                    || scrolls(element.parentElement));
             return [...document.querySelectorAll("main *")]
-                .filter(e => e.getBoundingClientRect().right > root.clientWidth + 1 && !scrolls(e.parentElement))
-                .map(e => `${e.tagName}.${e.className} to ${Math.round(e.getBoundingClientRect().right)}px`)
+                .filter(e => right(e) > root.clientWidth + 1 && !scrolls(e.parentElement))
+                .map(e => `${e.tagName}.${e.className} to ${right(e)}px`)
                 .concat([`the page is ${root.scrollWidth}px wide`]);
         }"""
     )
