@@ -414,7 +414,11 @@ def show(
         out.print(prose(problem))
         out.print()
     if len(report.exercises) == 1:
-        out.print(exercise_view(report.exercises[0], most=None if verbose else 2))
+        only = report.exercises[0]
+        out.print(exercise_view(only, most=None if verbose else 2))
+        if footer and only.status in ("unattempted", "failed"):
+            out.print()
+            out.print(prose(f"Stuck? `minitx hint {only.id}` shows a hint.", "dim"))
         return
     out.print(f"Chapter {int(chapter.number)}: {shown(path)}", style="bold")
     out.print(overview(report))

@@ -108,6 +108,13 @@ def expect_close(
     a = values.to_numpy(got).astype(np.float64)
     b = values.to_numpy(want).astype(np.float64)
     _same_finiteness(a, b, what)
+    with np.errstate(all="ignore"):
+        _same_values(got, want, a, b, rtol, atol, because, what)
+
+
+def _same_values(
+    got: Any, want: Any, a: Any, b: Any, rtol: float, atol: float, because: str, what: str
+) -> None:
     finite = np.isfinite(b)
     error = np.where(finite, np.abs(np.subtract(a, b, where=finite, out=np.zeros_like(b))), 0.0)
     allowed = np.where(finite, atol + rtol * np.abs(b), 1.0)

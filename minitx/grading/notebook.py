@@ -30,7 +30,7 @@ def check(
     Args:
         exercise_id: "02.3", or "2.3".
         function: your function.
-        uses: functions of other exercises that it calls, where they are defined elsewhere.
+        uses: functions of other exercises that its checks ask for too, if defined elsewhere.
         seed: another seed makes other random inputs.
 
     Returns:

@@ -1,0 +1,411 @@
+"""The command line: what it says, what it leaves behind, and how it exits."""
+
+import json
+import os
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+from click.testing import Result
+
+from minitx.grading.course import find_course
+from minitx.grading.errors import CourseError
+
+from .helpers import BANK, CHECKS, RIGHT_DOUBLE, STUB
+
+Minitx = Callable[..., Result]
+Answer = Callable[..., Path]
+FOUR = "def quadruple(x):\n    return double(double(x))"
+WRONG = "def double(x):\n    return 2 * x"
+
+
+def one_line(result: Result) -> str:
+    return " ".join(result.output.split())
+
+
+def test_start(minitx: Minitx, root: Path) -> None:
+    result = minitx("start", "1")
+    assert result.exit_code == 0
+    assert f"Your copy is {Path('work/01_small.py')}." in result.output
+    path = root / "work/01_small.py"
+    path.write_text("mine")
+    result = minitx("start", "01")
+    assert "You have a copy already" in result.output
+    assert path.read_text() == "mine"
+    assert minitx("start", "01", "--notebook").exit_code == 0
+    assert json.loads((root / "work/01_small.ipynb").read_text())["nbformat"] == 4
+
+
+def test_check_without_a_copy_says_how_to_make_one(minitx: Minitx) -> None:
+    result = minitx("check", "01")
+    assert result.exit_code == 2
+    assert "You have no copy of chapter 1's exercises yet. Make one: minitx start 01" in one_line(
+        result
+    )
+    result = minitx("check")
+    assert result.exit_code == 2
+    assert "Make one: minitx start 01" in one_line(result)
+
+
+def test_check_of_a_stub(minitx: Minitx, answer: Answer) -> None:
+    answer()
+    result = minitx("check", "01")
+    assert result.exit_code == 1
+    assert "· not attempted" in result.output
+    assert "0 of 7 points." in result.output
+
+
+def test_check_of_right_answers(minitx: Minitx, answer: Answer) -> None:
+    answer(RIGHT_DOUBLE, FOUR)
+    result = minitx("check")
+    assert (result.exit_code, "7 of 7 points." in result.output) == (0, True)
+
+
+@pytest.mark.parametrize("target", ["01.1", "1.1", "01.01"])
+def test_check_of_one_exercise(minitx: Minitx, answer: Answer, target: str) -> None:
+    answer(WRONG)
+    result = minitx("check", target)
+    assert result.exit_code == 1
+    assert "Exercise 1.1: Twice the number 3 of 4 points" in one_line(result)
+    assert "✗ failed 0/1 an empty array is refused" in result.output
+    assert "Your output equals what you get when an empty array is accepted." in result.output
+    assert "Raise ValueError for it." in result.output
+    assert "Read “Twice as much” in book/01_small.md." in result.output
+    assert "Hint: raise ValueError" in result.output
+
+
+def test_check_of_a_notebook(minitx: Minitx, answer: Answer) -> None:
+    answer(RIGHT_DOUBLE, FOUR, notebook=True)
+    assert minitx("check", "01").exit_code == 0
+
+
+def test_the_copy_saved_last_is_graded(minitx: Minitx, answer: Answer) -> None:
+    old = answer()
+    os.utime(old, (1, 1))
+    answer(RIGHT_DOUBLE, FOUR, notebook=True)
+    result = minitx("check", "01")
+    assert result.exit_code == 0
+    assert "01_small.ipynb" in result.output
+
+
+def test_check_of_a_file(minitx: Minitx, tmp_path: Path, answer: Answer) -> None:
+    text = answer(RIGHT_DOUBLE, FOUR).read_text()
+    (tmp_path / "my_01.py").write_text(text)
+    assert minitx("check", str(tmp_path / "my_01.py")).exit_code == 0
+    (tmp_path / "mine.py").write_text(text)
+    result = minitx("check", str(tmp_path / "mine.py"))
+    assert result.exit_code == 2
+    assert "does not say which chapter it answers. Say so: minitx check 02 --file" in one_line(
+        result
+    )
+    assert minitx("check", "01", "--file", str(tmp_path / "mine.py")).exit_code == 0
+    assert minitx("check", "01.1", "--file", str(tmp_path / "mine.py")).exit_code == 0
+    assert minitx("check", "--file", str(tmp_path / "my_01.py")).exit_code == 0
+
+
+def test_seed_and_verbose(minitx: Minitx, answer: Answer) -> None:
+    answer("def double(x):\n    return [1]", FOUR)
+    assert minitx("check", "01.1", "--seed", "7").exit_code == 1
+    answer("def double(x):\n    return x.reshape(-1) * len(x)")
+    brief, full = minitx("check", "01.1").output, minitx("check", "01.1", "-v").output
+    assert len(full) > len(brief)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "text"),
+    [
+        (["check", "banana"], "'banana' is neither a chapter (02) nor an exercise (02.3) nor a fi"),
+        (["check", "absent.py"], "There is no file absent.py."),
+        (["check", "work"], "work is a folder; name the .py file or the notebook in it."),
+        (["check", "01", "--file", "work"], "work is a folder"),
+        (["check", "7"], "There are no exercises for chapter 07; chapters: 01."),
+        (["check", "01.9"], "There is no exercise 01.9; the chapter's are: 01.1, 01.2."),
+        (["hint", "01"], "01 is a chapter; name an exercise, for example: minitx hint 02.3"),
+        (["solution", "01"], "01 is a chapter; name an exercise, for example: minitx solution 02"),
+        (["check", "--nonsense"], "No such option"),
+        (["start"], "Missing argument"),
+        (["hint", "01.1", "--level", "4"], "4 is not in the range 1<=x<=3"),
+        (["nonsense"], "No such command"),
+    ],
+)
+def test_wrong_use(minitx: Minitx, answer: Answer, arguments: list[str], text: str) -> None:
+    answer()
+    result = minitx(*arguments)
+    assert result.exit_code == 2
+    assert text in one_line(result)
+
+
+@pytest.mark.parametrize(
+    ("content", "code", "text"),
+    [
+        (b"\x00\xff", 2, "is not text: is it really a Python file?"),
+        ("é".encode("latin-1"), 2, "is not saved as UTF-8"),
+        (b"", 1, "There is no function double in 01_small.py"),
+        (b"def double(x)\n    return 3\n", 1, "syntax error at line 1 (`def double(x)`): expecte"),
+        (b"def double(x, y):\n    return 3\n", 1, "double wants a value for `y` that nobody gives"),
+        (b"def double(x):\n    pass\n", 1, "double returned None: is a `return` missing?"),
+        (b"def double(x):\n    return x.T\n", 1, "got shape (3, 2), wanted (2, 3)"),
+        (b"def double(x):\n    return (2*x).astype(int)\n", 1, "the dtype is int64"),
+        (b"def double(x):\n    return x * float('nan')\n", 1, "got nan, wanted"),
+        (b"def double(x):\n    x *= 2\n    return x\n", 1, "changed its input `x` in place"),
+        (b"def double(x):\n    while 1:\n        pass\n", 1, "after 0.5 s at line 2 (`while 1:`)"),
+        (
+            b"def double(x):\n    while 1:\n        try:\n            len(x)\n"
+            b"        except:\n            pass\n",
+            1,
+            "after 0.5 s at line 2 (`while 1:`)",
+        ),
+        (b"def double(x):\n    import sys; sys.exit(0)\n", 1, "ended the whole program at line 2"),
+        (b"import sys\nsys.exit(0)\n", 1, "The file ends the program at line 2"),
+        (b"def double(x):\n    return double(x)\n", 1, "double calls itself without end"),
+        (b"def double(x):\n    print('x' * 10**7)\n    return x\n", 1, "Your code printed:"),
+        (b"double = 7\n", 1, "double is the number 7; wanted a function"),
+    ],
+)
+def test_bad_input(minitx: Minitx, answer: Answer, content: bytes, code: int, text: str) -> None:
+    """One clear paragraph each, never a traceback, and the other exercise is still graded."""
+    path = answer()
+    other = b"\n\n# %%\ndef quadruple(x):\n    return 4 * x\n" if code == 1 else b""
+    path.write_bytes(content + other)
+    result = minitx("check", "01.1")
+    assert result.exit_code == code
+    assert text in one_line(result)
+    assert len(result.output) < 6000
+    if code == 1:
+        assert "3/3" in minitx("check", "01").output
+
+
+def test_a_damaged_notebook(minitx: Minitx, answer: Answer) -> None:
+    answer(notebook=True).write_text('{"cells": [')
+    result = minitx("check", "01")
+    assert result.exit_code == 2
+    assert "is damaged: it does not hold a notebook" in one_line(result)
+
+
+def test_a_fault_of_the_grader(minitx: Minitx, answer: Answer, root: Path) -> None:
+    answer(RIGHT_DOUBLE, FOUR)
+    path = root / "exercises/checks/test_01_small.py"
+    path.write_text(CHECKS.replace("sub.double(rng.normal(size=(4,))).shape", "undefined_name"))
+    result = minitx("check", "01.1")
+    assert result.exit_code == 3
+    assert "failed by itself (NameError" in one_line(result)
+    assert "✓ passed 2/2" in " ".join(result.output.split())
+    path.write_text(CHECKS + "\n1 / 0\n")
+    result = minitx("check", "01.1")
+    assert result.exit_code == 3
+    assert (
+        "The grader itself failed (GraderError: test_01_small.py of the course cannot be run"
+        in (one_line(result))
+    )
+
+
+def test_a_traceback_for_those_who_ask(
+    minitx: Minitx, answer: Answer, root: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    answer()
+    (root / "exercises/checks/mistakes_01_small.py").write_text(BANK + "\n1 / 0\n")
+    monkeypatch.setenv("MINITX_DEBUG", "1")
+    assert "ZeroDivisionError" in str(minitx("check", "01").exception)
+
+
+def test_hints_come_one_by_one(minitx: Minitx) -> None:
+    first, second, third, fourth = (minitx("hint", "01.1").output for _ in range(4))
+    assert "hint 1 of 3" in first
+    assert "first nudge" in first
+    assert "hint 2 of 3" in second
+    assert "Read “Twice as much” in book/01_small.md." in second
+    assert "nearly the answer" in third
+    assert "nearly the answer" in fourth
+    assert "minitx solution 01.1 --give-up" in fourth
+    assert "first nudge" in minitx("hint", "1.1", "--level", "1").output
+
+
+def test_progress(minitx: Minitx, answer: Answer) -> None:
+    answer(WRONG)
+    minitx("check", "01")
+    minitx("check", "01.1")
+    minitx("hint", "01.1")
+    answer()
+    minitx("check", "01")
+    result = minitx("progress")
+    assert result.exit_code == 0
+    rows = [line.split() for line in result.output.splitlines()]
+    assert ["1.1", "3/4", "…", "begun", "Twice", "the", "number", "2", "1/3"] in rows
+    assert ["1.2", "0/3", "·", "open", "Four", "times", "0", "0/3"] in rows
+    assert "3 of 7 points." in result.output
+    assert minitx("progress", "01").output == result.output
+    assert minitx("progress", "03").exit_code == 2
+
+
+def test_progress_survives_damage(minitx: Minitx, answer: Answer, root: Path) -> None:
+    answer(RIGHT_DOUBLE)
+    path = root / "work/.minitx/progress.json"
+    path.parent.mkdir(parents=True)
+    path.write_text("{{{")
+    result = minitx("check", "01.1")
+    assert result.exit_code == 0
+    assert "was damaged. It is kept as" in one_line(result)
+    assert "4/4 ✓ done" in one_line(minitx("progress"))
+
+
+def test_progress_that_cannot_be_saved(minitx: Minitx, answer: Answer, root: Path) -> None:
+    answer(RIGHT_DOUBLE)
+    (root / "work/.minitx").write_text("a file where a folder is wanted")
+    result = minitx("check", "01.1")
+    assert result.exit_code == 0
+    assert "Your progress could not be saved in" in one_line(result)
+
+
+def test_reset_of_an_exercise(minitx: Minitx, answer: Answer, root: Path) -> None:
+    path = answer(WRONG, FOUR)
+    before = path.read_text()
+    result = minitx("reset", "01.1")
+    assert result.exit_code == 0
+    assert "has the unanswered double of Exercise 1.1 again" in result.output
+    (kept,) = (root / "work/backups").iterdir()
+    assert str(kept.relative_to(root)) in result.output
+    assert kept.read_text() == before
+    assert FOUR in path.read_text()
+    assert WRONG not in path.read_text()
+
+
+def test_reset_of_a_chapter(minitx: Minitx, answer: Answer, root: Path) -> None:
+    path = answer(WRONG, FOUR)
+    assert minitx("reset", "01").exit_code == 0
+    assert path.read_text() == STUB
+    assert len(list((root / "work/backups").iterdir())) == 1
+    path.unlink()
+    assert minitx("reset", "01").exit_code == 2
+
+
+def test_the_solution_is_for_those_who_are_through(minitx: Minitx, answer: Answer) -> None:
+    answer(WRONG)
+    minitx("check", "01.1")
+    result = minitx("solution", "01.1")
+    assert result.exit_code == 1
+    assert "Exercise 1.1 is not finished: 3 of 4 points so far." in one_line(result)
+    assert "return 2 * x" not in result.output
+    answer(RIGHT_DOUBLE)
+    minitx("check", "01.1")
+    result = minitx("solution", "01.1")
+    assert result.exit_code == 0
+    assert 'raise ValueError("nothing to double")' in result.output
+    assert "SOLUTION" not in result.output
+
+
+def test_giving_up_is_remembered(minitx: Minitx) -> None:
+    assert minitx("solution", "01.2").exit_code == 1
+    assert "return double(double(x))" in minitx("solution", "01.2", "--give-up").output
+    assert minitx("solution", "01.2").exit_code == 0
+
+
+def test_the_library_function_behind_a_solution_is_shown(minitx: Minitx, root: Path) -> None:
+    path = root / "solutions/01_small.py"
+    text = path.read_text().replace("import numpy as np", "from minitx import functional")
+    path.write_text(text.replace("return 2 * x", "return functional.masked_softmax(x, None)"))
+    result = minitx("solution", "01.1", "--give-up")
+    assert "It hands over to minitx.functional.masked_softmax:" in result.output
+    assert "def masked_softmax(" in result.output
+
+
+def test_solutions_that_are_missing(minitx: Minitx, root: Path) -> None:
+    path = root / "solutions/01_small.py"
+    path.write_text("pass\n")
+    assert "holds no function double" in one_line(minitx("solution", "01.1", "--give-up"))
+    path.unlink()
+    assert "The worked answers are not here" in one_line(minitx("solution", "01.1", "--give-up"))
+
+
+def test_the_list_of_exercises(minitx: Minitx) -> None:
+    result = minitx("exercises", "list")
+    assert result.exit_code == 0
+    assert "1.1 0/4 · open Twice the number" in one_line(result)
+    assert "1.2 0/3 · open Four times" in one_line(result)
+
+
+def test_building_needs_the_maintainers_tools(
+    minitx: Minitx, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setitem(sys.modules, "minitx.authoring.build", None)
+    result = minitx("exercises", "build")
+    assert result.exit_code == 2
+    assert "Building needs minitx.authoring.build, which is not installed" in one_line(result)
+
+
+def test_building_hands_over(minitx: Minitx, monkeypatch: pytest.MonkeyPatch, root: Path) -> None:
+    import types
+
+    asked: list[Any] = []
+
+    def build(folder: Path, *, execute: bool, check: bool) -> int:
+        asked.append((folder, execute, check))
+        return 1
+
+    module = types.SimpleNamespace(build=build)
+    monkeypatch.setitem(sys.modules, "minitx.authoring.build", module)
+    assert minitx("exercises", "build", "--check").exit_code == 1
+    assert asked == [(root, False, True)]
+
+
+def test_the_course_is_found(root: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    assert find_course().root == root
+    monkeypatch.setenv("MINITX_COURSE", str(tmp_path))
+    with pytest.raises(CourseError, match="but there is no folder exercises/checks in it"):
+        find_course()
+    monkeypatch.delenv("MINITX_COURSE")
+    monkeypatch.setattr(
+        "minitx.grading.course.__file__", str(tmp_path / "a/b/c.py")
+    )  # as if installed elsewhere
+    (root / "book/deep").mkdir()
+    monkeypatch.chdir(root / "book/deep")
+    assert find_course().root == root
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(CourseError, match="The exercises are not here: neither beside the instal"):
+        find_course()
+
+
+def run(*arguments: str, cwd: Path, **environment: str) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        [sys.executable, "-m", "minitx", *arguments],
+        cwd=cwd,
+        env={**os.environ, "PYTHONPATH": os.pathsep.join(sys.path), **environment},
+        capture_output=True,
+        text=True,
+        encoding="utf-8",
+        timeout=120,
+    )
+
+
+def test_a_real_process(root: Path, answer: Answer) -> None:
+    answer(WRONG)
+    done = run("check", "01.1", cwd=root, COLUMNS="60", NO_COLOR="1", PYTHONUTF8="1")
+    assert done.returncode == 1
+    assert "an empty array is accepted." in " ".join(done.stdout.split())
+    assert "\x1b" not in done.stdout + done.stderr
+    assert max(map(len, done.stdout.splitlines())) <= 60
+    assert done.stderr == ""
+
+
+def test_a_terminal_that_knows_no_check_mark(root: Path, answer: Answer) -> None:
+    answer(RIGHT_DOUBLE)
+    done = run("check", "01.1", cwd=root, PYTHONIOENCODING="ascii")
+    assert (done.returncode, done.stderr) == (0, "")
+    assert "? passed" in done.stdout
+
+
+def test_help_is_quick_and_light(root: Path) -> None:
+    seconds = []
+    for _ in range(3):
+        began = time.perf_counter()
+        done = run("--help", cwd=root)
+        seconds.append(time.perf_counter() - began)
+        assert done.returncode == 0
+    assert "start 01" in done.stdout
+    assert min(seconds) < 1.5  # 0.15 s on an idle machine
+    code = "import sys, minitx.cli; print({'torch', 'numpy', 'rich'} & set(sys.modules))"
+    light = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, cwd=root)
+    assert light.stdout.strip() in ("set()", "")

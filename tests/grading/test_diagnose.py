@@ -1,0 +1,174 @@
+"""A mistake is named when its output is the submission's, and only then."""
+
+import time
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+
+from minitx.grading import exercise, mistake
+from minitx.grading.assess import assess
+from minitx.grading.course import Chapter
+from minitx.grading.diagnose import alike, diagnose
+from minitx.grading.registry import Registry, filling
+from minitx.grading.run import grade
+from minitx.grading.submission import from_functions
+
+
+def named(chapter: Chapter, f: Any, exercise_id: str = "01.1") -> list[str]:
+    one = chapter.exercises[exercise_id]
+    report = assess(chapter, one, from_functions({one.function: f}))
+    return [each.id for each in report.named]
+
+
+def test_every_mistake_of_the_bank_names_itself(chapter: Chapter) -> None:
+    for one in chapter.exercises.values():
+        for wrong in one.mistakes.values():
+            assert named(chapter, wrong.function, one.id) == [wrong.id]
+
+
+def test_written_differently(chapter: Chapter) -> None:
+    def f(x):
+        if not x.size:
+            raise ValueError("nothing there")
+        return np.exp(2 * np.log(np.abs(x)))
+
+    assert named(chapter, f) == ["01.1/squared"]
+
+
+def test_what_the_learner_reads(chapter: Chapter) -> None:
+    one = chapter.exercises["01.2"]
+    (each,) = assess(chapter, one, from_functions({"quadruple": lambda x: 2 * x})).named
+    assert each.text == (
+        "Your output equals what you get when the numbers are doubled once. Do it twice."
+    )
+    assert each.page == "“Twice as much” in book/01_small.md"
+
+
+def test_another_mistake_is_not_named(chapter: Chapter) -> None:
+    assert named(chapter, lambda x: 3 * x) == []
+    assert named(chapter, lambda x: x**2) == []  # and refuses nothing: two mistakes at once
+
+
+def test_nothing_is_named_without_values(chapter: Chapter) -> None:
+    def endless(x):
+        while True:
+            pass
+
+    assert named(chapter, endless) == []
+    assert named(chapter, lambda: 1) == []
+    assert named(chapter, lambda x: undefined) == []
+
+
+def bank(question: Any, *mistakes: Any, right: Any = None) -> Any:
+    """Diagnoses the first mistake, of an exercise with these, under one question."""
+    with filling(Registry()):
+        one = exercise("01.1", function="f", title="t", page="p", hints=("a", "b", "c"))
+
+        @one.check(points=1, title="t", hint="h")
+        def test_it(sub, rng):
+            question(sub)
+            raise AssertionError
+
+        for number, function in enumerate(mistakes):
+            function.__name__ = f"m{number}"
+            function.__doc__ = "it is wrong.\n\nDo it right."
+            mistake("01.1", caught_by="test_it")(function)
+    submission = from_functions({"f": mistakes[0]})
+    calls = grade(one, submission).calls
+    reference = (lambda: from_functions({"f": right})) if right else None
+    return [each.id.split("/")[1] for each in diagnose(one, submission, calls, reference)]
+
+
+def test_several_that_cannot_be_told_apart_are_all_named() -> None:
+    ask = lambda sub: sub.f(np.ones(3))  # noqa: E731
+    assert bank(ask, lambda x: 2 * x, lambda x: x + x, lambda x: 3 * x) == ["m0", "m1"]
+
+
+def test_too_many_say_nothing() -> None:
+    assert bank(lambda sub: sub.f(np.ones(3)), *[lambda x, k=k: x + k - k for k in range(4)]) == []
+
+
+def test_a_mistake_equal_to_the_right_answer_is_not_named() -> None:
+    ask = lambda sub: sub.f(np.ones(3))  # noqa: E731
+    assert bank(ask, lambda x: 2 * x, right=lambda x: x + x) == []
+    assert bank(ask, lambda x: 2 * x, right=lambda x: 3 * x) == ["m0"]
+
+
+@pytest.mark.parametrize(
+    ("one", "other"),
+    [
+        (lambda x: x / 0, lambda x: x * 0),  # NaN and inf where the other has numbers
+        (lambda x: x.astype(np.float32), lambda x: x.astype(np.float64)),
+        (lambda x: x[None], lambda x: x),
+        (lambda x: x.tolist(), lambda x: x),
+        (lambda x: x.sort() or x[::-1], lambda x: np.sort(x)[::-1]),  # changed in place
+        (lambda x: np.random.rand(3), lambda x: np.ones(3)),
+    ],
+)
+def test_told_apart(one: Any, other: Any) -> None:
+    ask = lambda sub: sub.f(np.array([3.0, 0.0, -1.0]))  # noqa: E731
+    assert bank(ask, one, other) == ["m0"]
+
+
+def test_told_apart_by_exceptions() -> None:
+    def value_error(x):
+        raise ValueError("a")
+
+    def key_error(x):
+        raise KeyError("a")
+
+    def other_text(x):
+        raise ValueError("b")
+
+    ask = lambda sub: sub.f(np.ones(2))  # noqa: E731
+    assert bank(ask, value_error, key_error, other_text) == ["m0"]
+
+
+def test_told_apart_by_gradients() -> None:
+    def question(sub: Any) -> None:
+        sub.f(torch.tensor([1.0, 2.0], requires_grad=True))
+
+    assert bank(
+        question,
+        lambda x: x.detach() * 2,
+        lambda x: x * 2,
+        lambda x: x.detach() + x,
+        lambda x: torch.tensor((2 * x).tolist(), requires_grad=True),
+    ) == ["m0"]
+
+
+def test_told_apart_by_loops() -> None:
+    ask = lambda sub: sub.f.steps(np.ones(100))  # noqa: E731
+
+    def loops(x):
+        return np.array([2 * each for each in x])
+
+    def also_loops(x):
+        result = np.empty_like(x)
+        for i in range(len(x)):
+            result[i] = 2 * x[i]
+        return result
+
+    assert bank(ask, loops, lambda x: 2 * x) == ["m0"]
+    assert bank(ask, also_loops, lambda x: 2 * x) == ["m0"]
+
+
+def test_alike() -> None:
+    assert alike(np.float64(1.0), np.float64(1.0 + 1e-9))
+    assert not alike(1.0, 1)
+    assert alike((1.0, [2]), (1.0, [2]))
+    assert not alike((1.0,), (1.0, 2.0))
+    assert alike("a", "a")
+    assert not alike("a", "b")
+    assert alike(None, None)
+    half = torch.ones(2, dtype=torch.float16)
+    assert alike(half, half * 1.001)
+    assert not alike(half, half * 2)
+
+
+def test_is_fast(chapter: Chapter) -> None:
+    began = time.monotonic()
+    assert named(chapter, lambda x: x**2 if x.size else [][0]) == []
+    assert time.monotonic() - began < 1

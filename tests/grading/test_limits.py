@@ -1,0 +1,133 @@
+"""Endless code is stopped, whatever it catches, and nothing is left behind."""
+
+import random
+import sys
+import threading
+import time
+
+import pytest
+
+from minitx.grading.limits import TimeUp, time_limit
+
+
+def mine(filename: str) -> bool:
+    return filename == __file__
+
+
+def plain() -> None:
+    while True:
+        pass
+
+
+def bare_except() -> None:
+    while True:
+        try:  # noqa: SIM105
+            sum(range(1000))
+        except:  # noqa: E722
+            pass
+
+
+def nested_excepts() -> None:
+    while True:
+        try:
+            while True:
+                try:
+                    x = 1  # noqa: F841
+                except:  # noqa: E722
+                    continue
+        except BaseException:
+            continue
+
+
+def asleep() -> None:
+    time.sleep(60)
+
+
+def answers_all_the_same() -> int:
+    try:
+        plain()
+    except BaseException:
+        return 5
+    return 0
+
+
+@pytest.mark.parametrize(
+    "endless", [plain, bare_except, nested_excepts, asleep, answers_all_the_same]
+)
+def test_is_stopped_with_its_line(endless) -> None:
+    began = time.monotonic()
+    with time_limit(0.1, mine) as limit:
+        endless()
+    assert limit.expired
+    assert time.monotonic() - began < 5
+    assert limit.line is not None
+    filename, line = limit.line
+    first = endless.__code__.co_firstlineno
+    if endless is answers_all_the_same:
+        first = plain.__code__.co_firstlineno
+    assert filename == __file__
+    assert first < line < first + 10
+
+
+def test_in_another_thread() -> None:
+    seen = []
+
+    def work() -> None:
+        with time_limit(0.1, mine) as limit:
+            bare_except()
+        seen.append(limit.expired)
+
+    thread = threading.Thread(target=work)
+    thread.start()
+    thread.join(10)
+    assert seen == [True]
+
+
+def test_quick_code_is_left_alone() -> None:
+    with time_limit(5) as limit:
+        value = sum(range(10))
+    assert (value, limit.expired, limit.line) == (45, False, None)
+
+
+def test_exceptions_and_ctrl_c_pass_through() -> None:
+    with pytest.raises(KeyError, match="mine"), time_limit(5):
+        raise KeyError("mine")
+    with pytest.raises(KeyboardInterrupt), time_limit(5):
+        raise KeyboardInterrupt
+
+
+@pytest.fixture
+def eager_threads():
+    """The timer's thread gets its turn at once, not after 5 ms."""
+    before = sys.getswitchinterval()
+    sys.setswitchinterval(1e-5)
+    yield
+    sys.setswitchinterval(before)
+
+
+@pytest.mark.usefixtures("eager_threads")
+def test_nothing_arrives_late() -> None:
+    """Blocks that end just when time is up: no TimeUp may strike behind them."""
+    dice = random.Random(0)
+    expired = 0
+    for _ in range(150):
+        with time_limit(0.002, mine) as limit:
+            end = time.perf_counter() + 0.002 + dice.uniform(-4e-4, 4e-4)
+            while time.perf_counter() < end:
+                pass
+        for _ in range(100):
+            pass
+        expired += limit.expired
+    assert 0 < expired < 150
+
+
+def test_a_debugger_is_not_disturbed() -> None:
+    before = sys.gettrace()
+    with time_limit(0.05, mine):
+        plain()
+    assert sys.gettrace() is before
+
+
+def test_the_exception_outside_of_a_limit_is_harmless() -> None:
+    with pytest.raises(TimeUp, match="time is up"):
+        raise TimeUp
