@@ -1,4 +1,4 @@
-// What the theme leaves to be done for readers without a mouse or a screen.
+// What the theme leaves to be done for readers without a mouse, without a screen, or without a network.
 "use strict";
 
 (() => {
@@ -27,6 +27,9 @@
       summary.setAttribute("aria-label", `Pages of ${chapter}`);
     }
   }
+
+  // A page opened from the disk may not read its neighbours: the search then shows titles without extracts.
+  if (location.protocol === "file:") DOCUMENTATION_OPTIONS.SHOW_SEARCH_SUMMARY = false;
 
   document.addEventListener("DOMContentLoaded", name);
   window.addEventListener("load", () => {

@@ -99,7 +99,11 @@ def test_maths_is_rendered(visit: Visit) -> None:
                     && /\\\(|\\\[|\$\$|\\begin\{/.test(words)) raw.push(words.trim().slice(0, 80));
             }
             const bare = all.filter(formula => !formula.querySelector("mjx-container"));
-            const wrong = [...document.querySelectorAll("[data-mjx-error], mjx-merror")];
+            // A macro that MathJax does not know is written out in red.
+            const wrong = [...document.querySelectorAll(
+                "[data-mjx-error], mjx-merror, " +
+                "mjx-container [mathcolor=red], mjx-container [fill=red]"
+            )];
             return {
                 bare: bare.map(formula => formula.textContent.slice(0, 80)),
                 raw,
@@ -150,6 +154,19 @@ def test_the_first_page(browser: Browser, html: Path) -> None:
     page.goto((html / "index.html").as_uri())
     page.wait_for_url((html / "book/intro.html").as_uri())
     page.close()
+
+
+def test_search_works_from_the_disk(browser: Browser, html: Path) -> None:
+    """It finds pages without asking for any, which a page from the disk may not."""
+    page = browser.new_context(offline=True).new_page()
+    said: list[str] = []
+    page.on("console", lambda m: said.append(m.text) if m.type == "error" else None)
+    page.on("pageerror", lambda error: said.append(str(error)))
+    page.goto((html / "search.html").as_uri() + "?q=softmax")
+    page.get_by_text("Search finished").wait_for()
+    assert page.locator("#search-results li").count() >= 5
+    assert said == []
+    page.context.close()
 
 
 def readable(name: str, theme: str, width: int, violations: list[dict[str, Any]]) -> str:
