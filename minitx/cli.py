@@ -36,7 +36,7 @@ class Commands(click.Group):
         except BrokenPipeError:
             os._exit(EARNED)  # whoever read our output has seen enough
         except Exception as error:
-            from minitx.grading.errors import CourseError
+            from minitx.grading.errors import CourseError, GraderError
 
             if isinstance(error, CourseError):
                 say_error(str(error))
@@ -44,10 +44,9 @@ class Commands(click.Group):
             if os.environ.get("MINITX_DEBUG"):
                 raise
             text = " ".join(str(error).split())
-            say_error(
-                f"The grader itself failed ({type(error).__name__}: {text}). This is a mistake of "
-                "the course, not yours: please report it. MINITX_DEBUG=1 shows where it happened."
-            )
+            if not isinstance(error, GraderError):
+                text = f"{type(error).__name__}: {text}. Please report it."
+            say_error(f"The grader itself failed: {text} MINITX_DEBUG=1 shows where.")
             ctx.exit(GRADER_FAILED)
 
 
@@ -177,10 +176,13 @@ def watch(target: str | None, seed: int) -> None:
         assert chapter is not None
         show(report, chapter, path, False, footer=False)
 
-    for _, _, path in jobs:
-        tell(path, watcher.look(path))
-    out.print(f"\nWatching {shown(course.work)}. Save your file to grade it; Ctrl-C ends this.")
-    watcher.run(tell, say_error)
+    try:
+        for _, _, path in jobs:
+            tell(path, watcher.look(path))
+        out.print(f"\nWatching {shown(course.work)}. Save your file to grade it; Ctrl-C ends this.")
+        watcher.run(tell, say_error)
+    except KeyboardInterrupt:
+        pass
     out.print("Stopped watching.")
 
 

@@ -110,7 +110,7 @@ def test_check_of_a_file(minitx: Minitx, tmp_path: Path, answer: Answer) -> None
 def test_seed_and_verbose(minitx: Minitx, answer: Answer) -> None:
     answer("def double(x):\n    return [1]", FOUR)
     assert minitx("check", "01.1", "--seed", "7").exit_code == 1
-    answer("def double(x):\n    return x.reshape(-1) * len(x)")
+    answer("def double(x):\n    return x[None]")
     brief, full = minitx("check", "01.1").output, minitx("check", "01.1", "-v").output
     assert len(full) > len(brief)
 
@@ -197,10 +197,8 @@ def test_a_fault_of_the_grader(minitx: Minitx, answer: Answer, root: Path) -> No
     path.write_text(CHECKS + "\n1 / 0\n")
     result = minitx("check", "01.1")
     assert result.exit_code == 3
-    assert (
-        "The grader itself failed (GraderError: test_01_small.py of the course cannot be run"
-        in (one_line(result))
-    )
+    said = "The grader itself failed: test_01_small.py of the course cannot be run (ZeroDivision"
+    assert said in one_line(result)
 
 
 def test_a_traceback_for_those_who_ask(

@@ -112,13 +112,15 @@ def test_nothing_arrives_late() -> None:
     expired = 0
     for _ in range(150):
         with time_limit(0.002, mine) as limit:
-            end = time.perf_counter() + 0.002 + dice.uniform(-4e-4, 4e-4)
-            while time.perf_counter() < end:
+            end = time.perf_counter() + 0.05
+            while not limit.expired and time.perf_counter() < end:
+                pass
+            for _ in range(dice.randrange(100)):
                 pass
         for _ in range(100):
             pass
         expired += limit.expired
-    assert 0 < expired < 150
+    assert expired > 0
 
 
 def test_a_debugger_is_not_disturbed() -> None:

@@ -28,7 +28,11 @@ def run(root: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
     return subprocess.run(
         [sys.executable, "-m", "pytest", "exercises", "-p", "no:cacheprovider", "-v", *arguments],
         cwd=root,
-        env={**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)},
+        env={
+            **os.environ,
+            "PYTHONPATH": os.pathsep.join(sys.path),
+            "PYTEST_DISABLE_PLUGIN_AUTOLOAD": "1",
+        },
         capture_output=True,
         text=True,
         timeout=120,
@@ -48,6 +52,7 @@ def test_the_same_verdicts(
     double: str,
 ) -> None:
     path = answer(double, FOUR if double == RIGHT_DOUBLE else "")
+    path.write_text(path.read_text().replace("print(double(np.ones(2)))", ""))  # not to try it
     done = run(root)
     reports = [assess(chapter, each, load(path)) for each in chapter.exercises.values()]
     word = {
