@@ -33,6 +33,15 @@ def keys_from_the_query_matrix(x, W_q, W_k, W_v):
     return x @ W_q, x @ W_q, x @ W_v
 
 
+@mistake("02.1", caught_by="test_shapes")
+def values_from_the_key_matrix(x, W_q, W_k, W_v):
+    """the values are made with W_k, so that every value equals its key.
+
+    Use W_v for the values. Each of the three results has a matrix of its own.
+    """
+    return x @ W_q, x @ W_k, x @ W_k
+
+
 @mistake("02.1", caught_by="test_one_token_by_hand")
 def keys_before_queries(x, W_q, W_k, W_v):
     """keys and queries are returned in each other's place.
@@ -179,6 +188,16 @@ def root_of_the_number_of_keys(q, k):
     return dot_products(q, k) / math.sqrt(k.shape[-2])
 
 
+@mistake("02.2", caught_by="test_scale")
+def root_of_the_number_of_queries(q, k):
+    """the divisor is √T_q, the root of the number of queries.
+
+    The width of a query is the last axis: `q.shape[-1]`, not `q.shape[-2]`. A score must not change
+    because other queries were asked as well.
+    """
+    return dot_products(q, k) / math.sqrt(q.shape[-2])
+
+
 @mistake("02.2", caught_by="test_batch_and_heads")
 def root_of_axis_one(q, k):
     """the width is read from axis 1, which is right for 2-D inputs only.
@@ -275,6 +294,16 @@ def softmax_taken_already(q, k):
     Return the scores themselves. The mask must come between the scores and the softmax.
     """
     return (dot_products(q, k) / math.sqrt(q.shape[-1])).softmax(dim=-1)
+
+
+@mistake("02.2", caught_by="test_one_query_by_hand")
+def softmax_without_scale(q, k):
+    """the dot products are not divided by √D_k, and the softmax is taken here already.
+
+    Two things to mend: divide by `math.sqrt(q.shape[-1])`, and return the scores themselves. The
+    mask must come between the scores and the softmax.
+    """
+    return dot_products(q, k).softmax(dim=-1)
 
 
 @mistake("02.2", caught_by="test_one_query_by_hand")
@@ -546,6 +575,17 @@ def normalised_over_queries(scores, allowed):
 
 
 @mistake("02.3", caught_by="test_rows_sum_to_one")
+def normalised_over_queries_with_nan(scores, allowed):
+    """forbidden scores become -∞ and the softmax runs over the queries, not over the keys.
+
+    Two things to mend. Every query shares out one unit of attention among the keys, which lie along
+    the last axis: `softmax(dim=-1)`. And a row or column of nothing but -∞ is 0/0, which is NaN:
+    fill with `torch.finfo(scores.dtype).min`, and set the forbidden weights to 0 after the softmax.
+    """
+    return scores.masked_fill(~allowed, -math.inf).softmax(dim=-2)
+
+
+@mistake("02.3", caught_by="test_rows_sum_to_one")
 def normalised_over_axis_one(scores, allowed):
     """the softmax runs over axis 1, which holds the keys in a 2-D table only.
 
@@ -633,6 +673,16 @@ def future_kept(T_q, T_k):
 
 
 @mistake("02.4", caught_by="test_square")
+def future_kept_top_left(T_q, T_k):
+    """the upper triangle is kept, counted from the top left corner.
+
+    Two things to mend: keep the lower triangle, `tril`, and shift its diagonal by T_k - T_q,
+    because the queries are the last T_q positions.
+    """
+    return ones(T_q, T_k).triu()
+
+
+@mistake("02.4", caught_by="test_square")
 def future_only(T_q, T_k):
     """the mask marks the forbidden keys, those after the query, as True.
 
@@ -643,6 +693,16 @@ def future_only(T_q, T_k):
 
 
 @mistake("02.4", caught_by="test_square")
+def future_only_top_left(T_q, T_k):
+    """the forbidden keys are marked as True, and counted from the top left corner.
+
+    Two things to mend: True means may attend, so turn the table over with `~`; and shift the
+    diagonal by T_k - T_q, because the queries are the last T_q positions.
+    """
+    return ones(T_q, T_k).triu(1)
+
+
+@mistake("02.4", caught_by="test_square")
 def itself_forbidden(T_q, T_k):
     """a token may not attend to itself.
 
@@ -650,6 +710,16 @@ def itself_forbidden(T_q, T_k):
     itself. Otherwise the first token has nothing to attend to.
     """
     return ones(T_q, T_k).tril(T_k - T_q - 1)
+
+
+@mistake("02.4", caught_by="test_square")
+def itself_forbidden_top_left(T_q, T_k):
+    """a token may not attend to itself, and the queries are taken for the first T_q positions.
+
+    Two things to mend: a token knows itself, so the diagonal belongs to the mask; and shift it by
+    T_k - T_q, because the queries are the last T_q positions.
+    """
+    return ones(T_q, T_k).tril(-1)
 
 
 @mistake("02.4", caught_by="test_square")
@@ -758,6 +828,16 @@ def zeros_and_ones(T_q, T_k):
     and masked_fill do not work with floating-point numbers.
     """
     return torch.ones(T_q, T_k).tril(T_k - T_q)
+
+
+@mistake("02.4", caught_by="test_mask_is_bool")
+def zeros_and_ones_top_left(T_q, T_k):
+    """the mask holds numbers, and the queries are taken for the first T_q positions.
+
+    Two things to mend: ask for truth values, `torch.ones(T_q, T_k, dtype=torch.bool)`, and shift
+    the diagonal by T_k - T_q, because the queries are the last T_q positions.
+    """
+    return torch.ones(T_q, T_k).tril()
 
 
 @mistake("02.4", caught_by="test_mask_is_bool")
@@ -1014,6 +1094,17 @@ def layer_with_turned_matrices(x, W_q, W_k, W_v, allowed=None):
     """
     q, k, v = F.linear(x, W_q), F.linear(x, W_k), F.linear(x, W_v)
     return weigh(scaled(q, k), allowed) @ v
+
+
+@mistake("02.6", caught_by="test_definition", page="book/02_self_attention.md#scaled-scores")
+def layer_with_all_axes_reversed(x, W_q, W_k, W_v, allowed=None):
+    """all axes of the keys are reversed, the batch included.
+
+    `k.T` is right for a single matrix only. Exchange the last two axes: `k.transpose(-2, -1)`.
+    """
+    q, k, v = projections(x, W_q, W_k, W_v)
+    scores = q @ k.permute(2, 1, 0) / math.sqrt(q.shape[-1])
+    return weigh(scores, allowed) @ v
 
 
 @mistake("02.6", caught_by="test_definition")

@@ -64,8 +64,9 @@ def require_gradient(result, inputs, what):
             loss, list(inputs.values()), allow_unused=True, retain_graph=True
         )
     except RuntimeError as error:
+        reason = str(error).split(" Hint: ")[0].rstrip(".")  # torch's hint is about anomaly mode
         raise Rejected(
-            f"{what} is connected to the inputs, but the way back breaks: {error}. Changing a "
+            f"{what} is connected to the inputs, but the way back breaks: {reason}. Changing a "
             "tensor in place (+=, masked_fill_, x[...] = ...) after it was used is the usual cause."
         ) from None
     for name, gradient in zip(inputs, gradients, strict=True):
@@ -660,8 +661,8 @@ padding_mask = exercise(
     returns="tensor",
     hints=(
         "Token t of sentence b is real when t is smaller than one number. Which?",
-        "Read how the chapter makes a table from a row and a column by broadcasting: "
-        "(max_len,) against (B, 1).",
+        "Read which axis of the mask is which. A row of positions, (max_len,), compared with a "
+        "column of lengths, (B, 1), is spread by broadcasting into a table (B, max_len).",
         "`torch.arange(max_len, device=lengths.device) < lengths[:, None]`.",
     ),
 )
