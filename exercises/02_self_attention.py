@@ -186,8 +186,8 @@ check("02.2", attention_scores)
 # A row of scores becomes weights by a softmax over the keys **that the query may attend to**; every
 # other key gets weight exactly 0:
 #
-# $$w_{ij} = \frac{a_{ij}\, e^{s_{ij}}}{\sum_{t} a_{it}\, e^{s_{it}}}, \qquad
-#   a_{ij} = 1 \text{ if } \texttt{allowed}[i, j] \text{ else } 0 .$$
+# $$a_{ij} = \frac{m_{ij}\, e^{s_{ij}}}{\sum_{t} m_{it}\, e^{s_{it}}}, \qquad
+#   m_{ij} = 1 \text{ if } \texttt{allowed}[i, j] \text{ else } 0 .$$
 #
 # `scores` is `(..., T_q, T_k)`; `allowed` is boolean and broadcastable to it (it may lack leading
 # axes or have size 1 there). A query that may attend to nothing gets a row of zeros, not NaN, and
@@ -213,7 +213,7 @@ check("02.2", attention_scores)
 def masked_softmax(scores, allowed):
     """Softmax over the keys that each query may attend to.
 
-        weights[..., i, j] = a_ij exp(s_ij) / sum_t a_it exp(s_it),   a_ij = 1 where allowed, else 0
+        weights[..., i, j] = m_ij exp(s_ij) / sum_t m_it exp(s_it),   m_ij = 1 where allowed, else 0
 
     Args:
         scores: (..., T_q, T_k).
