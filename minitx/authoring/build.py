@@ -33,6 +33,8 @@ from minitx.authoring.typical_mistakes import typical_mistakes
 WORKERS = 2
 BUILD = "python -m minitx exercises build"
 EXECUTE = f"{BUILD} --execute"
+# A page of answers is not called what the page of questions is called: search shows titles only.
+SOLUTIONS_TITLE = ("\n# # Exercises for", "\n# # Solutions for")
 _NUMBERED = re.compile(r"\d\d_\w+")
 
 
@@ -133,7 +135,7 @@ def derive(root: Path, source: Path) -> list[Derived]:
             root,
             source,
             source.with_suffix(".ipynb"),
-            text,
+            text.replace(*SOLUTIONS_TITLE, 1),
             insertions=typical_mistakes(root, source.stem),
         ),
     ]

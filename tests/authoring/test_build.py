@@ -4,6 +4,7 @@ import json
 import re
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
 
@@ -340,3 +341,13 @@ def test_the_module_can_be_run_for_help():
         check=True,
     )
     assert "--execute" in done.stdout
+
+
+def test_the_page_of_answers_has_a_title_of_its_own():
+    root = Path(__file__).resolve().parents[2]
+    answers = [source for source in build_module.sources(root) if source.parts[0] == "solutions"]
+    assert answers
+    for source in answers:
+        _, questions, answered = build_module.derive(root, source)
+        assert questions.notebook.cells[0].source.startswith("# Exercises for chapter")
+        assert answered.notebook.cells[0].source.startswith("# Solutions for chapter")
