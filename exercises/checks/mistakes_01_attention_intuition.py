@@ -277,7 +277,7 @@ def best_value_only(query, keys, values):
 
     That is a hard lookup. A soft one mixes all values, weighted by the softmax of the scores.
     """
-    return values[np.argmax(keys @ query)] * 1.0
+    return values[np.argmax(keys @ query)]
 
 
 @mistake("01.2", caught_by="test_lookup_values")
@@ -287,7 +287,7 @@ def scores_used_as_weights(query, keys, values):
     Scores can be negative and do not sum to 1, so the result is no average. Pass them through
     softmax first.
     """
-    return (keys @ query) @ values * 1.0
+    return (keys @ query) @ values
 
 
 @mistake("01.2", caught_by="test_lookup_values")
@@ -416,6 +416,17 @@ def keys_mixed(query, keys, values):
     Keys are for finding, values for returning: weights @ values.
     """
     return weigh(keys @ query) @ keys
+
+
+@mistake("01.2", caught_by="test_lookup_by_hand")
+def keys_and_values_swapped(query, keys, values):
+    """keys and values have changed places.
+
+    The query is compared with the keys, and the values are what is mixed: the scores are
+    keys @ query and the result is weights @ values. When both have the same width, no shape error
+    says so.
+    """
+    return weigh(values @ query) @ keys
 
 
 @mistake("01.2", caught_by="test_lookup_by_hand")
@@ -862,6 +873,17 @@ def loops_one_array_for_all_rows(q, k, v):
 
 
 @mistake("01.4", caught_by="test_loops_by_hand")
+def loops_last_query_for_all(q, k, v):
+    """every row of the result is that of the last query.
+
+    A list of rows holds the array itself, not a copy: setting it back to zero (`acc[:] = 0`) and
+    filling it again changes the rows stored before. Make a new array for each query, inside the
+    outer loop, or write into out[i], not into the whole of out.
+    """
+    return np.tile((weigh(q @ k.T) @ v)[-1], (len(q), 1))
+
+
+@mistake("01.4", caught_by="test_loops_by_hand")
 def loops_returned_too_early(q, k, v):
     """the function returns after the first query.
 
@@ -1150,6 +1172,16 @@ def matrix_keys_not_transposed(q, k, v):
 
 
 @mistake("01.5", caught_by="test_matrix_values")
+def matrix_keys_times_queries(q, k, v):
+    """the scores are k @ q.T, with one row per key.
+
+    Each row has to belong to a query, because softmax makes each row sum to 1: q @ k.T, of shape
+    (T_q, T_k).
+    """
+    return weigh(k @ q.T) @ v
+
+
+@mistake("01.5", caught_by="test_matrix_values")
 def matrix_weights_on_the_wrong_side(q, k, v):
     """the weights stand to the right of the values, v @ weights.
 
@@ -1201,7 +1233,7 @@ def matrix_without_softmax(q, k, v):
 
     Scores may be negative and do not sum to 1. Turn each row of q @ k.T into weights first.
     """
-    return q @ k.T @ v * 1.0
+    return q @ k.T @ v
 
 
 @mistake("01.5", caught_by="test_matrix_values")
@@ -1339,7 +1371,7 @@ def matrix_best_value_only(q, k, v):
 
     That is the hard lookup, the limit of temperature 0. Mix all values with softmax weights.
     """
-    return v[np.argmax(q @ k.T, axis=-1)] * 1.0
+    return v[np.argmax(q @ k.T, axis=-1)]
 
 
 @mistake("01.5", caught_by="test_matrix_whole_numbers")
