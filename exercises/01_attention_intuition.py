@@ -34,7 +34,7 @@ values = np.array([[8.0, 0.0], [0.0, 8.0], [8.0, 8.0]])
 #
 # Softmax turns a row of scores $s_1, \dots, s_T$ into weights that are positive and sum to 1:
 #
-# $$\alpha_i = \frac{e^{s_i}}{\sum_{j=1}^{T} e^{s_j}}$$
+# $$a_i = \frac{e^{s_i}}{\sum_{j=1}^{T} e^{s_j}}$$
 #
 # **By hand.** The scores $(\ln 2,\ 0,\ \ln 5)$ have the exponentials $(2, 1, 5)$. Their sum is 8,
 # so the weights are $(\tfrac{2}{8}, \tfrac{1}{8}, \tfrac{5}{8}) = (0.25,\ 0.125,\ 0.625)$.
@@ -97,8 +97,8 @@ check("01.1", softmax)
 # all values, in which a value counts the more, the better its key *matches* the query. The match
 # is the dot product:
 #
-# $$s_t = \text{query} \cdot \text{key}_t, \qquad \alpha = \operatorname{softmax}(s), \qquad
-# \text{result} = \sum_{t=1}^{T} \alpha_t\, \text{value}_t$$
+# $$s_t = \text{query} \cdot \text{key}_t, \qquad a = \operatorname{softmax}(s), \qquad
+# \text{result} = \sum_{t=1}^{T} a_t\, \text{value}_t$$
 #
 # **Shapes.** `query` is $(D,)$, `keys` is $(T, D)$, `values` is $(T, D_v)$, the result is
 # $(D_v,)$. The width of a value has nothing to do with the width of a key.
@@ -245,8 +245,8 @@ check("01.3", additive_score)
 #
 # Now several queries at once. Attention looks up every row of `q` among the same keys and values:
 #
-# $$\text{out}_i = \sum_{j=1}^{T_k} \alpha_{ij}\, v_j, \qquad
-# \alpha_{ij} = \frac{e^{q_i \cdot k_j}}{\sum_{j'=1}^{T_k} e^{q_i \cdot k_{j'}}}$$
+# $$\text{out}_i = \sum_{j=1}^{T_k} a_{ij}\, v_j, \qquad
+# a_{ij} = \frac{e^{q_i \cdot k_j}}{\sum_{j'=1}^{T_k} e^{q_i \cdot k_{j'}}}$$
 #
 # **Shapes.** `q` is $(T_q, D)$, `k` is $(T_k, D)$, `v` is $(T_k, D_v)$, the result $(T_q, D_v)$:
 # one row per *query*, as wide as a *value*.
@@ -392,7 +392,7 @@ check("01.5", attention_matrix)
 #
 # How decided is a lookup? Divide the scores by a temperature $\tau$ before the softmax:
 #
-# $$\alpha = \operatorname{softmax}(s / \tau), \qquad s_t = \text{query} \cdot \text{key}_t$$
+# $$a = \operatorname{softmax}(s / \tau), \qquad s_t = \text{query} \cdot \text{key}_t$$
 #
 # A low temperature sharpens the weights, a high one flattens them, and both ends exist:
 #
