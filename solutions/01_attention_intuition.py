@@ -7,8 +7,8 @@
 #
 # How to work: read the exercise, do its small example with pen and paper, write the function,
 # run the cell that tries it, then the cell that checks it. A check that fails says what it saw
-# and, where it recognises the mistake, which one it is. Ask for hints with `minitx hint 01.1`
-# (three of them, from a nudge to nearly the answer).
+# and, where it recognises the mistake, which one it is. Ask for hints with `minitx hint 01.1`, in
+# a notebook `!minitx hint 01.1` (three of them, from a nudge to nearly the answer).
 #
 # Every exercise can be done without the ones before it: `numpy_core` holds the course's own
 # versions of these functions. From Exercise 1.2 on, take `numpy_core.softmax` or your own,
