@@ -219,6 +219,8 @@ def _pattern(a: Any, b: Any, finite: Any, rtol: float, atol: float) -> str:
         close = max(rtol, 1e-6)
         scattered = np.ptp(b[usable]) > close * np.abs(b[usable]).max()
         same = np.all(np.abs(ratio - middle) <= close * abs(middle))
+        # A factor leaves a zero zero: "everywhere" must hold there too.
+        same &= np.all(np.abs(a[finite & ~usable]) <= max(atol, np.finfo(float).tiny))
         if middle != 0 and abs(middle - 1) > 10 * close and same:
             return " " + _factor(middle)
         difference = (a - b)[finite]

@@ -59,5 +59,9 @@ def _paragraph(check: CheckReport) -> str:
 
 
 def _prose(text: str) -> str:
-    """Escaped, with `code` set as code."""
-    return re.sub(r"`([^`]+)`", r"<code>\1</code>", escape(text, quote=False))
+    """Escaped, with `code` set as code and *stress* as stress."""
+    parts = re.split(r"`([^`]+)`", escape(text, quote=False))  # every second part is code
+    for i, part in enumerate(parts):
+        stressed = re.sub(r"(?<![\w*])\*(\w[^*]*?)\*(?![\w*])", r"<em>\1</em>", part)
+        parts[i] = f"<code>{part}</code>" if i % 2 else stressed
+    return "".join(parts)

@@ -187,7 +187,7 @@ def test_the_solutions_show_each_exercises_typical_mistakes_below_it(built):
     cells = notebook(built, "solutions/01_small.ipynb").cells
     starts = [cell.source.splitlines()[0] for cell in cells if cell.cell_type == "markdown"]
     assert starts == [
-        "# Exercises for chapter 1",
+        "# Solutions for chapter 1",
         "## Exercise 1.1: Doubling",
         "That was all.",
         "<details><summary>Typical mistakes in Exercise 1.1</summary>",

@@ -97,6 +97,12 @@ def test_no_pattern_where_there_is_none() -> None:
     assert "verywhere" not in paragraph(np.array([2.0]), np.array([1.0]))
 
 
+def test_a_factor_is_not_named_where_a_zero_is_wanted_and_missed() -> None:
+    want = np.array([[0.25, 0.75, 0.0]])
+    assert "Everywhere it is 2 times too small" in paragraph(want / 2, want)
+    assert "verywhere" not in paragraph(np.array([[0.125, 0.375, 0.5]]), want)
+
+
 def test_a_transpose_is_named() -> None:
     square = np.arange(9.0).reshape(3, 3) + 1
     assert "It is the transpose of what is wanted." in paragraph(square.T, square)

@@ -137,6 +137,12 @@ class Page(html.parser.HTMLParser):
         self.text += data
 
 
+def test_html_shows_stress_as_stress_and_a_product_as_a_product() -> None:
+    advice = "Scale *once*: `q * k * s`, that is 2*3*4, or a * b."
+    shown = Report((exercise(named=(replace(NAMED, advice=advice),)),))._repr_html_()
+    assert "Scale <em>once</em>: <code>q * k * s</code>, that is 2*3*4, or a * b." in shown
+
+
 def test_html() -> None:
     shown = Report((exercise(named=(NAMED,), printed="<script>"),), ("`f` is lost",))._repr_html_()
     page = Page(shown)
