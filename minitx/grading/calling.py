@@ -22,7 +22,7 @@ import numpy as np
 
 from minitx.grading import expectations, values
 from minitx.grading.errors import CallFailed, OutOfTime, Unattempted, Unusable
-from minitx.grading.limits import time_limit
+from minitx.grading.limits import TimeLimit
 from minitx.grading.submission import Submission
 
 Kind = Literal["returned", "raised", "missing", "signature", "unattempted", "timeout", "exit"]
@@ -273,19 +273,18 @@ class LocalCaller:
     ) -> Outcome:
         mine = self.submission.is_mine
         result: dict[str, Any] = {}
-        with (
-            quietly(seed) as said,
-            counting_lines(mine if count else None) as lines,
-            time_limit(seconds, mine) as limit,
-        ):
+        limit = TimeLimit(seconds, mine)
+
+        def work() -> None:
             try:
-                result = {"kind": "returned", "value": function(*args, **kwargs)}
-            except KeyboardInterrupt:
-                raise
+                result.update(kind="returned", value=function(*args, **kwargs))
             except SystemExit as error:
-                result = {"kind": "exit", "where": self._where(error)}
+                result.update(kind="exit", where=self._where(error))
             except Exception as error:
-                result = self._failure(error)
+                result.update(self._failure(error))
+
+        with quietly(seed) as said, counting_lines(mine if count else None) as lines:
+            limit.run(work)
         if limit.expired:
             result = {"kind": "timeout", "text": self.timeout(seconds, limit.line)}
         return Outcome(**result, steps=lines.count, printed=said.text, warning=said.warning)

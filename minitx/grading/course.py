@@ -210,4 +210,6 @@ def _heading(text: str, label: str) -> str:
 
 
 def _plain(heading: str) -> str:
+    """Without Markdown's marks, and with the roots that stand in some headings."""
+    heading = re.sub(r"\\sqrt\{([^}]*)\}", r"√\1", heading)
     return re.sub(r"[`*$]", "", heading).strip()

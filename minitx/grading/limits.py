@@ -13,10 +13,11 @@ import sys
 import threading
 import time
 from collections.abc import Callable
-from types import FrameType, TracebackType
-from typing import Any, Self
+from types import FrameType
+from typing import Any
 
 _AGAIN = 0.01  # seconds between two attempts of the timer thread
+_LANDING = range(3)
 
 
 class TimeUp(BaseException):
@@ -29,12 +30,11 @@ class TimeUp(BaseException):
             limit.insist()
 
 
-class time_limit:
-    """Context manager: the block is stopped after `seconds`.
+class TimeLimit:
+    """Runs code for `seconds` at most.
 
-    Afterwards `expired` says whether that happened, and `line` which line of a file for which
-    `is_mine(filename)` holds was running: file name and line number, or None. The block swallows
-    `TimeUp`: look at `expired`. A Ctrl-C passes through.
+    Afterwards `expired` says whether it was stopped, and `line` which line of a file for which
+    `is_mine(filename)` holds was running then: file name and line number, or None.
     """
 
     def __init__(self, seconds: float, is_mine: Callable[[str], bool] = lambda name: True) -> None:
@@ -44,45 +44,52 @@ class time_limit:
         self.line: tuple[str, int] | None = None
         self._over = False
         self._attempts = 0
-        self._gone = False
         self._wake, self._ended = _thread.allocate_lock(), _thread.allocate_lock()
 
-    def __enter__(self) -> Self:
+    def run(self, work: Callable[[], object]) -> None:
+        """Calls `work`; exceptions and Ctrl-C pass through, `TimeUp` ends here.
+
+        The timer thread never strikes while this file's code runs. So one `TimeUp` at most can be
+        on its way when `work` has ended, and it is received in the empty loops: the interpreter
+        looks for it at every turn.
+        """
+        self._open()
+        try:
+            try:
+                work()
+            finally:
+                for _ in _LANDING:
+                    pass
+        except TimeUp:
+            try:
+                for _ in _LANDING:
+                    pass
+            except TimeUp:
+                pass
+        finally:
+            self._close()
+
+    def _open(self) -> None:
         self._thread = threading.get_ident()
         self._outer = _running.get(self._thread)
-        self._caller = sys._getframe(1)
         self._trace = sys.gettrace()
-        _running[self._thread] = self
         self._poke = _Poke()
         self._wake.acquire()
         self._ended.acquire()
+        _running[self._thread] = self
         _thread.start_new_thread(self._watch, ())
-        return self
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> bool:
+    def _close(self) -> None:
         self._over = True
-        while not self._gone:  # a last TimeUp may arrive anywhere in here
-            try:
-                if self._wake.locked():
-                    self._wake.release()
-                self._ended.acquire(timeout=_AGAIN)
-            except TimeUp:
-                continue
+        self._wake.release()
+        self._ended.acquire()
         if self.expired:
             sys.settrace(self._trace)
-            _deliver_the_last(self._thread)
         self._poke.close()
-        del self._caller
         if self._outer is None:
-            _running.pop(self._thread, None)
+            del _running[self._thread]
         else:
             _running[self._thread] = self._outer
-        return kind is not None and issubclass(kind, TimeUp)
 
     def insist(self) -> None:
         """Has the next `TimeUp` raised some instructions further on in the learner's code."""
@@ -105,7 +112,7 @@ class time_limit:
             return instruction
 
         frame: FrameType | None = sys._getframe(1)
-        while frame is not None and frame is not self._caller:
+        while frame is not None and frame.f_code is not _RUN:
             if self._traced(frame):
                 frame.f_trace = instruction
                 frame.f_trace_opcodes = True
@@ -122,41 +129,30 @@ class time_limit:
             self.line = self._current_line()
             self.expired = True
         while not self._over:
-            _raise_in(self._thread, TimeUp)
-            self._poke.send(self._thread)
+            frame = sys._current_frames().get(self._thread)
+            if frame is not None and frame.f_code.co_filename != __file__:
+                _raise_in(self._thread, TimeUp)
+                self._poke.send(self._thread)
+            del frame
             time.sleep(_AGAIN)
-        self._gone = True
         self._ended.release()
 
     def _current_line(self) -> tuple[str, int] | None:
         frame = sys._current_frames().get(self._thread)
-        while frame is not None and frame is not self._caller:
+        while frame is not None and frame.f_code is not _RUN:
             if self._traced(frame):
                 return frame.f_code.co_filename, frame.f_lineno
             frame = frame.f_back
         return None
 
 
-_running: dict[int, time_limit] = {}
+_RUN = TimeLimit.run.__code__
+_running: dict[int, TimeLimit] = {}
 
 
 def _raise_in(thread: int, kind: type[BaseException]) -> None:
     """Has an exception raised in another thread, soon."""
     ctypes.pythonapi.PyThreadState_SetAsyncExc(ctypes.c_ulong(thread), ctypes.py_object(kind))
-
-
-def _deliver_the_last(thread: int) -> None:
-    """Makes sure that no `TimeUp` is on its way any more, by receiving one.
-
-    Taking it back (an exception of NULL) leaves CPython 3.11 checking for it for ever, and a
-    traced program hangs.
-    """
-    try:
-        _raise_in(thread, TimeUp)
-        while True:
-            pass
-    except TimeUp:
-        pass
 
 
 class _Poke:

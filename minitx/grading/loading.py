@@ -20,7 +20,7 @@ from typing import Any
 
 from minitx.grading import calling
 from minitx.grading.errors import CourseError
-from minitx.grading.limits import time_limit
+from minitx.grading.limits import TimeLimit
 from minitx.grading.report import WHILE_READING
 from minitx.grading.submission import Problem, Submission
 
@@ -247,20 +247,22 @@ def _run_statement(statement: ast.stmt, cell: Cell, submission: Submission, flag
     """
     is_import = isinstance(statement, ast.Import | ast.ImportFrom)
     seconds = IMPORT_SECONDS if is_import else STATEMENT_SECONDS
-    limit = time_limit(seconds, submission.is_mine)
+    limit = TimeLimit(seconds, submission.is_mine)
     text, aside = "", not isinstance(statement, _DEFINITIONS)
-    with limit:
+
+    def work() -> None:
+        nonlocal text, aside
         try:
             module = ast.Module([statement], type_ignores=[])
             code = compile(module, cell.filename, "exec", flags=flags, dont_inherit=True)
             exec(code, submission.namespace)
-        except KeyboardInterrupt:
-            raise
         except SystemExit:
             where = submission.where(cell.filename, statement.lineno)
             text, aside = f"The file ends the program at {where}: take that out.", False
         except Exception as error:
             text = _exception_problem(error, cell, statement, submission)
+
+    limit.run(work)
     if limit.expired:
         stopped = calling.LocalCaller(submission).timeout(seconds, limit.line)
         text, aside = f"{WHILE_READING}{stopped}", False

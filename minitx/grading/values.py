@@ -52,6 +52,9 @@ def to_numpy(value: Any) -> np.ndarray[Any, np.dtype[Any]]:
     """The numbers as a NumPy array; half precisions are widened exactly."""
     if is_tensor(value):
         value = value.detach().cpu()
+        if value.is_quantized:
+            value = value.dequantize()
+        value = value.to_dense()
         if dtype_name(value) in ("bfloat16", "float16"):
             value = value.float()
         return np.asarray(value.resolve_conj().resolve_neg().numpy())

@@ -103,7 +103,7 @@ def test_a_mistake_equal_to_the_right_answer_is_not_named() -> None:
         (lambda x: x.astype(np.float32), lambda x: x.astype(np.float64)),
         (lambda x: x[None], lambda x: x),
         (lambda x: x.tolist(), lambda x: x),
-        (lambda x: x.sort() or x[::-1], lambda x: np.sort(x)[::-1]),  # changed in place
+        (lambda x: x.sort() or x + 0, lambda x: np.sort(x)),  # changed in place
         (lambda x: np.random.rand(3), lambda x: np.ones(3)),
     ],
 )
@@ -137,6 +137,13 @@ def test_told_apart_by_gradients() -> None:
         lambda x: x.detach() + x,
         lambda x: torch.tensor((2 * x).tolist(), requires_grad=True),
     ) == ["m0"]
+
+
+def test_told_apart_by_the_size_of_gradients() -> None:
+    def question(sub: Any) -> None:
+        sub.f(torch.tensor([1.0, 2.0], requires_grad=True))
+
+    assert bank(question, lambda x: x.detach() + x, lambda x: x * 2) == ["m0"]
 
 
 def test_told_apart_by_loops() -> None:

@@ -94,6 +94,17 @@ def test_a_check_that_asks_nothing(chapter: Chapter) -> None:
     assert report.checks[-1].text == "The check test_more asked the submission nothing."
 
 
+@pytest.mark.parametrize("fault", [AssertionError, NameError, ZeroDivisionError, ImportError])
+def test_what_no_value_can_cause_is_the_graders(chapter: Chapter, fault: type[Exception]) -> None:
+    def body(sub: Any) -> None:
+        sub.double(np.ones(2))
+        raise fault
+
+    with_check(chapter, body)
+    report = grade(chapter.exercises["01.1"], from_functions({"double": right}))
+    assert report.checks[-1].status == "grader error"
+
+
 def test_without_a_reference_the_value_is_to_blame(chapter: Chapter) -> None:
     with_check(chapter, lambda sub: sub.double(np.ones(2)).no_such_attribute)
     report = grade(chapter.exercises["01.1"], from_functions({"double": right}))
@@ -143,3 +154,20 @@ def test_code_elsewhere_can_be_graded(chapter: Chapter) -> None:
     report = grade(chapter.exercises["01.1"], Submission({}), caller=Elsewhere())
     assert report.status == "passed"
     assert asked == ["double"] * 3
+
+
+@pytest.mark.parametrize(
+    ("page", "words"),
+    [
+        ("book/01_small.md#twice", "“Twice as much” in book/01_small.md"),
+        ("book/01_small.md#four-times", "“Four times” in book/01_small.md"),
+        ("book/01_small.md#roots", "“Divided by √d_k, *not* d_k” in book/01_small.md"),
+        ("book/01_small.md#absent", "book/01_small.md#absent"),
+        ("book/01_small.md", "book/01_small.md"),
+        ("book/absent.md#twice", "book/absent.md#twice"),
+    ],
+)
+def test_what_to_read(root: Path, chapter: Chapter, page: str, words: str) -> None:
+    with (root / "book/01_small.md").open("a") as stream:
+        stream.write("\n(roots)=\n\n### Divided by $\\sqrt{d_k}$, *not* `d_k`\n")
+    assert chapter.reading(page) == words.replace("*", "")
