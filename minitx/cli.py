@@ -107,8 +107,9 @@ def check(
     codes = []
     for chapter, exercises, path in jobs:
         report = grade_file(chapter, exercises, path, seed)
-        for each in report.exercises:
-            progress.record(each)
+        if is_working_copy(chapter, path):  # somebody else's file is not the learner's progress
+            for each in report.exercises:
+                progress.record(each)
         show(report, chapter, path, verbose)
         codes.append(report.exit_code)
     trouble = progress.save()
@@ -122,7 +123,7 @@ def check(
 @click.option("--level", type=click.IntRange(1, 3), help="1 nudge, 2 where to read, 3 nearly all.")
 def hint(exercise_id: str, level: int | None) -> None:
     """Show the next hint for an exercise: a nudge, where to read, nearly the answer."""
-    course, _, exercise = find(exercise_id, "minitx hint 02.3")
+    course, _, exercise = find(exercise_id, "minitx hint")
     assert exercise is not None
     progress = opened_progress(course)
     reached = progress.of(exercise.id)
@@ -197,16 +198,16 @@ def reset(target: str) -> None:
 
     course, number, exercise = find(target)
     chapter = course.chapter(number)
-    for path in working_copies(chapter):
-        if exercise is None:
-            kept = reset_chapter(chapter, path)
-            what = "is as it was handed out"
-        else:
-            kept = reset_exercise(chapter, exercise, path)
-            what = f"has the unanswered {exercise.function} of {exercise.label} again"
-        out = console()
-        out.print(f"{shown(path)} {what}.")
-        out.print(f"Your version of before is kept: {shown(kept)}")
+    path = newest_copy(chapter)
+    if exercise is None:
+        kept = reset_chapter(chapter, path)
+        what = "is as it was handed out"
+    else:
+        kept = reset_exercise(chapter, exercise, path)
+        what = f"has the unanswered {exercise.function} of {exercise.label} again"
+    out = console()
+    out.print(f"{shown(path)} {what}.")
+    out.print(f"Your version of before is kept: {shown(kept)}")
 
 
 @cli.command()
@@ -217,7 +218,7 @@ def solution(ctx: click.Context, exercise_id: str, give_up: bool) -> None:
     """Show the worked answer of an exercise you have finished, or given up."""
     from minitx.grading.answers import library_functions, worked_answer
 
-    course, number, exercise = find(exercise_id, "minitx solution 02.3")
+    course, number, exercise = find(exercise_id, "minitx solution")
     assert exercise is not None
     progress = opened_progress(course)
     reached = progress.of(exercise.id)
@@ -290,7 +291,8 @@ def find(target: str, example: str = "") -> "tuple[Course, str, Exercise | None]
     if "." in parsed:
         return course, parsed[:2], course.exercise(parsed)
     if example:
-        raise CourseError(f"{target} is a chapter; name an exercise, for example: {example}")
+        first = next(iter(course.chapter(parsed).exercises))
+        raise CourseError(f"{target} is a chapter; name an exercise: {example} {first}")
     course.chapter(parsed)
     return course, parsed, None
 
@@ -310,7 +312,7 @@ def what_to_grade(target: str | None, file: Path | None) -> "tuple[Course, list[
             raise CourseError(
                 f"You have no copy of any exercises yet. Make one: minitx start {first}"
             )
-        jobs = [(c, list(c.exercises.values()), c.working_copies()[0]) for c in existing]
+        jobs = [(c, list(c.exercises.values()), newest_copy(c)) for c in existing]
         return course, jobs
     if target is not None and file is None and looks_like_a_file(target):
         file, target = Path(target), None
@@ -321,7 +323,7 @@ def what_to_grade(target: str | None, file: Path | None) -> "tuple[Course, list[
     else:
         course, number, exercise = find(target)
     chapter = course.chapter(number)
-    path = file if file is not None else working_copies(chapter)[0]
+    path = file if file is not None else newest_copy(chapter)
     return course, [(chapter, [exercise] if exercise else list(chapter.exercises.values()), path)]
 
 
@@ -349,7 +351,8 @@ def chapter_in_name(course: "Course", path: Path) -> str:
     )
 
 
-def working_copies(chapter: "Chapter") -> list[Path]:
+def newest_copy(chapter: "Chapter") -> Path:
+    """The working copy that was saved last; says so where there is another."""
     from minitx.grading.errors import CourseError
 
     paths = chapter.working_copies()
@@ -358,7 +361,14 @@ def working_copies(chapter: "Chapter") -> list[Path]:
             f"You have no copy of chapter {int(chapter.number)}'s exercises yet. Make one: "
             f"minitx start {chapter.number}   (with --notebook for a notebook)"
         )
-    return paths
+    if len(paths) > 1:
+        others = ", ".join(shown(path) for path in paths[1:])
+        say_error(f"There are two copies; {shown(paths[0])} was saved last, not {others}.")
+    return paths[0]
+
+
+def is_working_copy(chapter: "Chapter", path: Path) -> bool:
+    return path.resolve() in [copy.resolve() for copy in chapter.working_copies()]
 
 
 def opened_progress(course: "Course") -> "Progress":

@@ -215,8 +215,7 @@ def _arguments(args: tuple[Any, ...], kwargs: dict[str, Any]) -> str:
 def _argument(value: Any) -> str:
     if isinstance(value, np.ndarray) or values.is_tensor(value):
         noun = "tensor" if values.is_tensor(value) else "array"
-        shape = "×".join(map(str, value.shape)) or "single"
-        return f"<{shape} {noun}>"
+        return f"<{noun} of shape {tuple(value.shape)}>"
     text = repr(value)
     return text if len(text) <= 30 else f"<{type(value).__name__}>"
 

@@ -45,7 +45,7 @@ def expect_raises(kind: type[Exception], call: Callable[[], Any], *, what: str) 
             raise
         raise Rejected(
             f"{_capital(what)} must raise {kind.__name__}, but your function raised "
-            f"{failure.kinds[0]}: {failure.text}"
+            + ": ".join(filter(None, [failure.kinds[0], failure.text]))
         ) from None
     raise Rejected(
         f"{_capital(what)} must raise {kind.__name__}, but your function returned "
@@ -168,7 +168,7 @@ def _same_shape(got: Any, want: Any, what: str) -> None:
         return
     text = f"{_capital(what)}: got shape {a}, wanted {b}."
     if len(a) != len(b):
-        text += f" Yours has {_axes(len(a))}, wanted are {len(b)}."
+        text += f" Yours has {_axes(len(a))}, wanted {'is' if len(b) == 1 else 'are'} {len(b)}."
     elif sorted(a) == sorted(b):
         text += " The sizes are right but the axes are in another order."
     raise Rejected(text)

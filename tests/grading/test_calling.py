@@ -113,7 +113,7 @@ def test_raises() -> None:
     line = f.__code__.co_firstlineno + 1
     assert paragraph(f) == (
         f"f raised IndexError at line {line} (`return x[99]`): index 99 is out of bounds for axis "
-        "0 with size 2. It was called as f(<2×2 array>)."
+        "0 with size 2. It was called as f(<array of shape (2, 2)>)."
     )
 
 

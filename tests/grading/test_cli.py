@@ -90,6 +90,27 @@ def test_the_copy_saved_last_is_graded(minitx: Minitx, answer: Answer) -> None:
     result = minitx("check", "01")
     assert result.exit_code == 0
     assert "01_small.ipynb" in result.output
+    assert "There are two copies; work/01_small.ipynb was saved last" in one_line(result)
+
+
+def test_reset_touches_the_copy_saved_last_alone(minitx: Minitx, answer: Answer) -> None:
+    old = answer(WRONG)
+    os.utime(old, (1, 1))
+    new = answer(WRONG, notebook=True)
+    assert minitx("reset", "01.1").exit_code == 0
+    assert WRONG in old.read_text()
+    assert "a / 2" not in new.read_text()
+    assert "Exercise 1.1 is yours" in new.read_text()
+
+
+def test_somebody_elses_file_is_not_the_learners_progress(
+    minitx: Minitx, answer: Answer, tmp_path: Path
+) -> None:
+    path = answer(RIGHT_DOUBLE, FOUR)
+    path.rename(tmp_path / "their_01.py")
+    assert minitx("check", str(tmp_path / "their_01.py")).exit_code == 0
+    assert "0 of 7 points." in minitx("progress").output
+    assert minitx("solution", "01.1").exit_code == 1
 
 
 def test_check_of_a_file(minitx: Minitx, tmp_path: Path, answer: Answer) -> None:
@@ -124,8 +145,8 @@ def test_seed_and_verbose(minitx: Minitx, answer: Answer) -> None:
         (["check", "01", "--file", "work"], "work is a folder"),
         (["check", "7"], "There are no exercises for chapter 07; chapters: 01."),
         (["check", "01.9"], "There is no exercise 01.9; the chapter's are: 01.1, 01.2."),
-        (["hint", "01"], "01 is a chapter; name an exercise, for example: minitx hint 02.3"),
-        (["solution", "01"], "01 is a chapter; name an exercise, for example: minitx solution 02"),
+        (["hint", "01"], "01 is a chapter; name an exercise: minitx hint 01.1"),
+        (["solution", "01"], "01 is a chapter; name an exercise: minitx solution 01.1"),
         (["check", "--nonsense"], "No such option"),
         (["start"], "Missing argument"),
         (["hint", "01.1", "--level", "4"], "4 is not in the range 1<=x<=3"),
