@@ -134,16 +134,22 @@ def check_kind(name: str, value: Any, wanted: tuple[str, ...]) -> None:
     """
     if value is None:
         raise Unusable(f"{name} returned None: is a `return` missing?")
+    error = value if isinstance(value, type) else type(value)
+    if issubclass(error, BaseException):
+        raise Unusable(f"{name} returned {error.__name__}: write `raise` in place of `return`.")
     if len(wanted) == 1:
         if not values.is_kind(value, wanted[0]):
+            maker = {"array": "np.array", "tensor": "torch.tensor"}.get(wanted[0])
+            how = f" (`{maker}(…)` makes one)" if maker and isinstance(value, list) else ""
             raise Unusable(
-                f"{name} returned {values.describe(value)}; wanted {values.kind_phrase(wanted[0])}."
+                f"{name} returned {values.describe(value)}; "
+                f"wanted {values.kind_phrase(wanted[0])}{how}."
             )
         return
     phrase = "(" + ", ".join(values.kind_phrase(kind) for kind in wanted) + ")"
     if not isinstance(value, tuple | list) or len(value) != len(wanted):
         raise Unusable(
-            f"{name} returned {values.describe(value)}; wanted {len(wanted)} values: {phrase}."
+            f"{name} returned {values.describe(value)}; wanted {len(wanted)} values, {phrase}."
         )
     for number, (item, kind) in enumerate(zip(value, wanted, strict=True), start=1):
         if not values.is_kind(item, kind):

@@ -71,7 +71,13 @@ def test_returns_none() -> None:
 @pytest.mark.parametrize(
     ("value", "returns", "text"),
     [
-        ([1, 2], "array", "f returned a list of 2 numbers; wanted a NumPy array."),
+        (
+            [1, 2],
+            "array",
+            "f returned a list of 2 numbers; wanted a NumPy array (`np.array(…)` makes one).",
+        ),
+        (ValueError("no"), "array", "f returned ValueError: write `raise` in place of `return`."),
+        (ValueError, "array", "f returned ValueError: write `raise` in place of `return`."),
         ("ab", "array", "f returned the text 'ab'; wanted a NumPy array."),
         (3.5, "array", "f returned the number 3.5; wanted a NumPy array."),
         (True, "array", "f returned the truth value True; wanted a NumPy array."),
