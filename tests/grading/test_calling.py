@@ -94,7 +94,7 @@ def test_returns_none() -> None:
         (
             X,
             ("array", "array"),
-            "f returned an array of shape (2, 2) and dtype float64; wanted 2 values: "
+            "f returned an array of shape (2, 2) and dtype float64; wanted 2 values, "
             "(a NumPy array, a NumPy array).",
         ),
         (
