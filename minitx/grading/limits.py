@@ -17,7 +17,6 @@ from types import FrameType
 from typing import Any
 
 _AGAIN = 0.01  # seconds between two attempts of the timer thread
-_LANDING = range(3)
 
 
 class TimeUp(BaseException):
@@ -43,33 +42,34 @@ class TimeLimit:
         self.expired = False
         self.line: tuple[str, int] | None = None
         self._over = False
+        self._gone = False
         self._attempts = 0
         self._wake, self._ended = _thread.allocate_lock(), _thread.allocate_lock()
 
     def run(self, work: Callable[[], object]) -> None:
         """Calls `work`; exceptions and Ctrl-C pass through, `TimeUp` ends here.
 
-        The timer thread never strikes while this file's code runs. So one `TimeUp` at most can be
-        on its way when `work` has ended, and it is received in the empty loops: the interpreter
-        looks for it at every turn.
+        A `TimeUp` already on its way may strike behind `work`, even at the first instruction of
+        `_settle`: hence it is called until it came through. It leaves nothing on the way.
         """
-        self._open()
+        self._prepare()
         try:
             try:
+                self._start()
                 work()
             finally:
-                for _ in _LANDING:
-                    pass
+                self._settle()
         except TimeUp:
             try:
-                for _ in _LANDING:
-                    pass
+                self._settle()
             except TimeUp:
-                pass
+                self._settle()
+            if not self.expired:
+                raise  # it was meant for a limit around this one
         finally:
-            self._close()
+            self._restore()
 
-    def _open(self) -> None:
+    def _prepare(self) -> None:
         self._thread = threading.get_ident()
         self._outer = _running.get(self._thread)
         self._trace = sys.gettrace()
@@ -77,12 +77,29 @@ class TimeLimit:
         self._wake.acquire()
         self._ended.acquire()
         _running[self._thread] = self
-        _thread.start_new_thread(self._watch, ())
 
-    def _close(self) -> None:
+    def _start(self) -> None:
+        try:
+            _thread.start_new_thread(self._watch, ())
+        except RuntimeError:  # no thread to be had: then without a limit
+            self._gone = True
+
+    def _settle(self, again: int = 3) -> None:
+        """Ends the timer thread and receives what it may have sent; can be called twice."""
+        try:
+            self._over = True
+            while not self._gone:
+                if self._wake.locked():
+                    self._wake.release()
+                self._ended.acquire(timeout=_AGAIN)
+            for _ in range(3):  # the interpreter looks for a waiting exception at every turn
+                pass
+        except TimeUp:
+            if again:
+                self._settle(again - 1)
+
+    def _restore(self) -> None:
         self._over = True
-        self._wake.release()
-        self._ended.acquire()
         if self.expired:
             sys.settrace(self._trace)
         self._poke.close()
@@ -129,12 +146,10 @@ class TimeLimit:
             self.line = self._current_line()
             self.expired = True
         while not self._over:
-            frame = sys._current_frames().get(self._thread)
-            if frame is not None and frame.f_code.co_filename != __file__:
-                _raise_in(self._thread, TimeUp)
-                self._poke.send(self._thread)
-            del frame
+            _raise_in(self._thread, TimeUp)
+            self._poke.send(self._thread)
             time.sleep(_AGAIN)
+        self._gone = True
         self._ended.release()
 
     def _current_line(self) -> tuple[str, int] | None:

@@ -147,6 +147,19 @@ def test_a_limit_inside_a_limit() -> None:
     outer = TimeLimit(0.05, mine)
     outer.run(lambda: (TimeLimit(0.01, mine).run(plain), plain()))
     assert outer.expired
+    inner, outer = TimeLimit(5, mine), TimeLimit(0.05, mine)
+    outer.run(lambda: inner.run(plain))
+    assert (inner.expired, outer.expired) == (False, True)
+
+
+def test_without_threads_there_is_no_limit(monkeypatch: pytest.MonkeyPatch) -> None:
+    def none_left(*arguments: object) -> None:
+        raise RuntimeError("can't start new thread")
+
+    monkeypatch.setattr("_thread.start_new_thread", none_left)
+    limit = TimeLimit(0.01, mine)
+    limit.run(lambda: time.sleep(0.05))
+    assert not limit.expired
 
 
 def test_a_debugger_is_not_disturbed() -> None:
