@@ -90,6 +90,11 @@ def test_fingerprints_of_what_cannot_be_read(chapter: Chapter) -> None:
         fingerprints(chapter.working_copy(), chapter.exercises.values())
 
 
+def listen_to_ctrl_c() -> None:
+    """A shell starts what it puts in the background deaf to Ctrl-C, and so all its children."""
+    signal.signal(signal.SIGINT, signal.default_int_handler)
+
+
 @pytest.fixture
 def process(root: Path, answer: Callable[..., Path]) -> Iterator[subprocess.Popen[str]]:
     answer()
@@ -100,6 +105,7 @@ def process(root: Path, answer: Callable[..., Path]) -> Iterator[subprocess.Pope
         text=True,
         env={**os.environ, "PYTHONUNBUFFERED": "1", "PYTHONPATH": os.pathsep.join(sys.path)},
         cwd=root,
+        preexec_fn=listen_to_ctrl_c if os.name != "nt" else None,
     )
     yield started
     started.kill()
