@@ -4,7 +4,8 @@ Everything else in minitx is tested against this file, so it is written to be ob
 rather than fast. Shape letters: T_q queries, T_k keys, D_k width of queries and keys, D_v width
 of values, A width of the additive score.
 """
-# mypy: disable-error-code="no-any-return"   (NumPy's operators are typed Any)
+# NumPy's operators are typed Any.
+# mypy: disable-error-code="no-any-return"
 
 import math
 

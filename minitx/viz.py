@@ -7,13 +7,14 @@ usual kinds of colour blindness and a black-and-white printer.
 
 from collections.abc import Mapping, Sequence
 from itertools import cycle
-from typing import Any, Literal
+from typing import Any, Literal, cast
 
 import matplotlib.pyplot as plt
 import numpy as np
 from cycler import cycler
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
+from matplotlib.ticker import MaxNLocator, NullLocator
 
 # Okabe & Ito 2008, in the order of contrast with the background; yellow is left out, too pale.
 PALETTE = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#56B4E9", "#E69F00", "#000000")
@@ -56,14 +57,15 @@ class style:
     """
 
     def __init__(self) -> None:
-        self._before = {name: plt.rcParams[name] for name in _RC}
-        plt.rcParams.update(_RC)
+        self._settings: Any = plt.rcParams
+        self._before = {name: self._settings[name] for name in _RC}
+        self._settings.update(_RC)
 
     def __enter__(self) -> None:
         return None
 
     def __exit__(self, *exception: object) -> None:
-        plt.rcParams.update(self._before)
+        self._settings.update(self._before)
 
 
 def attention_heatmap(
@@ -170,7 +172,10 @@ def lines(
             curves.items(), cycle(PALETTE), cycle(MARKERS), strict=False
         ):
             ax.plot(positions, curve, label=name, color=colour, marker=marker)
-        ax.set_xscale("log" if scale in ("log-log", "log-x") else "linear")
+        if scale in ("log-log", "log-x"):
+            ax.set_xscale("log")
+            ax.set_xticks(positions, [f"{position:g}" for position in positions])
+            ax.xaxis.set_minor_locator(NullLocator())
         ax.set_yscale("log" if scale in ("log-log", "log-y") else "linear")
         ax.set(xlabel=xlabel, ylabel=ylabel, title=title or "")
         ax.legend()
@@ -215,6 +220,8 @@ def _write_numbers(ax: Axes, table: np.ndarray, *, middle: float) -> None:
 
 
 def _name_ticks(ax: Axes, rows: Sequence[str] | None, columns: Sequence[str] | None) -> None:
+    for axis in (ax.xaxis, ax.yaxis):
+        axis.set_major_locator(MaxNLocator(integer=True))
     if rows is not None:
         ax.set_yticks(range(len(rows)), rows)
     if columns is not None:
@@ -227,9 +234,7 @@ def _canvas(ax: Axes | None, height: float = 3.6) -> tuple[Figure, Axes]:
     if ax is None:
         figure, ax = plt.subplots(figsize=(6.0, height))
         return figure, ax
-    figure = ax.get_figure(root=True)
-    assert figure is not None
-    return figure, ax
+    return cast(Figure, ax.get_figure(root=True)), ax
 
 
 def _as_array(values: Any) -> np.ndarray:

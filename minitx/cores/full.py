@@ -1,0 +1,33 @@
+"""Attention as the formula says it: every score is computed and kept."""
+
+from jaxtyping import Float
+from torch import Tensor
+
+from minitx.cores.base import RULES, AttentionCore
+from minitx.functional import scaled_dot_product_attention
+from minitx.masks import NO_MASK, Mask
+
+
+class FullAttention(AttentionCore):
+    """Scaled dot-product attention with the whole T_q × T_k table in memory.
+
+        output = softmax(q kᵀ / √D_k + bias) v,   over the keys that mask allows
+
+    The reference for all other cores. Honours every rule.
+
+    Source: Vaswani et al. 2017, §3.2.1, eq. 1.
+    """
+
+    supports = RULES
+
+    def forward(
+        self,
+        q: Float[Tensor, "B H T_q D_k"],
+        k: Float[Tensor, "B H T_k D_k"],
+        v: Float[Tensor, "B H T_k D_v"],
+        *,
+        mask: Mask = NO_MASK,
+        bias: Float[Tensor, "#B #H T_q T_k"] | None = None,
+    ) -> Float[Tensor, "B H T_q D_v"]:
+        self.check(q, k, v, mask, bias)
+        return scaled_dot_product_attention(q, k, v, mask=mask, bias=bias)

@@ -1,0 +1,63 @@
+"""The same attention, computed by PyTorch's fused kernels."""
+
+import math
+
+from jaxtyping import Bool, Float
+from torch import Tensor
+from torch.nn import functional as F
+
+from minitx.cores.base import RULES, AttentionCore
+from minitx.masks import NO_MASK, Mask
+
+
+class FusedAttention(AttentionCore):
+    """`torch.nn.functional.scaled_dot_product_attention` behind the rules of a core.
+
+    Exact, and the fastest choice on most machines. Honours every rule. Without a rule, with
+    padding only, with causal on a square (T_q = T_k), and with causal for a single query, no
+    table of T_q × T_k is made; otherwise one of truth values is (one of numbers with a bias).
+
+    Three places where PyTorch's function alone would differ:
+      - its `is_causal` is aligned to the top left, so it serves only where T_q = T_k;
+      - not every backend of every version gives 0 to a query that may attend to nothing;
+      - it takes a mask or a bias, not both.
+    """
+
+    supports = RULES
+
+    def forward(
+        self,
+        q: Float[Tensor, "B H T_q D_k"],
+        k: Float[Tensor, "B H T_k D_k"],
+        v: Float[Tensor, "B H T_k D_v"],
+        *,
+        mask: Mask = NO_MASK,
+        bias: Float[Tensor, "#B #H T_q T_k"] | None = None,
+    ) -> Float[Tensor, "B H T_q D_v"]:
+        self.check(q, k, v, mask, bias)
+        T_q, T_k = q.size(2), k.size(2)
+        # A single query is the last position: causal forbids it nothing.
+        rules = mask.rules - {"causal"} if T_q == 1 else mask.rules
+        if not rules:
+            return F.scaled_dot_product_attention(q, k, v, attn_mask=bias)
+        if rules == {"causal"} and T_q == T_k and bias is None:
+            return F.scaled_dot_product_attention(q, k, v, is_causal=True)
+
+        # Padding is the same for every query: one row of the table is enough.
+        rows = 1 if rules == {"key_padding"} else T_q
+        return self._attend(q, k, v, mask.dense(rows, T_k, q.device), bias)
+
+    @staticmethod
+    def _attend(
+        q: Float[Tensor, "B H T_q D_k"],
+        k: Float[Tensor, "B H T_k D_k"],
+        v: Float[Tensor, "B H T_k D_v"],
+        allowed: Bool[Tensor, "#B #H #T_q T_k"],
+        bias: Float[Tensor, "#B #H T_q T_k"] | None,
+    ) -> Float[Tensor, "B H T_q D_v"]:
+        # Let a query without any key attend to all of them, then put 0 in place of what it got:
+        # no row is ever empty for the kernel, and no gradient flows.
+        empty = ~allowed.any(dim=-1, keepdim=True)
+        allowed = allowed | empty
+        table = allowed if bias is None else bias.masked_fill(~allowed, -math.inf)
+        return F.scaled_dot_product_attention(q, k, v, attn_mask=table).masked_fill(empty, 0.0)
