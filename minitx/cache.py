@@ -34,9 +34,7 @@ class KVCache:
         k: Float[Tensor, "B H T_new D_k"],
         v: Float[Tensor, "B H T_new D_v"],
         positions: Int[Tensor, "#B T_new"],
-    ) -> tuple[
-        Float[Tensor, "B H T_k D_k"], Float[Tensor, "B H T_k D_v"], Int[Tensor, "B T_k"]
-    ]:
+    ) -> tuple[Float[Tensor, "B H T_k D_k"], Float[Tensor, "B H T_k D_v"], Int[Tensor, "B T_k"]]:
         """Add the newest keys and values; returns all of them, oldest first.
 
         Raises:
@@ -58,9 +56,7 @@ class KVCache:
 
     def entries(
         self,
-    ) -> tuple[
-        Float[Tensor, "B H T_k D_k"], Float[Tensor, "B H T_k D_v"], Int[Tensor, "B T_k"]
-    ]:
+    ) -> tuple[Float[Tensor, "B H T_k D_k"], Float[Tensor, "B H T_k D_v"], Int[Tensor, "B T_k"]]:
         """All keys, values and positions kept, oldest first.
 
         Raises:

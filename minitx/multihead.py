@@ -4,14 +4,13 @@ Shape letters: B batch, T_q queries, T_k keys, C model width, H heads, H_kv head
 values, D width of one head.
 """
 
-import torch
 from jaxtyping import Float, Int
 from torch import Tensor, nn
 
 from minitx.cache import KVCache
 from minitx.cores import AttentionCore, FusedAttention
 from minitx.masks import NO_MASK, Mask
-from minitx.positions import NoPosition, Position
+from minitx.positions import NoPosition, Position, counted
 
 
 class MultiHeadAttention(nn.Module):
@@ -101,19 +100,21 @@ class MultiHeadAttention(nn.Module):
                 a memory stand at 0, 1, 2 …
         """
         q = self._split(self.q_proj(x), self.num_heads)
-        q_pos = _counted(len(cache) if cache and memory is None else 0, x) if positions is None else positions
+        if positions is None:
+            seen = len(cache) if cache is not None and memory is None else 0
+            positions = counted(x.size(1), x.device, start=seen)
         if memory is not None and cache is not None and len(cache):
             k, v, k_pos = cache.entries()
-            q, _ = self.position.rotate(q, k, q_pos, k_pos)
+            q, _ = self.position.rotate(q, k, positions, k_pos)
         else:
             source = x if memory is None else memory
             k = self._split(self.k_proj(source), self.num_kv_heads)
             v = self._split(self.v_proj(source), self.num_kv_heads)
-            k_pos = q_pos if memory is None else _counted(0, memory)
-            q, k = self.position.rotate(q, k, q_pos, k_pos)
+            k_pos = positions if memory is None else counted(memory.size(1), memory.device)
+            q, k = self.position.rotate(q, k, positions, k_pos)
             if cache is not None:
                 k, v, k_pos = cache.append(k, v, k_pos)
-        bias = self.position.bias(q, k, q_pos, k_pos)
+        bias = self.position.bias(q, k, positions, k_pos)
         group = self.num_heads // self.num_kv_heads
         if group > 1:
             k, v = k.repeat_interleave(group, dim=1), v.repeat_interleave(group, dim=1)
@@ -122,8 +123,3 @@ class MultiHeadAttention(nn.Module):
 
     def _split(self, x: Float[Tensor, "B T HD"], num_heads: int) -> Float[Tensor, "B H T D"]:
         return x.unflatten(-1, (num_heads, self.d_head)).transpose(1, 2)
-
-
-def _counted(start: int, x: Float[Tensor, "B T C"]) -> Int[Tensor, "1 T"]:
-    """Positions start, start + 1, … for every token of x."""
-    return torch.arange(start, start + x.size(1), device=x.device)[None]

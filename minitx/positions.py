@@ -18,9 +18,7 @@ from torch import Tensor, nn
 class Position(nn.Module):
     """A scheme of positions. A subclass overrides one of the three methods."""
 
-    def embed(
-        self, x: Float[Tensor, "B T C"], pos: Int[Tensor, "#B T"]
-    ) -> Float[Tensor, "B T C"]:
+    def embed(self, x: Float[Tensor, "B T C"], pos: Int[Tensor, "#B T"]) -> Float[Tensor, "B T C"]:
         """Mark the embeddings of the tokens, once, below the first layer."""
         return x
 
@@ -82,11 +80,13 @@ class Sinusoidal(Position):
     def table(self, pos: Int[Tensor, "*T"]) -> Float[Tensor, "*T C"]:
         """The encodings of these positions."""
         angles = pos[..., None] * frequencies(self.d_model, self.base, pos.device)
-        return torch.stack([angles.sin(), angles.cos()], dim=-1).flatten(-2).to(torch.get_default_dtype())
+        return (
+            torch.stack([angles.sin(), angles.cos()], dim=-1)
+            .flatten(-2)
+            .to(torch.get_default_dtype())
+        )
 
-    def embed(
-        self, x: Float[Tensor, "B T C"], pos: Int[Tensor, "#B T"]
-    ) -> Float[Tensor, "B T C"]:
+    def embed(self, x: Float[Tensor, "B T C"], pos: Int[Tensor, "#B T"]) -> Float[Tensor, "B T C"]:
         return x + self.table(pos).to(x.dtype)
 
 
@@ -104,9 +104,7 @@ class Learned(Position):
         super().__init__()
         self.table = nn.Embedding(max_len, d_model)
 
-    def embed(
-        self, x: Float[Tensor, "B T C"], pos: Int[Tensor, "#B T"]
-    ) -> Float[Tensor, "B T C"]:
+    def embed(self, x: Float[Tensor, "B T C"], pos: Int[Tensor, "#B T"]) -> Float[Tensor, "B T C"]:
         """x plus the vectors of its positions.
 
         Raises:
@@ -310,6 +308,13 @@ def frequencies(
     In float64, because an angle of 10⁵ radians in float32 is right to two digits only.
     """
     return base ** (-torch.arange(0, width, 2, device=device, dtype=torch.float64) / width)
+
+
+def counted(
+    length: int, device: torch.device | None = None, *, start: int = 0
+) -> Int[Tensor, "1 T"]:
+    """The positions start, start + 1, … of tokens that follow one another."""
+    return torch.arange(start, start + length, device=device)[None]
 
 
 def distances(
