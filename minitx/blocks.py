@@ -1,6 +1,9 @@
-"""Blocks: sublayers with residual connections and normalisation around them."""
+"""Blocks: sublayers with residual connections and normalisation around them, and stacks of blocks.
 
-from collections.abc import Callable
+Shape letters: B batch, T length, C model width.
+"""
+
+from collections.abc import Callable, Iterable
 
 from jaxtyping import Float, Int
 from torch import Tensor, nn
@@ -145,3 +148,72 @@ class DecoderBlock(nn.Module):
             x, lambda x: self.cross_attention(x, memory, mask=memory_mask, cache=cross)
         )
         return self.feed_forward_residual(x, self.feed_forward)
+
+
+class Encoder(nn.Module):
+    """Encoder blocks, one on the other, and a last norm.
+
+    Args:
+        blocks: from the bottom up.
+        norm: what the top block's output goes through; `nn.Identity()` for none.
+    """
+
+    def __init__(self, blocks: Iterable[EncoderBlock], norm: nn.Module) -> None:
+        super().__init__()
+        self.blocks = nn.ModuleList(blocks)
+        self.norm = norm
+
+    def forward(
+        self,
+        x: Float[Tensor, "B T C"],
+        *,
+        mask: Mask = NO_MASK,
+        caches: list[KVCache] | None = None,
+        positions: Int[Tensor, "#B T"] | None = None,
+    ) -> Float[Tensor, "B T C"]:
+        for i, block in enumerate(self.blocks):
+            x = block(x, mask=mask, cache=caches[i] if caches else None, positions=positions)
+        return self.norm(x)
+
+    def new_caches(self) -> list[KVCache]:
+        """Empty caches for one generation, one per block."""
+        return [KVCache() for _ in self.blocks]
+
+
+class Decoder(nn.Module):
+    """Decoder blocks, one on the other, and a last norm.
+
+    Args:
+        blocks: from the bottom up.
+        norm: what the top block's output goes through; `nn.Identity()` for none.
+    """
+
+    def __init__(self, blocks: Iterable[DecoderBlock], norm: nn.Module) -> None:
+        super().__init__()
+        self.blocks = nn.ModuleList(blocks)
+        self.norm = norm
+
+    def forward(
+        self,
+        x: Float[Tensor, "B T_tgt C"],
+        memory: Float[Tensor, "B T_src C"],
+        *,
+        mask: Mask = NO_MASK,
+        memory_mask: Mask = NO_MASK,
+        caches: list[tuple[KVCache, KVCache]] | None = None,
+        positions: Int[Tensor, "#B T_tgt"] | None = None,
+    ) -> Float[Tensor, "B T_tgt C"]:
+        for i, block in enumerate(self.blocks):
+            x = block(
+                x,
+                memory,
+                mask=mask,
+                memory_mask=memory_mask,
+                cache=caches[i] if caches else None,
+                positions=positions,
+            )
+        return self.norm(x)
+
+    def new_caches(self) -> list[tuple[KVCache, KVCache]]:
+        """Empty caches for one generation: self- and cross-attention of every block."""
+        return [(KVCache(), KVCache()) for _ in self.blocks]

@@ -12,7 +12,7 @@ from jaxtyping import Bool, Float, Int
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from minitx.blocks import EncoderBlock
+from minitx.blocks import Encoder, EncoderBlock
 from minitx.cache import KVCache
 from minitx.cores import AttentionCore
 from minitx.layers import FeedForward, LayerNorm
@@ -85,8 +85,7 @@ class GPT(nn.Module):
         self.embedding = nn.Embedding(config.vocab_size, C)
         self.position = config.position() if config.position else Learned(config.max_len, C)
         self.dropout = nn.Dropout(config.dropout)
-        self.blocks = nn.ModuleList(self._block() for _ in range(config.num_layers))
-        self.norm = LayerNorm(C)
+        self.blocks = Encoder((self._block() for _ in range(config.num_layers)), LayerNorm(C))
         self.output = nn.Linear(C, config.vocab_size, bias=False)
         self.output.weight = self.embedding.weight
         self._initialise()
@@ -114,13 +113,12 @@ class GPT(nn.Module):
             )
         mask = Mask(causal=True, key_padding=key_padding)
         x = self.dropout(self.position.embed(self.embedding(token_ids), positions))
-        for i, block in enumerate(self.blocks):
-            x = block(x, mask=mask, cache=caches[i] if caches else None, positions=positions)
-        return self.output(self.norm(x))
+        x = self.blocks(x, mask=mask, caches=caches, positions=positions)
+        return self.output(x)
 
     def new_caches(self) -> list[KVCache]:
         """Empty caches for one generation, one per block."""
-        return [KVCache() for _ in self.blocks]
+        return self.blocks.new_caches()
 
     def _block(self) -> EncoderBlock:
         config = self.config

@@ -11,7 +11,7 @@ from functools import partial
 from jaxtyping import Float, Int
 from torch import Tensor, nn
 
-from minitx.blocks import DecoderBlock, EncoderBlock
+from minitx.blocks import Decoder, DecoderBlock, Encoder, EncoderBlock
 from minitx.cache import KVCache
 from minitx.cores import AttentionCore
 from minitx.layers import FeedForward, LayerNorm
@@ -98,24 +98,15 @@ class Transformer(nn.Module):
         self.tgt_position = make_position()
         self.dropout = nn.Dropout(config.dropout)
 
-        norm = partial(LayerNorm, C, eps=config.norm_eps)
-        around = partial(dict, norm=norm, pre_norm=config.pre_norm, dropout=config.dropout)
-        self.encoder = nn.ModuleList(
-            EncoderBlock(self._attention(self.src_position), self._feed_forward(), **around())
-            for _ in range(config.num_encoder_layers)
-        )
-        self.decoder = nn.ModuleList(
-            DecoderBlock(
-                self._attention(self.tgt_position),
-                MultiHeadAttention(C, config.num_heads, dropout=config.dropout),
-                self._feed_forward(),
-                **around(),
-            )
-            for _ in range(config.num_decoder_layers)
-        )
         final_norm = config.pre_norm if config.final_norm is None else config.final_norm
-        self.encoder_norm = norm() if final_norm else nn.Identity()
-        self.decoder_norm = norm() if final_norm else nn.Identity()
+        self.encoder = Encoder(
+            (self._encoder_block() for _ in range(config.num_encoder_layers)),
+            self._norm() if final_norm else nn.Identity(),
+        )
+        self.decoder = Decoder(
+            (self._decoder_block() for _ in range(config.num_decoder_layers)),
+            self._norm() if final_norm else nn.Identity(),
+        )
         self.output = nn.Linear(C, config.tgt_vocab_size, bias=False)
         self.output.weight = self.tgt_embedding.weight
         self.apply(_initialise)
@@ -146,9 +137,7 @@ class Transformer(nn.Module):
         """The source's tokens, each seen in the light of the others: the decoder's memory."""
         positions = counted(src.size(1), src.device)
         x = self._embed(src, self.src_embedding, self.src_position, positions)
-        for block in self.encoder:
-            x = block(x, mask=mask, positions=positions)
-        return self.encoder_norm(x)
+        return self.encoder(x, mask=mask, positions=positions)
 
     def decode(
         self,
@@ -171,20 +160,19 @@ class Transformer(nn.Module):
         seen = len(caches[0][0]) if caches else 0
         positions = counted(tgt.size(1), tgt.device, start=seen)
         x = self._embed(tgt, self.tgt_embedding, self.tgt_position, positions)
-        for i, block in enumerate(self.decoder):
-            x = block(
-                x,
-                memory,
-                mask=causal() & mask,
-                memory_mask=memory_mask,
-                cache=caches[i] if caches else None,
-                positions=positions,
-            )
-        return self.output(self.decoder_norm(x))
+        x = self.decoder(
+            x,
+            memory,
+            mask=causal() & mask,
+            memory_mask=memory_mask,
+            caches=caches,
+            positions=positions,
+        )
+        return self.output(x)
 
     def new_caches(self) -> list[tuple[KVCache, KVCache]]:
         """Empty caches for one generation: self- and cross-attention of every decoder block."""
-        return [(KVCache(), KVCache()) for _ in self.decoder]
+        return self.decoder.new_caches()
 
     def _embed(
         self,
@@ -196,7 +184,28 @@ class Transformer(nn.Module):
         x = table(token_ids) * math.sqrt(self.config.d_model)
         return self.dropout(position.embed(x, positions))
 
-    def _attention(self, position: Position) -> MultiHeadAttention:
+    def _encoder_block(self) -> EncoderBlock:
+        config = self.config
+        return EncoderBlock(
+            self._self_attention(self.src_position),
+            FeedForward(config.d_model, config.d_ff, dropout=config.dropout),
+            norm=self._norm,
+            pre_norm=config.pre_norm,
+            dropout=config.dropout,
+        )
+
+    def _decoder_block(self) -> DecoderBlock:
+        config = self.config
+        return DecoderBlock(
+            self._self_attention(self.tgt_position),
+            MultiHeadAttention(config.d_model, config.num_heads, dropout=config.dropout),
+            FeedForward(config.d_model, config.d_ff, dropout=config.dropout),
+            norm=self._norm,
+            pre_norm=config.pre_norm,
+            dropout=config.dropout,
+        )
+
+    def _self_attention(self, position: Position) -> MultiHeadAttention:
         config = self.config
         core = config.core() if config.core else None
         return MultiHeadAttention(
@@ -207,8 +216,8 @@ class Transformer(nn.Module):
             dropout=0.0 if core else config.dropout,
         )
 
-    def _feed_forward(self) -> FeedForward:
-        return FeedForward(self.config.d_model, self.config.d_ff, dropout=self.config.dropout)
+    def _norm(self) -> LayerNorm:
+        return LayerNorm(self.config.d_model, eps=self.config.norm_eps)
 
 
 def _initialise(module: nn.Module) -> None:
