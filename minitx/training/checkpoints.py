@@ -13,7 +13,7 @@ class DamagedCheckpoint(RuntimeError):
 
 
 def save(path: Path, state: dict[str, Any]) -> None:
-    """Write state to path, together with the state of the random number generators.
+    """Write state to path.
 
     It is written beside the old file, pushed to the disk, and then put in its place in one step:
     a process that is killed half-way leaves the old one.
@@ -21,14 +21,14 @@ def save(path: Path, state: dict[str, Any]) -> None:
     path.parent.mkdir(parents=True, exist_ok=True)
     unfinished = path.with_name(f"{path.name}.{os.getpid()}.unfinished")
     with unfinished.open("wb") as file:
-        torch.save({**state, "chance": _chance()}, file)
+        torch.save(state, file)
         file.flush()
         os.fsync(file.fileno())
     unfinished.replace(path)
 
 
 def load(path: Path, *, map_location: torch.device | str | None = None) -> dict[str, Any]:
-    """What `save` wrote; the random number generators continue where they were.
+    """What `save` wrote.
 
     Raises:
         FileNotFoundError: if there is no such file.
@@ -36,7 +36,6 @@ def load(path: Path, *, map_location: torch.device | str | None = None) -> dict[
     """
     try:
         state: dict[str, Any] = torch.load(path, map_location=map_location, weights_only=True)
-        chance = state.pop("chance")
     except FileNotFoundError:
         raise
     except (RuntimeError, EOFError, KeyError, AttributeError, pickle.UnpicklingError) as error:
@@ -44,12 +43,4 @@ def load(path: Path, *, map_location: torch.device | str | None = None) -> dict[
             f"{path} is not a whole checkpoint ({type(error).__name__}); "
             "delete it to start from the beginning"
         ) from error
-    torch.set_rng_state(chance["cpu"].cpu())
-    if torch.cuda.is_available() and chance["cuda"]:
-        torch.cuda.set_rng_state_all([s.cpu() for s in chance["cuda"]])
     return state
-
-
-def _chance() -> dict[str, Any]:
-    cuda = torch.cuda.get_rng_state_all() if torch.cuda.is_available() else []
-    return {"cpu": torch.get_rng_state(), "cuda": cuda}

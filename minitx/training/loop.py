@@ -1,64 +1,21 @@
 """The training loop, all of it."""
 
-import csv
-import math
 from collections.abc import Callable, Iterable
 from contextlib import AbstractContextManager, nullcontext
-from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Literal, TypeVar
+from typing import TypeVar
 
 import torch
 from torch import Tensor, nn
 from torch.nn.parallel import DistributedDataParallel
-from tqdm import tqdm
 
-from minitx.training import checkpoints
-from minitx.training.optimiser import adamw
+from minitx.training.config import TrainingConfig
 from minitx.training.processes import Processes
+from minitx.training.run import Interruption, Row, Run
 
 Batch = TypeVar("Batch")
 LossSum = Callable[[nn.Module, Batch], tuple[Tensor, Tensor]]
 """model, batch -> sum of the losses of its tokens, and how many tokens that is."""
-
-
-@dataclass(frozen=True)
-class TrainingConfig:
-    """How to train.
-
-    Args:
-        num_steps: optimiser updates in all.
-        rate: learning rate of each step, counted from 1.
-        accumulation_steps: batches whose gradients make up one update.
-        max_norm: longer gradients are cut to this length; infinity cuts nothing.
-        weight_decay: of the matrices.
-        precision: of the forward pass; fp16 scales its loss, bf16 need not.
-        validate_every: steps between two validations.
-        patience: validations without improvement before training stops; None never stops it.
-        save_every: steps between two checkpoints.
-
-    Raises:
-        ValueError: if a number is out of range.
-    """
-
-    num_steps: int
-    rate: Callable[[int], float]
-    accumulation_steps: int = 1
-    max_norm: float = 1.0
-    weight_decay: float = 0.0
-    precision: Literal["fp32", "bf16", "fp16"] = "fp32"
-    validate_every: int = 200
-    patience: int | None = None
-    save_every: int = 200
-
-    def __post_init__(self) -> None:
-        for name in ("num_steps", "accumulation_steps", "validate_every", "save_every"):
-            if getattr(self, name) < 1:
-                raise ValueError(f"{name} must be at least 1, got {getattr(self, name)}")
-        if not self.max_norm > 0:
-            raise ValueError(f"max_norm must be above 0, got {self.max_norm}")
-        if self.precision not in ("fp32", "bf16", "fp16"):
-            raise ValueError(f"precision must be fp32, bf16 or fp16, got {self.precision!r}")
 
 
 def train(
@@ -67,75 +24,99 @@ def train(
     batch_at: Callable[[int], Batch],
     config: TrainingConfig,
     *,
-    processes: Processes,
+    group: Processes,
     folder: Path | None = None,
     validation: Iterable[Batch] = (),
     progress: bool = True,
-) -> list[dict[str, float]]:
+) -> list[Row]:
     """Train model; what every step gave.
 
     The gradient of an update is that of the mean loss per token over all its batches, in all
     processes: batches may hold different numbers of tokens.
 
     Args:
-        model: is trained in place, on the device of `processes`.
+        model: is trained in place, on the group's device.
         loss_sum: see `LossSum`.
-        batch_at: the batch of this number, counted from 0, on the device. The same number must
-            give the same batch: that is what makes a resumed run equal to one without a pause.
+        batch_at: the batch of this number, counted from 0, on the group's device. The same
+            number must give the same batch: that makes a resumed run equal to one unbroken.
         config: how to train.
-        processes: from `training.processes`.
-        folder: where checkpoint, log.csv and, at the end, model.pt go; a checkpoint found there
-            is continued. None writes nothing.
+        group: from `training.processes`.
+        folder: where checkpoint.pt and log.csv go; a checkpoint found there is continued. None
+            writes nothing.
         validation: batches whose loss is measured now and then.
         progress: show a progress bar.
 
     Returns:
-        One row per step: step, loss (mean per token, nats), rate, grad_norm (before clipping),
-        and validation_loss where one was measured.
+        One row per step: step, loss (mean per token, nats), rate, grad_norm (before clipping)
+        and, where it was measured, validation_loss.
 
     Raises:
         FloatingPointError: if the loss is no longer a number; the last checkpoint stays.
-        KeyboardInterrupt: after Ctrl-C, when the checkpoint has been written.
+        KeyboardInterrupt: after Ctrl-C, once the running step is done and saved.
     """
-    device, run = processes.device, _Run(model, config, processes, folder)
-    parallel = DistributedDataParallel(model) if processes.count > 1 else model
-    bar = tqdm(
-        total=config.num_steps, initial=run.step, disable=not (progress and processes.writes)
-    )
-    try:
-        while run.step < config.num_steps and not run.gave_up():
-            step = run.step + 1
-            for group in run.optimiser.param_groups:
-                group["lr"] = config.rate(step)
-            model.train()
-            loss, tokens = torch.zeros((), device=device), torch.zeros((), device=device)
+    run = Run(model, config, group, folder)
+    parallel = DistributedDataParallel(model) if group.count > 1 else model
+    batches_per_step = config.accumulation_steps * group.count
+    with run.progress_bar(progress) as bar, Interruption() as interruption:
+        for step in range(run.step + 1, config.num_steps + 1):
+            if run.gave_up or interruption.asked:
+                break
+            rate = run.begin_step(step)
+            loss = tokens = torch.zeros((), device=group.device)
             for i in range(config.accumulation_steps):
-                number = ((step - 1) * config.accumulation_steps + i) * processes.count
-                batch = batch_at(number + processes.rank)
-                last = i == config.accumulation_steps - 1
-                with _no_sync(parallel, unless=last), _autocast(config, device):
-                    batch_loss, batch_tokens = loss_sum(parallel, batch)
+                batch = batch_at((step - 1) * batches_per_step + i * group.count + group.rank)
+                with sync_only_if(parallel, i == config.accumulation_steps - 1):
+                    with autocast(config, group.device):
+                        batch_loss, batch_tokens = loss_sum(parallel, batch)
                     run.scaler.scale(batch_loss).backward()
                 loss, tokens = loss + batch_loss.detach(), tokens + batch_tokens
-            loss, tokens = processes.total(loss), processes.total(tokens)
-            run.scaler.unscale_(run.optimiser)
-            for parameter in model.parameters():
-                if parameter.grad is not None:
-                    # DDP has averaged over the processes; wanted is the sum over all tokens.
-                    parameter.grad.mul_(processes.count / tokens.clamp(min=1))
-            norm = nn.utils.clip_grad_norm_(model.parameters(), config.max_norm)
-            row = run.record(step, loss / tokens.clamp(min=1), norm)
+            loss, tokens = group.total(loss), group.total(tokens).clamp(min=1)
+            run.divide_gradients(tokens)
+            grad_norm = nn.utils.clip_grad_norm_(model.parameters(), config.max_norm)
+            run.note(step=step, loss=loss / tokens, rate=rate, grad_norm=grad_norm)
             run.scaler.step(run.optimiser)
             run.scaler.update()
             run.optimiser.zero_grad()
             if step % config.validate_every == 0:
-                run.validated(validate(model, loss_sum, validation, config, processes))
-            run.step = step
+                run.note_validation(mean_loss(model, loss_sum, validation, config, group))
             if step % config.save_every == 0:
                 run.save()
             bar.update()
-            bar.set_postfix(loss=f"{row['loss']:.3f}", refresh=False)
-    finally:
         run.save()
-        bar.close()
+    if interruption.asked:
+        raise KeyboardInterrupt(f"stopped after step {run.step}; run it again to continue")
     return run.rows
+
+
+@torch.no_grad()
+def mean_loss(
+    model: nn.Module,
+    loss_sum: LossSum[Batch],
+    batches: Iterable[Batch],
+    config: TrainingConfig,
+    group: Processes,
+) -> float:
+    """Mean loss per token over batches, in evaluation mode; every process sees all of them."""
+    model.eval()
+    loss, tokens = 0.0, 0.0
+    for batch in batches:
+        with autocast(config, group.device):
+            batch_loss, batch_tokens = loss_sum(model, batch)
+        loss, tokens = loss + float(batch_loss), tokens + float(batch_tokens)
+    return loss / max(tokens, 1.0)
+
+
+def autocast(config: TrainingConfig, device: torch.device) -> AbstractContextManager[object]:
+    """Matrix products in half precision, if the config says so."""
+    if config.precision == "fp32":
+        return nullcontext()
+    return torch.autocast(
+        device.type, torch.bfloat16 if config.precision == "bf16" else torch.float16
+    )
+
+
+def sync_only_if(model: nn.Module, now: bool) -> AbstractContextManager[object]:
+    """Processes exchange gradients once per update, not once per batch."""
+    if isinstance(model, DistributedDataParallel) and not now:
+        return model.no_sync()
+    return nullcontext()

@@ -1,0 +1,23 @@
+"""Training: schedules, losses, one visible loop, checkpoints that survive."""
+
+from minitx.training.config import TrainingConfig
+from minitx.training.loop import LossSum, mean_loss, train
+from minitx.training.losses import IGNORE, label_smoothed_cross_entropy
+from minitx.training.optimiser import adamw, decay_groups
+from minitx.training.processes import Processes, processes
+from minitx.training.schedules import cosine_rate, noam_rate
+
+__all__ = [
+    "IGNORE",
+    "LossSum",
+    "Processes",
+    "TrainingConfig",
+    "adamw",
+    "cosine_rate",
+    "decay_groups",
+    "label_smoothed_cross_entropy",
+    "mean_loss",
+    "noam_rate",
+    "processes",
+    "train",
+]
