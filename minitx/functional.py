@@ -58,7 +58,7 @@ def masked_softmax(
     """
     if allowed is None:
         return scores.softmax(dim=-1)
-    # Not -inf: a row of nothing but -inf is 0/0, NaN here and in every gradient behind it.
+    # Not -inf: a row of nothing but -inf is 0/0, and no NaN should arise, not even on the way.
     lowest = torch.finfo(scores.dtype).min
     weights = scores.masked_fill(~allowed, lowest).softmax(dim=-1)
     return weights.masked_fill(~allowed, 0.0)
@@ -125,7 +125,7 @@ def scaled_dot_product_attention(
 
 
 def online_softmax(
-    blocks: Iterable[tuple[Float[Tensor, "*batch T_q T_b"], Float[Tensor, "*batch T_b D_v"]]],
+    blocks: Iterable[tuple[Float[Tensor, "*batch T_q _T_b"], Float[Tensor, "*batch _T_b D_v"]]],
 ) -> Float[Tensor, "*batch T_q D_v"]:
     """softmax(scores) @ values in one pass, from one block of keys after another.
 

@@ -57,7 +57,7 @@ class style:
     """
 
     def __init__(self) -> None:
-        self._settings: Any = plt.rcParams
+        self._settings = cast(Any, plt.rcParams)
         self._before = {name: self._settings[name] for name in _RC}
         self._settings.update(_RC)
 
@@ -238,9 +238,9 @@ def _canvas(ax: Axes | None, height: float = 3.6) -> tuple[Figure, Axes]:
 
 
 def _as_array(values: Any) -> np.ndarray:
-    """NumPy's reading of values; a tensor is first cut off from its gradient."""
+    """NumPy's reading of values; of a tensor, without its gradient and in float64."""
     if hasattr(values, "detach"):
-        values = values.detach().cpu()
+        values = values.detach().cpu().double()
     return np.asarray(values, dtype=float)
 
 

@@ -214,7 +214,7 @@ check("02.2", attention_scores)
 #    still work?
 # 4. *Special cases.* Scores in the thousands; half precision; a row with nothing allowed, where
 #    rung 2 computes $0/0$. What you put there must be finite *on the way back* too: a NaN that you
-#    paper over at the end returns through the gradient.
+#    cover up at the end can return through the gradient.
 #
 # The last rung is the library's `functional.masked_softmax`. Write yours before you look.
 
@@ -395,7 +395,7 @@ def padding_mask(lengths, max_len):
 
 # %%
 real = padding_mask(torch.tensor([5, 3]), 5)
-not_ahead = torch.ones(5, 5, dtype=torch.bool).tril()
+not_ahead = Mask(causal=True).dense(5, 5, "cpu")[0, 0]  # the library's causal rule, (5, 5)
 allowed = real[:, None, :] & not_ahead  # (2, 1, 5) and (5, 5) make (2, 5, 5)
 for row in allowed[1].tolist():
     print("  ", " ".join("■" if may else "·" for may in row))
@@ -484,7 +484,7 @@ def self_attention(x, W_q, W_k, W_v, allowed=None):
 torch.manual_seed(0)
 x = torch.randn(1, 6, 8, dtype=torch.float64)
 W_q, W_k, W_v = (torch.randn(8, D, dtype=torch.float64) for D in (4, 4, 3))
-not_ahead = torch.ones(6, 6, dtype=torch.bool).tril()
+not_ahead = Mask(causal=True).dense(6, 6, "cpu")[0, 0]
 
 for rule, allowed in (("everything allowed", None), ("no looking ahead", not_ahead)):
     output = self_attention(x, W_q, W_k, W_v, allowed)
@@ -515,16 +515,16 @@ check("02.6", self_attention)
 # %% [markdown]
 # ## Exercise 2.7: Find the bug: who attends to whom?
 #
-# With several heads, every head attends on its own; the projections are cut into `H` pieces, and
-# the cut gives tensors `(B, T, H, D_k)`: for every token, its heads. Here is code of a kind that
-# has been published more than once. It runs, and its output has exactly the right shape.
+# With several heads, every head attends on its own. Their queries come as `(B, T, H, D_k)`: for
+# every token, its heads. The code below runs, and its output has exactly the right shape. It makes
+# a mistake that can be found in published examples, too.
 
 
 # %%
 def attend_heads_with_a_bug(q, k, v):
     """q, k: (B, T, H, D_k), v: (B, T, H, D_v); meant to return (B, T, H, D_v)."""
     scores = q @ k.transpose(-2, -1) / math.sqrt(q.shape[-1])
-    weights = torch.softmax(scores, dim=-1)
+    weights = functional.masked_softmax(scores)  # no mask: every pair is allowed
     return weights @ v
 
 

@@ -35,7 +35,7 @@ class AttentionCore(nn.Module):
       6. equals `FullAttention` at its exact setting.
 
     A new core names what it supports, begins `forward` with `self.check(...)`, and joins the
-    list in tests/core/contract.py, where each of these lines is a test.
+    list in tests/core/contract.py, where each of these lines is a check.
     """
 
     supports: ClassVar[frozenset[str]]  # of RULES

@@ -23,7 +23,8 @@ class FusedAttention(AttentionCore):
 
     Three places where PyTorch's function alone would differ:
       - its `is_causal` is aligned to the top left, so it serves only where T_q = T_k;
-      - not every backend of every version gives 0 to a query that may attend to nothing;
+      - what a query gets that may attend to nothing is left to the backend; the reference code in
+        its documentation gives NaN;
       - it takes a mask or a bias, not both.
     """
 

@@ -1,0 +1,1068 @@
+"""Checks of the exercises of chapter 2.
+
+Sizes differ from each other on purpose, so that a turned axis cannot hide; where a mistake shows
+only when two sizes are equal, a check of its own makes them equal. Oracles are loops over Python
+numbers, the loops of `minitx.numpy_core`, torch's own operator, and laws.
+"""
+
+import math
+
+import numpy as np
+import torch
+from torch.nn import functional as F
+
+from minitx import numpy_core
+from minitx.grading import exercise, expect, expect_close, expect_equal
+from minitx.grading.errors import Rejected
+
+PAGE = "book/02_self_attention.md"
+FLOAT64 = "both are float64 sums of at most a few dozen terms; only their order may differ"
+GUARD = "float64, with room for a tiny number added to the sum; a forbidden weight must be 0"
+ROOT = "float64, with room for a square root of D_k that was rounded to float32"
+
+
+def normal(rng, *shape, dtype=torch.float64):
+    """A tensor of standard normal numbers."""
+    return torch.from_numpy(rng.normal(size=shape)).to(dtype)
+
+
+def coins(rng, *shape):
+    """A bool table in which every row allows at least one key and forbids at least one."""
+    table = rng.random(shape) < 0.5
+    row_keys = np.arange(shape[-1])
+    chosen = rng.integers(shape[-1], size=shape[:-1])[..., None]
+    table = (table | (row_keys == chosen)) & (row_keys != (chosen + 1) % shape[-1])
+    return torch.from_numpy(table)
+
+
+def require_numbers(result, shape, what):
+    """Reject unless the result holds floating-point numbers in this shape."""
+    expect(
+        result.is_floating_point(),
+        f"{what} must hold floating-point numbers, but its dtype is {result.dtype}.",
+    )
+    expect(
+        tuple(result.shape) == tuple(shape),
+        f"{what} must have shape {tuple(shape)}, but has {tuple(result.shape)}.",
+    )
+    return result
+
+
+def require_gradient(result, inputs, what):
+    """Reject unless a gradient reaches every input; return the gradients."""
+    expect(
+        result.requires_grad,
+        f"{what} is cut off from the inputs: no gradient can flow back through it, so nothing "
+        "before it could be trained. Keep to tensor operations: detach(), numpy(), tolist(), "
+        "item(), torch.tensor(...) and torch.no_grad() all cut the connection.",
+    )
+    # Unequal factors: the plain sum of a softmax's outputs is constant and has gradient 0.
+    factors = torch.arange(1, result.numel() + 1, dtype=result.dtype).reshape(result.shape)
+    loss = (result * factors).sum()
+    try:
+        gradients = torch.autograd.grad(
+            loss, list(inputs.values()), allow_unused=True, retain_graph=True
+        )
+    except RuntimeError as error:
+        raise Rejected(
+            f"{what} is connected to the inputs, but the way back breaks: {error}. Changing a "
+            "tensor in place (+=, masked_fill_, x[...] = ...) after it was used is the usual cause."
+        ) from None
+    for name, gradient in zip(inputs, gradients, strict=True):
+        expect(gradient is not None, f"{what} does not depend on {name}: no gradient reaches it.")
+    return gradients
+
+
+# ---------------------------------------------------------------------------------------------
+# 02.1
+
+project = exercise(
+    "02.1",
+    function="project",
+    title="Queries, keys and values",
+    page=f"{PAGE}#projections",
+    returns=("tensor", "tensor", "tensor"),
+    hints=(
+        "Three results, one recipe: the token vectors times a matrix. Which matrix belongs to "
+        "which result?",
+        "Read how Q = XW_Q multiplies rows by a matrix, shape by shape. The token vector is a "
+        "*row* and stands on the left: (T, C) times (C, D_k).",
+        "`x @ W_q` is the whole of q: `@` works on the last two axes and repeats itself over the "
+        "batch. Do the same with W_k and W_v, and return all three in the order q, k, v.",
+    ),
+)
+
+
+NAMES = "the query q", "the key k", "the value v"
+
+
+def project_loops(x, W):
+    B, T, C = x.shape
+    result = np.zeros((B, T, W.shape[1]))
+    for b in range(B):
+        for t in range(T):
+            for d in range(W.shape[1]):
+                result[b, t, d] = sum(float(x[b, t, c]) * float(W[c, d]) for c in range(C))
+    return torch.from_numpy(result)
+
+
+@project.check(
+    points=1,
+    title="the worked example: one token, done by hand",
+    hint="Multiply the row (1, 2) by each column of each matrix.",
+)
+def test_one_token_by_hand(sub, rng):
+    x = torch.tensor([[[1.0, 2.0]]])
+    W_q = torch.tensor([[1.0, 0.0, 1.0], [0.0, 1.0, 1.0]])
+    W_k = torch.tensor([[2.0, 0.0, 0.0], [0.0, 0.0, 1.0]])
+    W_v = torch.tensor([[1.0], [10.0]])
+    wanted = [[[1.0, 2.0, 3.0]]], [[[2.0, 0.0, 2.0]]], [[[21.0]]]
+    for name, want, got in zip(NAMES, wanted, sub.project(x, W_q, W_k, W_v), strict=True):
+        expect_close(
+            got, torch.tensor(want), rtol=1e-6, because="small whole numbers are exact", what=name
+        )
+
+
+@project.check(
+    points=1,
+    title="q and k are D_k wide, v is D_v wide",
+    hint="Each result is as wide as its own matrix, and every sentence keeps its tokens.",
+)
+def test_shapes(sub, rng):
+    x = normal(rng, 2, 5, 7)
+    q, k, v = sub.project(x, normal(rng, 7, 3), normal(rng, 7, 3), normal(rng, 7, 4))
+    for name, got, width in zip("qkv", (q, k, v), (3, 3, 4), strict=True):
+        expect(
+            tuple(got.shape) == (2, 5, width),
+            f"{name} has shape {tuple(got.shape)}; wanted (B=2, T=5, {width}), because x is "
+            f"(2, 5, 7) and the matrix of {name} is (7, {width}).",
+        )
+
+
+@project.check(
+    points=3,
+    title="every token of every sentence gets its own query, key and value",
+    hint="Compare one entry: q[b, t, d] is the sum over c of x[b, t, c] * W_q[c, d], and no more.",
+)
+def test_every_token(sub, rng):
+    x = normal(rng, 2, 5, 7)
+    matrices = normal(rng, 7, 3), normal(rng, 7, 3), normal(rng, 7, 4)
+    for name, got, W in zip(NAMES, sub.project(x, *matrices), matrices, strict=True):
+        expect_close(got, project_loops(x, W), rtol=1e-10, atol=1e-12, because=FLOAT64, what=name)
+
+
+@project.check(
+    points=2,
+    title="square matrices are not turned round",
+    hint="With C = D_k = D_v a transposed matrix fits as well. Is yours (C, D_k) or (D_k, C)?",
+)
+def test_square_matrices(sub, rng):
+    x = normal(rng, 3, 2, 5)
+    matrices = normal(rng, 5, 5), normal(rng, 5, 5), normal(rng, 5, 5)
+    for name, got, W in zip(NAMES, sub.project(x, *matrices), matrices, strict=True):
+        expect_close(got, project_loops(x, W), rtol=1e-10, atol=1e-12, because=FLOAT64, what=name)
+
+
+@project.check(
+    points=1,
+    title="gradients reach x and the three matrices",
+    hint="The matrices are what a model learns: the results must stay connected to them.",
+)
+def test_gradients_flow(sub, rng):
+    names = ("x", "W_q", "W_k", "W_v")
+    shapes = (2, 5, 7), (7, 3), (7, 3), (7, 4)
+    inputs = [normal(rng, *shape).requires_grad_() for shape in shapes]
+    for name, result in zip("qkv", sub.project(*inputs), strict=True):
+        used = {n: i for n, i in zip(names, inputs, strict=True) if n in ("x", f"W_{name}")}
+        require_gradient(result, used, f"the result {name}")
+
+
+# ---------------------------------------------------------------------------------------------
+# 02.2
+
+attention_scores = exercise(
+    "02.2",
+    function="attention_scores",
+    title="Scaled scores",
+    page=f"{PAGE}#scaled-scores",
+    returns="tensor",
+    hints=(
+        "A table of all dot products between the rows of two matrices is one matrix product, with "
+        "one of the two turned.",
+        "Read why the spread of a dot product grows like √D_k. Then look at which axes the "
+        "chapter's code turns: it counts from the end, so that a batch and heads may stand before.",
+        "`q @ k.transpose(-2, -1)` gives (..., T_q, T_k). Divide it by `math.sqrt(q.shape[-1])`.",
+    ),
+)
+
+
+def scores_loops(q, k):
+    """(..., T_q, D_k), (..., T_k, D_k) -> (..., T_q, T_k), one dot product at a time."""
+    leading, T_q, T_k, D_k = q.shape[:-2], q.shape[-2], k.shape[-2], q.shape[-1]
+    result = np.zeros((*leading, T_q, T_k))
+    for at in np.ndindex(*leading):
+        query_rows, key_rows = q[at].tolist(), k[at].tolist()
+        for i in range(T_q):
+            for j in range(T_k):
+                products = (a * b for a, b in zip(query_rows[i], key_rows[j], strict=True))
+                result[(*at, i, j)] = sum(products) / math.sqrt(D_k)
+    return torch.from_numpy(result)
+
+
+@attention_scores.check(
+    points=1,
+    title="the worked example: one query, three keys",
+    hint="The dot products are 4, 2 and -2, and √4 = 2.",
+)
+def test_one_query_by_hand(sub, rng):
+    q = torch.tensor([[1.0, 2.0, 2.0, 0.0]])
+    k = torch.tensor([[2.0, 0.0, 1.0, 5.0], [0.0, 1.0, 0.0, 9.0], [-2.0, 0.0, 0.0, 7.0]])
+    expect_close(
+        sub.attention_scores(q, k),
+        torch.tensor([[2.0, 1.0, -1.0]]),
+        rtol=1e-6,
+        because="small whole numbers are exact in float32",
+        what="the row of scores",
+    )
+
+
+@attention_scores.check(
+    points=1,
+    title="one row per query, one column per key",
+    hint="scores[i, j] belongs to query i and key j.",
+)
+def test_rows_are_queries(sub, rng):
+    got = sub.attention_scores(normal(rng, 5, 11), normal(rng, 7, 11))
+    expect(
+        tuple(got.shape) == (5, 7),
+        f"5 queries and 7 keys make scores of shape (T_q=5, T_k=7); yours have {tuple(got.shape)}.",
+    )
+
+
+@attention_scores.check(
+    points=2,
+    title="the divisor is the square root of D_k",
+    hint="Print your divisor for D_k = 11: it should be 3.3166.",
+)
+def test_scale(sub, rng):
+    q, k = normal(rng, 5, 11), normal(rng, 7, 11)
+    expect_close(
+        sub.attention_scores(q, k),
+        scores_loops(q, k),
+        rtol=1e-6,
+        atol=1e-9,
+        because=ROOT,
+        what="the scores at D_k = 11",
+    )
+
+
+@attention_scores.check(
+    points=3,
+    title="batches, and batches of heads",
+    hint="With more axes the last two are still the ones to turn: count them from the end.",
+)
+def test_batch_and_heads(sub, rng):
+    batch = normal(rng, 2, 5, 11), normal(rng, 2, 7, 11)
+    # Heads cut from wider rows, as in a model: (B, T, H, D_k) turned, so not contiguous.
+    heads = normal(rng, 2, 5, 3, 11).transpose(1, 2), normal(rng, 2, 7, 3, 11).transpose(1, 2)
+    for q, k in (batch, heads):
+        expect_close(
+            sub.attention_scores(q, k),
+            scores_loops(q, k),
+            rtol=1e-6,
+            atol=1e-9,
+            because=ROOT,
+            what=f"the scores of {q.dim()}-dimensional inputs",
+        )
+
+
+@attention_scores.check(
+    points=1,
+    title="the spread of the scores is 1 at every width",
+    hint="Queries and keys of variance 1 must give scores of variance about 1, for any D_k.",
+)
+def test_spread_at_every_width(sub, rng):
+    for D_k in (4, 64, 400):
+        scores = sub.attention_scores(normal(rng, 90, D_k), normal(rng, 80, D_k))
+        require_numbers(scores, (90, 80), "the table of scores")
+        spread = float(scores.std())
+        # 7,200 scores made of 170 random vectors: the spread keeps within a tenth or so of 1.
+        expect(
+            0.8 < spread < 1.25,
+            f"with D_k = {D_k} and inputs of variance 1 your scores have spread {spread:.2f}; it "
+            "should be about 1 whatever D_k is.",
+        )
+
+
+@attention_scores.check(
+    points=1,
+    title="half precision stays half precision",
+    hint="The result has the dtype of q: no .float() and no tensor of another dtype on the way.",
+)
+def test_keeps_the_dtype(sub, rng):
+    for dtype in (torch.float16, torch.bfloat16, torch.float32):
+        q, k = normal(rng, 5, 16, dtype=dtype), normal(rng, 7, 16, dtype=dtype)
+        got = sub.attention_scores(q, k)
+        expect(
+            got.dtype == dtype,
+            f"q and k are {dtype}, but your scores are {got.dtype}; they should keep the dtype.",
+        )
+
+
+@attention_scores.check(
+    points=1,
+    title="gradients reach q and k",
+    hint="Keep to tensor operations from the inputs to the result.",
+)
+def test_gradients_flow_to_q_and_k(sub, rng):
+    q, k = normal(rng, 2, 5, 11).requires_grad_(), normal(rng, 2, 7, 11).requires_grad_()
+    require_gradient(sub.attention_scores(q, k), {"q": q, "k": k}, "the table of scores")
+
+
+# ---------------------------------------------------------------------------------------------
+# 02.3
+
+masked_softmax = exercise(
+    "02.3",
+    function="masked_softmax",
+    title="A softmax that knows a mask",
+    page=f"{PAGE}#masked-softmax",
+    returns="tensor",
+    hints=(
+        "What number must stand in a forbidden place *before* the softmax, so that its weight "
+        "after the softmax is exactly 0?",
+        "Read the section on masks: the convention (True = may attend), why the mask goes in "
+        "before the softmax, and what happens to a row in which nothing is allowed.",
+        "Fill the places `~allowed` with `torch.finfo(scores.dtype).min`, take "
+        "`.softmax(dim=-1)`, then fill the places `~allowed` of the result with 0.",
+    ),
+)
+
+
+def softmax_loops(scores, allowed):
+    """The definition, one row at a time; zeros where nothing is allowed."""
+    allowed = torch.broadcast_to(allowed, scores.shape)
+    result = np.zeros(tuple(scores.shape))
+    for at in np.ndindex(*scores.shape[:-1]):
+        row, may = scores[at].tolist(), allowed[at].tolist()
+        seen = [j for j in range(len(row)) if may[j]]
+        if not seen:
+            continue
+        top = max(row[j] for j in seen)
+        total = sum(math.exp(row[j] - top) for j in seen)
+        for j in seen:
+            result[(*at, j)] = math.exp(row[j] - top) / total
+    return torch.from_numpy(result)
+
+
+@masked_softmax.check(
+    points=1,
+    title="the worked example: two keys allowed, the third forbidden",
+    hint="1 / (1 + e⁻¹) = 0.731 for the first key, the rest for the second, nothing for the third.",
+)
+def test_three_keys_by_hand(sub, rng):
+    first = 1 / (1 + math.exp(-1))
+    expect_close(
+        sub.masked_softmax(torch.tensor([[2.0, 1.0, -1.0]]), torch.tensor([[True, True, False]])),
+        torch.tensor([[first, 1 - first, 0.0]]),
+        rtol=1e-6,
+        because="three float32 numbers",
+        what="the row of weights",
+    )
+
+
+@masked_softmax.check(
+    points=2,
+    title="every row sums to 1, whatever it may see",
+    hint="Normalise over the keys, the last axis, and over the allowed ones only.",
+)
+def test_rows_sum_to_one(sub, rng):
+    for shape in ((5, 7), (2, 5, 7), (2, 3, 5, 7)):
+        allowed = coins(rng, *shape)
+        weights = sub.masked_softmax(normal(rng, *shape), allowed)
+        require_numbers(weights, shape, "the table of weights")
+        ones = torch.ones((), dtype=weights.dtype)
+        columns = weights.nansum(-2)[allowed.any(-2)]
+        expect(
+            not torch.allclose(columns, ones) or torch.allclose(weights.sum(-1), ones),
+            "the columns of your weights sum to 1, the rows do not: you normalised over the "
+            "queries. The keys lie along the last axis, dim=-1.",
+        )
+        expect_close(
+            weights.sum(-1),
+            torch.ones(shape[:-1], dtype=torch.float64),
+            rtol=1e-5,
+            because=GUARD,
+            what=f"the sum of each row, for scores of shape {shape}",
+        )
+
+
+@masked_softmax.check(
+    points=3,
+    title="each sentence, head and query keeps to its own mask",
+    hint="Compare one row with the loop: only its allowed keys take part, each with its own score.",
+)
+def test_every_row_has_its_own_mask(sub, rng):
+    # Square tables as well: there a mask turned round, or taken from another sentence, fits.
+    for shape in ((2, 5, 7), (3, 3, 6, 6)):
+        scores, allowed = normal(rng, *shape), coins(rng, *shape)
+        expect_close(
+            sub.masked_softmax(scores, allowed),
+            softmax_loops(scores, allowed),
+            rtol=1e-5,
+            because=GUARD,
+            what=f"the weights for scores of shape {shape}",
+        )
+
+
+@masked_softmax.check(
+    points=1,
+    title="a mask with fewer axes is spread over the scores",
+    hint="allowed may be (B, 1, 1, T_k) or (T_q, T_k): masked_fill and torch.where broadcast.",
+)
+def test_mask_is_broadcast(sub, rng):
+    scores = normal(rng, 2, 3, 5, 7)
+    for shape in ((2, 1, 1, 7), (5, 7), (1, 3, 1, 7)):
+        allowed = coins(rng, *shape)
+        expect_close(
+            sub.masked_softmax(scores, allowed),
+            softmax_loops(scores, allowed),
+            rtol=1e-5,
+            because=GUARD,
+            what=f"the weights with a mask of shape {shape}",
+        )
+
+
+@masked_softmax.check(
+    points=2,
+    title="a forbidden key gets nothing, however loud it is",
+    hint="Forbidden scores must leave before the softmax, its maximum and its sum are taken.",
+)
+def test_loud_forbidden_keys(sub, rng):
+    scores = normal(rng, 2, 5, 7)
+    allowed = coins(rng, 2, 5, 7)
+    for loudness in (30.0, 30_000.0):
+        loud = torch.where(allowed, scores, scores.abs() * loudness + loudness)
+        expect_close(
+            sub.masked_softmax(loud, allowed),
+            softmax_loops(scores, allowed),
+            rtol=1e-5,
+            because=GUARD,
+            what=f"the weights when forbidden scores are above {loudness:,.0f}",
+        )
+
+
+@masked_softmax.check(
+    points=2,
+    title="scores in the ten-thousands neither overflow nor leak",
+    hint="Each row is shifted by the largest of its own allowed scores; -10000 is not -∞.",
+)
+def test_large_scores(sub, rng):
+    # One cold row far below the others, where a forbidden key must not win either.
+    scores = normal(rng, 2, 5, 7) * 100
+    scores[0, 1] -= 40_000
+    scores[1, 3] += 40_000
+    allowed = coins(rng, 2, 5, 7)
+    expect_close(
+        sub.masked_softmax(scores, allowed),
+        softmax_loops(scores, allowed),
+        rtol=1e-5,
+        because=GUARD,
+        what="the weights of very large and very small scores",
+    )
+
+
+@masked_softmax.check(
+    points=2,
+    title="a query that may attend to nothing gets a row of zeros",
+    hint="With nothing allowed the fraction is 0/0. Decide what stands there: zeros.",
+)
+def test_nothing_allowed(sub, rng):
+    scores, allowed = normal(rng, 2, 5, 7), coins(rng, 2, 5, 7)
+    allowed[0, 2] = False
+    allowed[1, 4] = False
+    expect_close(
+        sub.masked_softmax(scores, allowed),
+        softmax_loops(scores, allowed),
+        rtol=1e-5,
+        because=GUARD,
+        what="the weights, two rows of which may attend to nothing",
+    )
+
+
+@masked_softmax.check(
+    points=2,
+    title="the gradient is finite and right, also behind an empty row",
+    hint="Replacing NaN at the end does not mend the way back: let no NaN arise at all.",
+)
+def test_gradient_is_finite(sub, rng):
+    scores, allowed = normal(rng, 2, 5, 7), coins(rng, 2, 5, 7)
+    allowed[0, 2] = False
+    scores.requires_grad_()
+    weights = sub.masked_softmax(scores, allowed)
+    require_numbers(weights, (2, 5, 7), "the table of weights")
+    (gradient,) = require_gradient(weights, {"scores": scores}, "the table of weights")
+    state = "are finite, but" if weights.isfinite().all() else "hold NaN, and"
+    expect(
+        bool(gradient.isfinite().all()),
+        f"the weights {state} the gradient with respect to scores holds NaN or infinity "
+        "behind the row in which nothing is allowed: one NaN there spoils every parameter of a "
+        "model in the next step.",
+    )
+    # Softmax backwards: dL/ds = w * (g - sum(g * w)), with the factors g of require_gradient.
+    factors = torch.arange(1, weights.numel() + 1, dtype=torch.float64).reshape(weights.shape)
+    w = softmax_loops(scores.detach(), allowed)
+    expect_close(
+        gradient,
+        w * (factors - (factors * w).sum(-1, keepdim=True)),
+        rtol=1e-5,
+        atol=1e-5,
+        because="gradients up to 70 in size; " + GUARD,
+        what="the gradient with respect to scores",
+    )
+
+
+@masked_softmax.check(
+    points=1,
+    title="half precision works and stays half precision",
+    hint="-1e9 is beyond float16, which ends at -65504: ask torch.finfo(scores.dtype).min.",
+)
+def test_half_precision(sub, rng):
+    for dtype, rtol in ((torch.float16, 4e-3), (torch.bfloat16, 3e-2)):
+        scores, allowed = normal(rng, 2, 5, 7, dtype=dtype), coins(rng, 2, 5, 7)
+        got = sub.masked_softmax(scores, allowed)
+        expect(
+            got.dtype == dtype,
+            f"scores are {dtype}, but your weights are {got.dtype}; they should keep the dtype.",
+        )
+        expect_close(
+            got.double(),
+            softmax_loops(scores, allowed),
+            rtol=rtol,
+            because=f"{dtype} keeps {11 if dtype == torch.float16 else 8} bits",
+            what=f"the weights in {dtype}",
+        )
+
+
+for _mutant in (
+    "L1:drop if allowed is None:",
+    "L2:drop return scores.softmax(dim=-1)",
+    "L2:return scores.softmax(dim=-1)->return scores",
+    "L2:return scores.softmax(dim=-1)->return allowed",
+    "L2:drop dim=-1 of softmax",
+    "L2:dim=-1->-2",
+    "L2:dim=-1->0",
+):
+    masked_softmax.waive(
+        f"functional.masked_softmax:{_mutant}",
+        reason="the library allows a mask of None; the exercise always hands over a mask",
+    )
+
+
+# ---------------------------------------------------------------------------------------------
+# 02.4
+
+causal_mask = exercise(
+    "02.4",
+    function="causal_mask",
+    title="The causal mask",
+    page=f"{PAGE}#causal-mask",
+    returns="tensor",
+    hints=(
+        "Where does query i stand among the T_k positions? A key may be seen when it stands no "
+        "later.",
+        "Read about bottom-right alignment: the queries are the *last* T_q positions. Draw the "
+        "table for 2 queries and 5 keys before you write code.",
+        "Compare a row `torch.arange(T_k)` with a column of query positions "
+        "`torch.arange(T_k - T_q, T_k)[:, None]`: allowed where key <= query.",
+    ),
+)
+
+
+@causal_mask.check(
+    points=2,
+    title="as many queries as keys: row i allows keys 0 to i",
+    hint="Row i has i + 1 True entries and they come first: a token sees itself and the past.",
+)
+def test_square(sub, rng):
+    want = [[j <= i for j in range(5)] for i in range(5)]
+    expect_equal(sub.causal_mask(5, 5), torch.tensor(want), what="the mask of 5 queries and 5 keys")
+
+
+@causal_mask.check(
+    points=2,
+    title="fewer queries than keys: the queries are the last positions",
+    hint="Query i stands at position i + T_k - T_q: the last row always allows every key.",
+)
+def test_bottom_right(sub, rng):
+    for T_q, T_k in ((2, 5), (3, 7)):
+        want = torch.from_numpy(numpy_core.causal_allowed(T_q, T_k))
+        what = f"the mask of {T_q} queries and {T_k} keys"
+        expect_equal(sub.causal_mask(T_q, T_k), want, what=what)
+
+
+@causal_mask.check(
+    points=1,
+    title="one new query with a cache of old keys sees them all",
+    hint="This is how text is generated: the newest token looks back at everything.",
+)
+def test_one_query(sub, rng):
+    expect_equal(
+        sub.causal_mask(1, 9),
+        torch.ones(1, 9, dtype=torch.bool),
+        what="the mask of 1 query, 9 keys",
+    )
+
+
+@causal_mask.check(
+    points=1,
+    title="more queries than keys: the first rows allow nothing",
+    hint="i + T_k - T_q is negative for the first queries: they stand before all keys.",
+)
+def test_more_queries_than_keys(sub, rng):
+    want = [[False, False], [True, False], [True, True]]
+    expect_equal(sub.causal_mask(3, 2), torch.tensor(want), what="the mask of 3 queries and 2 keys")
+
+
+@causal_mask.check(
+    points=1,
+    title="any length, also longer than any before",
+    hint="Build the table for the sizes you are given, not from one of a fixed size.",
+)
+def test_long(sub, rng):
+    for T_q, T_k in ((33, 70), (70, 70)):
+        got = sub.causal_mask(T_q, T_k)
+        want = torch.from_numpy(numpy_core.causal_allowed(T_q, T_k))
+        expect_equal(got, want, what=f"the mask of {T_q} queries and {T_k} keys")
+
+
+@causal_mask.check(
+    points=1,
+    title="the mask is boolean",
+    hint="A comparison gives bool; torch.ones gives numbers unless you ask for dtype=torch.bool.",
+)
+def test_mask_is_bool(sub, rng):
+    got = sub.causal_mask(4, 6)
+    expect(
+        got.dtype == torch.bool,
+        f"the mask has dtype {got.dtype}; wanted torch.bool, where True means may attend.",
+    )
+
+
+# ---------------------------------------------------------------------------------------------
+# 02.5
+
+padding_mask = exercise(
+    "02.5",
+    function="padding_mask",
+    title="The padding mask",
+    page=f"{PAGE}#padding-mask",
+    returns="tensor",
+    hints=(
+        "Token t of sentence b is real when t is smaller than one number. Which?",
+        "Read how the chapter makes a table from a row and a column by broadcasting: "
+        "(max_len,) against (B, 1).",
+        "`torch.arange(max_len, device=lengths.device) < lengths[:, None]`.",
+    ),
+)
+
+
+def padding_loops(lengths, max_len):
+    return torch.tensor([[t < length for t in range(max_len)] for length in lengths])
+
+
+@padding_mask.check(
+    points=1,
+    title="the worked example: lengths 3 and 1, filled up to 4",
+    hint="Three True and one False; one True and three False.",
+)
+def test_two_sentences_by_hand(sub, rng):
+    want = torch.tensor([[True, True, True, False], [True, False, False, False]])
+    got = sub.padding_mask(torch.tensor([3, 1]), 4)
+    expect_equal(got, want, what="the mask of lengths (3, 1)")
+
+
+@padding_mask.check(
+    points=3,
+    title="lengths in any order, from 0 to max_len",
+    hint="A sentence of length 0 has no real token, one of length max_len no filling.",
+)
+def test_any_lengths(sub, rng):
+    lengths = [4, 0, 7, 1, *rng.integers(8, size=2).tolist()]
+    got = sub.padding_mask(torch.tensor(lengths), 7)
+    expect_equal(got, padding_loops(lengths, 7), what=f"the mask of lengths {lengths}")
+
+
+@padding_mask.check(
+    points=2,
+    title="max_len may be longer than every sentence",
+    hint="The width of the mask is max_len, not the longest length of this batch.",
+)
+def test_filled_to_a_fixed_size(sub, rng):
+    got = sub.padding_mask(torch.tensor([2, 5, 3]), 9)
+    expect_equal(got, padding_loops([2, 5, 3], 9), what="the mask of lengths (2, 5, 3), max_len 9")
+
+
+@padding_mask.check(
+    points=2,
+    title="as many sentences as positions: rows are still sentences",
+    hint="With B == max_len a turned table fits as well. Which axis do the lengths vary along?",
+)
+def test_square_batch(sub, rng):
+    lengths = [2, 4, 0, 1]
+    got = sub.padding_mask(torch.tensor(lengths), 4)
+    expect_equal(got, padding_loops(lengths, 4), what=f"the mask of lengths {lengths}, max_len 4")
+
+
+@padding_mask.check(
+    points=1,
+    title="the mask is boolean",
+    hint="A comparison gives bool; keep it.",
+)
+def test_padding_is_bool(sub, rng):
+    got = sub.padding_mask(torch.tensor([1, 3]), 3)
+    expect(
+        got.dtype == torch.bool,
+        f"the mask has dtype {got.dtype}; wanted torch.bool, where True means a real token.",
+    )
+
+
+padding_mask.waive(
+    "padding_mask:L1:drop device=lengths.device of arange",
+    reason="makes a difference only where there is a second device, and graders run on the CPU",
+)
+
+
+# ---------------------------------------------------------------------------------------------
+# 02.6
+
+self_attention = exercise(
+    "02.6",
+    function="self_attention",
+    title="Self-attention, all together",
+    page=f"{PAGE}#one-line",
+    returns="tensor",
+    hints=(
+        "Six steps: three projections, scores, weights, an average. Write each on a line of its "
+        "own and note the shape beside it.",
+        "The chapter puts the whole recipe into one line and says which letter is which. Mind that "
+        "D_k is the width of a query, not C, and where the mask enters.",
+        "`q, k, v = x @ W_q, x @ W_k, x @ W_v`; scores `q @ k.transpose(-2, -1) / "
+        "math.sqrt(q.shape[-1])`; weights `functional.masked_softmax(scores, allowed)`; return "
+        "`weights @ v`. With allowed None, masked_softmax allows every pair.",
+    ),
+)
+
+
+def layer(rng, C=7, D_k=3, D_v=4):
+    return normal(rng, C, D_k), normal(rng, C, D_k), normal(rng, C, D_v)
+
+
+def self_attention_loops(x, W_q, W_k, W_v, allowed=None):
+    B, T, _ = x.shape
+    table = None if allowed is None else torch.broadcast_to(allowed, (B, T, T)).numpy()
+    q, k, v = (project_loops(x, W).numpy() for W in (W_q, W_k, W_v))
+    rows = [
+        numpy_core.attention(q[b], k[b], v[b], allowed=None if table is None else table[b])
+        for b in range(B)
+    ]
+    return torch.from_numpy(np.stack(rows))
+
+
+@self_attention.check(
+    points=1,
+    title="the worked example: two tokens, all widths 1",
+    hint="Token 0 weighs both values by one half; token 1 by one quarter and three quarters.",
+)
+def test_two_tokens_by_hand(sub, rng):
+    x = torch.tensor([[[0.0], [1.0]]])
+    W_q, W_k, W_v = torch.tensor([[math.log(3)]]), torch.tensor([[1.0]]), torch.tensor([[4.0]])
+    expect_close(
+        sub.self_attention(x, W_q, W_k, W_v),
+        torch.tensor([[[2.0], [3.0]]]),
+        rtol=1e-5,
+        because="float32, with an exponential of log 3",
+        what="the outputs of the two tokens",
+    )
+
+
+@self_attention.check(
+    points=3,
+    title="equal to the definition, loop by loop",
+    hint="Scores from q and k, scaled by √D_k; weights over the keys; the average of the values.",
+)
+def test_definition(sub, rng):
+    x, matrices = normal(rng, 2, 5, 7), layer(rng)
+    expect_close(
+        sub.self_attention(x, *matrices),
+        self_attention_loops(x, *matrices),
+        rtol=1e-5,
+        atol=1e-5,
+        because=ROOT,
+        what="the output",
+    )
+
+
+@self_attention.check(
+    points=2,
+    title="equal to torch's own operator in a square layer",
+    hint="With C = D_k = D_v everything fits, turned or not: check which matrix stands where.",
+)
+def test_square_layer(sub, rng):
+    x, matrices = normal(rng, 3, 6, 6), layer(rng, 6, 6, 6)
+    want = F.scaled_dot_product_attention(*(x @ W for W in matrices))
+    expect_close(
+        sub.self_attention(x, *matrices),
+        want,
+        rtol=1e-5,
+        atol=1e-5,
+        because=ROOT,
+        what="the output of a layer with C = D_k = D_v = T = 6",
+    )
+
+
+@self_attention.check(
+    points=2,
+    title="each sentence keeps to its own mask",
+    hint="allowed[b, i, j]: may token i of sentence b attend to token j? Apply it to the scores.",
+)
+def test_mask_per_sentence(sub, rng):
+    x, matrices, allowed = normal(rng, 3, 5, 7), layer(rng), coins(rng, 3, 5, 5)
+    expect_close(
+        sub.self_attention(x, *matrices, allowed),
+        self_attention_loops(x, *matrices, allowed),
+        rtol=1e-5,
+        atol=1e-5,
+        because=ROOT,
+        what="the output with a mask per sentence",
+    )
+
+
+@self_attention.check(
+    points=1,
+    title="one rule for all, and padding: masks of fewer axes",
+    hint="(T, T) and (B, 1, T) both spread over (B, T, T).",
+)
+def test_masks_of_fewer_axes(sub, rng):
+    x, matrices = normal(rng, 3, 5, 7), layer(rng)
+    for shape in ((5, 5), (3, 1, 5)):
+        allowed = coins(rng, *shape)
+        expect_close(
+            sub.self_attention(x, *matrices, allowed),
+            self_attention_loops(x, *matrices, allowed),
+            rtol=1e-5,
+            atol=1e-5,
+            because=ROOT,
+            what=f"the output with a mask of shape {shape}",
+        )
+
+
+@self_attention.check(
+    points=1,
+    title="nobody hears the future",
+    hint="Under a causal mask, shouting at the last place must leave all earlier outputs alone.",
+)
+def test_no_leak_from_the_future(sub, rng):
+    x, matrices = normal(rng, 2, 5, 7), layer(rng)
+    not_ahead = torch.ones(5, 5, dtype=torch.bool).tril()
+    shouted = x.clone()
+    shouted[:, 4] *= 300
+    before = sub.self_attention(x, *matrices, not_ahead)
+    after = sub.self_attention(shouted, *matrices, not_ahead)
+    for result in (before, after):
+        require_numbers(result, (2, 5, 4), "the output")
+    expect_close(
+        after[:, :4],
+        before[:, :4],
+        rtol=1e-9,
+        atol=1e-12,
+        because="the allowed inputs are the same numbers",
+        what="the outputs of tokens 0 to 3 after token 4 was made 300 times louder",
+    )
+
+
+@self_attention.check(
+    points=1,
+    title="sentences of a batch do not hear each other",
+    hint="When sentence 1 changes, sentence 0 must not: do not flatten B and T together.",
+)
+def test_sentences_are_apart(sub, rng):
+    x, matrices = normal(rng, 2, 5, 7), layer(rng)
+    changed = x.clone()
+    changed[1] += 3
+    before, after = sub.self_attention(x, *matrices), sub.self_attention(changed, *matrices)
+    for result in (before, after):
+        require_numbers(result, (2, 5, 4), "the output")
+    expect_close(
+        after[0],
+        before[0],
+        rtol=1e-9,
+        atol=1e-12,
+        because="sentence 0 holds the same numbers",
+        what="the output of sentence 0 after sentence 1 was changed",
+    )
+
+
+@self_attention.check(
+    points=2,
+    title="a token that may attend to nothing gets zeros, and gradients stay finite",
+    hint="Use a masked softmax that knows the empty row; functional.masked_softmax does.",
+)
+def test_token_with_nothing_allowed(sub, rng):
+    x, matrices, allowed = normal(rng, 2, 5, 7), layer(rng), coins(rng, 2, 5, 5)
+    allowed[0, 2] = False
+    names = dict(zip(("x", "W_q", "W_k", "W_v"), (x, *matrices), strict=True))
+    for tensor in names.values():
+        tensor.requires_grad_()
+    got = sub.self_attention(x, *matrices, allowed)
+    want = self_attention_loops(*(t.detach() for t in (x, *matrices)), allowed)
+    expect_close(got.detach(), want, rtol=1e-5, atol=1e-5, because=ROOT, what="the output")
+    for name, gradient in zip(names, require_gradient(got, names, "the output"), strict=True):
+        expect(
+            bool(gradient.isfinite().all()),
+            f"the output is fine, but the gradient of {name} holds NaN or infinity because of the "
+            "token that may attend to nothing.",
+        )
+
+
+# ---------------------------------------------------------------------------------------------
+# 02.7
+
+attend_heads = exercise(
+    "02.7",
+    function="attend_heads",
+    title="Find the bug: who attends to whom?",
+    page=f"{PAGE}#head-mixing",
+    returns="tensor",
+    hints=(
+        "Write the shape of `scores` in the buggy code, axis by axis. Which sizes appear twice?",
+        "The chapter's find-the-bug section follows one tensor through the multiplication. `@` "
+        "uses the last two axes: these must be tokens and width, so heads have to move.",
+        "Turn q, k and v with `.transpose(1, 2)` into (B, H, T, D), attend as usual, and turn the "
+        "result with `.transpose(1, 2)` back into (B, T, H, D_v).",
+    ),
+)
+
+
+def heads_loops(q, k, v):
+    B, T, H, _ = q.shape
+    result = np.zeros((B, T, H, v.shape[-1]))
+    for b in range(B):
+        for h in range(H):
+            one = (part[b, :, h].numpy() for part in (q, k, v))
+            result[b, :, h] = numpy_core.attention(*one)
+    return torch.from_numpy(result)
+
+
+@attend_heads.check(
+    points=1,
+    title="the worked example: the average over tokens, not over heads",
+    hint="Head 0 hears 1 and 3 from the two tokens: 2. Head 1 hears 10 and 30: 20.",
+)
+def test_two_heads_by_hand(sub, rng):
+    q = k = torch.zeros(1, 2, 2, 1)
+    v = torch.tensor([[[[1.0], [10.0]], [[3.0], [30.0]]]])
+    expect_close(
+        sub.attend_heads(q, k, v),
+        torch.tensor([[[[2.0], [20.0]], [[2.0], [20.0]]]]),
+        rtol=1e-6,
+        because="small whole numbers",
+        what="the outputs (1, T=2, H=2, 1)",
+    )
+
+
+@attend_heads.check(
+    points=1,
+    title="the result is (B, T, H, D_v)",
+    hint="The axes come back in the order in which they arrived; only the width becomes D_v.",
+)
+def test_shape_of_heads(sub, rng):
+    got = sub.attend_heads(*(normal(rng, 2, 5, 3, D) for D in (11, 11, 13)))
+    expect(
+        tuple(got.shape) == (2, 5, 3, 13),
+        f"wanted shape (B=2, T=5, H=3, D_v=13), got {tuple(got.shape)}.",
+    )
+
+
+@attend_heads.check(
+    points=3,
+    title="equal to the definition, sentence by sentence and head by head",
+    hint="For every b and h, q[b, :, h], k[b, :, h] and v[b, :, h] go through plain attention.",
+)
+def test_every_head(sub, rng):
+    q, k, v = (normal(rng, 2, 5, 3, D) for D in (11, 11, 13))
+    expect_close(
+        sub.attend_heads(q, k, v),
+        heads_loops(q, k, v),
+        rtol=1e-5,
+        atol=1e-5,
+        because=ROOT,
+        what="the output",
+    )
+
+
+@attend_heads.check(
+    points=2,
+    title="equal sizes hide nothing: B = T = H",
+    hint="When B, T and H are equal, every wrongly turned axis fits. Which axes did you exchange?",
+)
+def test_equal_sizes(sub, rng):
+    q, k, v = (normal(rng, 4, 4, 4, 4) for _ in range(3))
+    expect_close(
+        sub.attend_heads(q, k, v),
+        heads_loops(q, k, v),
+        rtol=1e-5,
+        atol=1e-5,
+        because=ROOT,
+        what="the output with B = T = H = D_k = D_v = 4",
+    )
+
+
+@attend_heads.check(
+    points=2,
+    title="a word passes from every token to every other",
+    hint="Change what token 4 says, and every token must hear it: no weight is exactly 0.",
+)
+def test_tokens_hear_each_other(sub, rng):
+    q, k, v = (normal(rng, 2, 5, 3, D) for D in (11, 11, 13))
+    changed = v.clone()
+    changed[:, 4] += 10
+    before, after = sub.attend_heads(q, k, v), sub.attend_heads(q, k, changed)
+    for result in (before, after):
+        require_numbers(result, (2, 5, 3, 13), "the output")
+    moved = (after - before).abs().amax(dim=(0, 2, 3))
+    deaf = [t for t in range(5) if not float(moved[t]) > 1e-6]
+    expect(
+        not deaf,
+        f"the values of token 4 were changed, and the outputs of tokens {deaf} did not move: "
+        "these tokens do not attend to token 4.",
+    )
+
+
+@attend_heads.check(
+    points=2,
+    title="heads do not hear each other",
+    hint="Change head 2 of q, k and v: heads 0 and 1 must give what they gave.",
+)
+def test_heads_are_apart(sub, rng):
+    inputs = [normal(rng, 2, 5, 3, D) for D in (11, 11, 13)]
+    changed = [part.clone() for part in inputs]
+    for part in changed:
+        part[:, :, 2] += 1
+    before, after = sub.attend_heads(*inputs), sub.attend_heads(*changed)
+    for result in (before, after):
+        require_numbers(result, (2, 5, 3, 13), "the output")
+    expect_close(
+        after[:, :, :2],
+        before[:, :, :2],
+        rtol=1e-9,
+        atol=1e-12,
+        because="heads 0 and 1 hold the same numbers",
+        what="the outputs of heads 0 and 1 after head 2 was changed",
+    )
+
+
+for _mutant in ("L1:2->-2", "L3:2->-2"):
+    attend_heads.waive(
+        f"attend_heads:{_mutant}", reason="of four axes, 2 and -2 are the same: the same answer"
+    )

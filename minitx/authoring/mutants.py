@@ -1,0 +1,276 @@
+"""How good are the checks? Break each worked answer in many small ways and see what they notice.
+
+    python -m minitx.authoring.mutants            every exercise
+    python -m minitx.authoring.mutants 01.1       one exercise, with the lines of its survivors
+
+A mutant is killed when a check turns it down. One that survives means that a check is missing, or
+that the change makes no difference; then the check file says so with
+`exercise.waive("<id of the mutant>", reason="...")`. A waiver for a mutant that does not exist, or
+that is killed, is an error: it would hide something one day.
+"""
+
+import argparse
+import ast
+import dataclasses
+import inspect
+import sys
+import textwrap
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+from minitx.authoring.errors import SourceError
+from minitx.authoring.mutate import Mutant, mutants_of
+from minitx.grading.course import Chapter, Course, find_course
+from minitx.grading.registry import Exercise
+from minitx.grading.run import grade
+from minitx.grading.submission import Submission
+
+SECONDS = 2.0  # within one check; some mutants never end
+_PACKAGE = "minitx"
+
+
+@dataclass(frozen=True)
+class Verdict:
+    """What became of one mutant; `killed_by` is a check's name, or empty."""
+
+    mutant: Mutant
+    killed_by: str
+    waived: bool
+    grader_error: str = ""
+
+
+@dataclass(frozen=True)
+class Score:
+    """The mutants of one exercise."""
+
+    exercise_id: str
+    function: str
+    verdicts: tuple[Verdict, ...]
+    stale_waivers: tuple[str, ...]
+
+    @property
+    def made(self) -> int:
+        return len(self.verdicts)
+
+    @property
+    def killed(self) -> int:
+        return sum(bool(verdict.killed_by) for verdict in self.verdicts)
+
+    @property
+    def waived(self) -> int:
+        return sum(verdict.waived and not verdict.killed_by for verdict in self.verdicts)
+
+    @property
+    def survivors(self) -> list[Mutant]:
+        return [v.mutant for v in self.verdicts if not v.killed_by and not v.waived]
+
+    @property
+    def percent(self) -> float:
+        """Killed, of those that make a difference."""
+        return 100.0 * self.killed / max(self.made - self.waived, 1)
+
+    @property
+    def problems(self) -> list[str]:
+        """Why this exercise's proof does not hold; empty when it does."""
+        lives = [f"{m.id} survives:  {m.before}  ->  {m.after}" for m in self.survivors]
+        errors = [f"{v.mutant.id}: {v.grader_error}" for v in self.verdicts if v.grader_error]
+        return lives + list(self.stale_waivers) + errors
+
+
+@dataclass(frozen=True)
+class MutationTable:
+    """All scores; a notebook shows it as a table, `str` gives it as plain text."""
+
+    scores: tuple[Score, ...]
+
+    def rows(self) -> Iterator[tuple[str, ...]]:
+        for s in self.scores:
+            counts = (s.made, s.killed, s.waived, len(s.survivors))
+            yield (s.exercise_id, s.function, *map(str, counts), f"{s.percent:.0f} %")
+
+    def __str__(self) -> str:
+        rows = [_HEAD, *self.rows()]
+        widths = [max(len(row[column]) for row in rows) for column in range(len(_HEAD))]
+        return "\n".join(
+            "  ".join(
+                text.ljust(width) if column < 2 else text.rjust(width)
+                for column, (text, width) in enumerate(zip(row, widths, strict=True))
+            ).rstrip()
+            for row in rows
+        )
+
+    def __repr__(self) -> str:
+        return str(self)
+
+    def _repr_markdown_(self) -> str:
+        lines = [_HEAD, ("---", "---", *["---:"] * (len(_HEAD) - 2)), *self.rows()]
+        return "\n".join("| " + " | ".join(line) + " |" for line in lines)
+
+
+_HEAD = ("exercise", "function", "mutants", "killed", "waived", "surviving", "score")
+
+
+def mutation_table(root: Path | None = None) -> MutationTable:
+    """Makes and grades every mutant of every exercise: about ten seconds a dozen exercises.
+
+    For the book's page on grading: a cell that ends with `mutation_table()` shows the table
+    (Markdown in a notebook, aligned columns as text), the same on every machine.
+    """
+    course = find_course() if root is None else Course(root)
+    return MutationTable(
+        tuple(
+            mutation_score(chapter, exercise)
+            for chapter in course.chapters.values()
+            for exercise in chapter.exercises.values()
+        )
+    )
+
+
+def mutation_score(chapter: Chapter, exercise: Exercise) -> Score:
+    """Makes every mutant of an exercise's worked answer and has it graded."""
+    quick = dataclasses.replace(exercise, seconds=min(exercise.seconds, SECONDS))
+    verdicts = []
+    for mutant, function in runnable_mutants(chapter, exercise):
+        killed_by, grader_error = _first_check_that_fails(quick, function, chapter)
+        verdicts.append(Verdict(mutant, killed_by, mutant.id in exercise.waivers, grader_error))
+    killers = {verdict.mutant.id: verdict.killed_by for verdict in verdicts}
+    stale = []
+    for name in exercise.waivers:
+        if name not in killers:
+            stale.append(f"{exercise.id}: the waiver of {name} names no mutant")
+        elif killers[name]:
+            stale.append(f"{exercise.id}: the waived {name} is killed by {killers[name]}")
+    return Score(exercise.id, exercise.function, tuple(verdicts), tuple(stale))
+
+
+def runnable_mutants(
+    chapter: Chapter, exercise: Exercise
+) -> Iterator[tuple[Mutant, Callable[..., Any]]]:
+    """Every mutant of the worked answer, with the function it is.
+
+    Where the answer is one call of a function of minitx, that function's own mutants are made
+    too and put in its place; their ids begin with the module's name.
+    """
+    tree, namespace = _definitions(chapter.solution_file)
+    answer = _function_named(exercise.function, tree, chapter.solution_file)
+    for mutant in mutants_of(answer):
+        yield mutant, _define(mutant.source, answer.name, namespace, chapter.solution_file)
+    inner = _only_call(answer, namespace)
+    if inner is None:
+        return
+    callee = inspect.unwrap(_resolve(inner, namespace))
+    module = sys.modules[callee.__module__]
+    source = ast.parse(textwrap.dedent(inspect.getsource(callee))).body[0]
+    assert isinstance(source, ast.FunctionDef)
+    short = module.__name__.rpartition(".")[2]
+    for mutant in mutants_of(source):
+        changed = _define(mutant.source, source.name, vars(module), Path(str(module.__file__)))
+        around = {**namespace, **_with_callee(inner, changed, namespace)}
+        whole = _define(ast.unparse(answer), answer.name, around, chapter.solution_file)
+        yield dataclasses.replace(mutant, id=f"{short}.{mutant.id}"), whole
+
+
+def _first_check_that_fails(
+    exercise: Exercise, function: Callable[..., Any], chapter: Chapter
+) -> tuple[str, str]:
+    """(name of the check, what the grader itself did wrong), each possibly empty."""
+    submission = Submission({**function.__globals__, exercise.function: function})
+    for name, check in exercise.checks.items():
+        alone = dataclasses.replace(exercise, checks={name: check})
+        report = grade(alone, submission, siblings=chapter.exercises).checks[0]
+        if report.status == "grader error":
+            return name, report.text
+        if report.status != "passed":
+            return name, ""
+    return "", ""
+
+
+def _definitions(path: Path) -> tuple[ast.Module, dict[str, Any]]:
+    """A solutions file, and the names it defines without running its cells."""
+    tree = ast.parse(path.read_text(encoding="utf-8"))
+    kept = [node for node in tree.body if isinstance(node, _KEPT) or _is_literal(node)]
+    namespace: dict[str, Any] = {"__name__": f"minitx_mutants_{path.stem}"}
+    exec(compile(ast.Module(kept, []), str(path), "exec"), namespace)
+    return tree, namespace
+
+
+_KEPT = (ast.Import, ast.ImportFrom, ast.FunctionDef, ast.ClassDef)
+
+
+def _is_literal(node: ast.stmt) -> bool:
+    return isinstance(node, ast.Assign) and isinstance(node.value, ast.Constant)
+
+
+def _function_named(name: str, tree: ast.Module, path: Path) -> ast.FunctionDef:
+    for node in tree.body:
+        if isinstance(node, ast.FunctionDef) and node.name == name:
+            return node
+    raise SourceError(path.name, None, f"it defines no function {name}")
+
+
+def _define(source: str, name: str, namespace: dict[str, Any], path: Path) -> Callable[..., Any]:
+    """The function that this source defines, seeing a copy of these names."""
+    around = dict(namespace)
+    exec(compile(source, str(path), "exec"), around)
+    made: Callable[..., Any] = around[name]
+    return made
+
+
+def _only_call(function: ast.FunctionDef, namespace: dict[str, Any]) -> ast.expr | None:
+    """`module.function` where the body is `return module.function(...)` of minitx, else None."""
+    body = function.body[1:] if ast.get_docstring(function) is not None else function.body
+    if len(body) != 1 or not isinstance(body[0], ast.Return):
+        return None
+    call = body[0].value
+    if not isinstance(call, ast.Call) or not isinstance(call.func, ast.Name | ast.Attribute):
+        return None
+    try:
+        callee = inspect.unwrap(_resolve(call.func, namespace))
+    except (NameError, AttributeError):
+        return None
+    is_ours = str(getattr(callee, "__module__", "")).split(".")[0] == _PACKAGE
+    return call.func if is_ours and inspect.isfunction(callee) else None
+
+
+def _resolve(name: ast.expr, namespace: dict[str, Any]) -> Any:
+    return eval(ast.unparse(name), namespace)
+
+
+def _with_callee(
+    name: ast.expr, callee: Callable[..., Any], namespace: dict[str, Any]
+) -> dict[str, Any]:
+    """The one name to change so that `name` means `callee`."""
+    if isinstance(name, ast.Name):
+        return {name.id: callee}
+    assert isinstance(name, ast.Attribute) and isinstance(name.value, ast.Name)
+    module = vars(namespace[name.value.id])
+    return {name.value.id: SimpleNamespace(**{**module, name.attr: callee})}
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Prints the table, and a line for each mutant that lives; 1 if there is one."""
+    parser = argparse.ArgumentParser(prog="python -m minitx.authoring.mutants")
+    parser.add_argument("exercises", nargs="*", help="ids such as 01.1; all unless given")
+    parser.add_argument("--list", action="store_true", help="show every mutant and what killed it")
+    chosen = parser.parse_args(arguments)
+    course = find_course()
+    wanted = chosen.exercises or [e for c in course.chapters.values() for e in c.exercises]
+    scores = [
+        mutation_score(course.chapter(name.split(".")[0]), course.exercise(name)) for name in wanted
+    ]
+    print(MutationTable(tuple(scores)))
+    for score in scores:
+        if chosen.list:
+            for verdict in score.verdicts:
+                fate = verdict.killed_by or ("waived" if verdict.waived else "SURVIVES")
+                print(f"{verdict.mutant.id}\n    {verdict.mutant.after}\n    {fate}")
+        for problem in score.problems:
+            print(problem)
+    return 1 if any(score.problems for score in scores) else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,35 @@
+"""Grading: what check files, mistake banks and notebooks use.
+
+A check file registers exercises and their checks; `sub` in a check is the learner's work::
+
+    softmax = exercise("01.1", function="softmax", title="...", page="book/...#...",
+                       hints=("nudge", "pointer", "nearly the answer"), returns="array")
+
+    @softmax.check(points=2, title="every row sums to 1", hint="Which axis?")
+    def test_rows(sub, rng):
+        expect_close(sub.softmax(rng.normal(size=(3, 7))).sum(-1), np.ones(3),
+                     rtol=1e-12, because="sums of 7 float64 numbers", what="the sum of each row")
+
+`sub.softmax.steps(scores)` counts the lines of the learner's Python that run in one call: where
+it grows with the input, there is a loop.
+"""
+
+from minitx.grading.errors import CourseError, GraderError, Rejected
+from minitx.grading.expectations import expect, expect_close, expect_equal, expect_raises
+from minitx.grading.notebook import check
+from minitx.grading.registry import Exercise, exercise, mistake, right_answer
+
+__all__ = [
+    "CourseError",
+    "Exercise",
+    "GraderError",
+    "Rejected",
+    "check",
+    "exercise",
+    "expect",
+    "expect_close",
+    "expect_equal",
+    "expect_raises",
+    "mistake",
+    "right_answer",
+]

@@ -1,0 +1,303 @@
+"""What a check says about an answer, and the paragraph a learner reads when it does not hold."""
+
+import math
+from collections.abc import Callable, Iterable
+from typing import Any
+
+import numpy as np
+
+from minitx.grading import values
+from minitx.grading.errors import CallFailed, Rejected
+
+_sizes_in_play: set[int] = set()
+
+
+def remember_sizes(sizes: Iterable[int]) -> None:
+    """The axis lengths of the last call, so that a constant factor can be named."""
+    _sizes_in_play.clear()
+    _sizes_in_play.update(sizes)
+
+
+def expect(condition: object, message: str) -> None:
+    """The condition must hold; otherwise the learner reads the message.
+
+    Raises:
+        Rejected: with the message, if the condition is false.
+    """
+    if not condition:
+        raise Rejected(message)
+
+
+def expect_raises(kind: type[Exception], call: Callable[[], Any], *, what: str) -> None:
+    """The call must raise that kind of exception.
+
+    `what` completes "... must raise ValueError": "a negative temperature".
+
+    Raises:
+        Rejected: if it returns, or raises something else.
+    """
+    try:
+        value = call()
+    except CallFailed as failure:
+        if kind.__name__ in failure.kinds:
+            return
+        if not failure.kinds:
+            raise
+        raise Rejected(
+            f"{_capital(what)} must raise {kind.__name__}, but your function raised "
+            f"{failure.kinds[0]}: {failure.text}"
+        ) from None
+    raise Rejected(
+        f"{_capital(what)} must raise {kind.__name__}, but your function returned "
+        f"{values.describe(value)}."
+    )
+
+
+def expect_equal(got: Any, want: Any, *, what: str) -> None:
+    """Truth values or whole numbers must be exactly these.
+
+    Raises:
+        Rejected: on another type, dtype kind, shape or value.
+    """
+    _same_type(got, want, what)
+    kind, wanted_kind = _kind(got), _kind(want)
+    if kind != wanted_kind:
+        raise Rejected(
+            f"{_capital(what)}: the dtype is {_dtype(got)}; wanted {_KIND_WORDS[wanted_kind]}."
+        )
+    _same_shape(got, want, what)
+    a, b = values.to_numpy(got), values.to_numpy(want)
+    wrong = a != b
+    if not wrong.any():
+        return
+    spot = tuple(int(i) for i in np.argwhere(wrong)[0])
+    text = (
+        f"{_capital(what)}: {_where(spot)}got {_plain(a[spot])}, wanted {_plain(b[spot])}"
+        f"{_share(wrong)}"
+    )
+    if wanted_kind == "b" and wrong.all() and wrong.size > 1:
+        text += " Every entry is the opposite of what is wanted."
+    elif _transposed(a, b):
+        text += " It is the transpose of what is wanted."
+    raise Rejected(text)
+
+
+def expect_close(
+    got: Any, want: Any, *, rtol: float, atol: float = 0.0, because: str, what: str
+) -> None:
+    """Numbers must agree: |got - want| <= atol + rtol * |want|, everywhere.
+
+    Args:
+        got: from the learner; NumPy, torch or a number, the same as `want`.
+        want: from an oracle.
+        rtol: relative tolerance.
+        atol: absolute tolerance.
+        because: why the tolerance is what it is; shown to the learner.
+        what: what the numbers are, "the sum of each row".
+
+    Raises:
+        Rejected: on another type, dtype kind, shape or value, or on NaN or inf.
+        ValueError: if the check gives no reason for its tolerance.
+    """
+    if not because.strip() or not what.strip():
+        raise ValueError("expect_close needs a reason for its tolerance and a name for its numbers")
+    _same_type(got, want, what)
+    if _kind(got) != "f":
+        raise Rejected(f"{_capital(what)}: the dtype is {_dtype(got)}; wanted {_KIND_WORDS['f']}.")
+    _same_shape(got, want, what)
+    a = values.to_numpy(got).astype(np.float64)
+    b = values.to_numpy(want).astype(np.float64)
+    _same_finiteness(a, b, what)
+    finite = np.isfinite(b)
+    error = np.where(finite, np.abs(np.subtract(a, b, where=finite, out=np.zeros_like(b))), 0.0)
+    allowed = np.where(finite, atol + rtol * np.abs(b), 1.0)
+    wrong = error > allowed
+    if not wrong.any():
+        return
+    excess = np.where(wrong, error / np.maximum(allowed, np.finfo(float).tiny), 0.0)
+    spot = tuple(int(i) for i in np.unravel_index(int(np.argmax(excess)), excess.shape))
+    shown, wanted = _two_numbers(float(a[spot]), float(b[spot]))
+    text = f"{_capital(what)}: {_where(spot)}got {shown}, wanted {wanted}{_share(wrong)}"
+    text += _pattern(a, b, finite, rtol, atol)
+    text += _precision(got, want, error, b)
+    text += f" (Allowed: {_tolerance(rtol, atol)}; {because}.)"
+    raise Rejected(text)
+
+
+_KIND_WORDS = {
+    "b": "bool (True and False)",
+    "i": "whole numbers (int64, say)",
+    "f": "floating-point numbers (float64 or float32)",
+    "c": "complex numbers",
+    "O": "numbers",
+}
+
+
+def _kind(value: Any) -> str:
+    kind = values.dtype_kind(value)
+    return {"u": "i"}.get(kind, kind if kind in _KIND_WORDS else "O")
+
+
+def _dtype(value: Any) -> str:
+    return values.dtype_name(value if hasattr(value, "dtype") else np.asarray(value))
+
+
+def _same_type(got: Any, want: Any, what: str) -> None:
+    if values.is_number(want) and values.is_number(got):
+        return
+    if values.is_tensor(want):
+        fits, wanted = values.is_tensor(got), "a torch tensor"
+    elif isinstance(want, np.ndarray):
+        fits, wanted = isinstance(got, np.ndarray | np.generic), "a NumPy array"
+    else:
+        fits, wanted = False, "a number"
+    if not fits:
+        raise Rejected(f"{_capital(what)}: got {values.describe(got)}; wanted {wanted}.")
+
+
+def _same_shape(got: Any, want: Any, what: str) -> None:
+    a, b = values.to_numpy(got).shape, values.to_numpy(want).shape
+    if a == b:
+        return
+    text = f"{_capital(what)}: got shape {a}, wanted {b}."
+    if len(a) != len(b):
+        text += f" Yours has {_axes(len(a))}, wanted are {len(b)}."
+    elif sorted(a) == sorted(b):
+        text += " The sizes are right but the axes are in another order."
+    raise Rejected(text)
+
+
+def _axes(count: int) -> str:
+    return "1 axis" if count == 1 else f"{count} axes"
+
+
+def _same_finiteness(a: Any, b: Any, what: str) -> None:
+    """NaN and infinities must stand exactly where they are wanted."""
+    for name, bad in [
+        ("NaN", np.isnan(a) & ~np.isnan(b)),
+        ("an infinity", np.isinf(a) & (a != b) & ~np.isnan(b)),
+    ]:
+        if bad.any():
+            spot = tuple(int(i) for i in np.argwhere(bad)[0])
+            raise Rejected(
+                f"{_capital(what)}: {_where(spot)}got {_plain(a[spot])}, "
+                f"wanted {_plain(b[spot])}{_share(bad, f'are {name}')}"
+            )
+    missing = ~np.isfinite(b) & np.isfinite(a)
+    if missing.any():
+        spot = tuple(int(i) for i in np.argwhere(missing)[0])
+        raise Rejected(
+            f"{_capital(what)}: {_where(spot)}got {_plain(a[spot])}, "
+            f"wanted {_plain(b[spot])}{_share(missing)}"
+        )
+
+
+def _share(wrong: Any, verb: str = "are off") -> str:
+    count, total = int(wrong.sum()), int(wrong.size)
+    if total == 1:
+        return "."
+    if count == total:
+        return f"; all {total} values {verb}."
+    if count == 1:
+        return f"; 1 of {total} values {verb.replace('are', 'is', 1)}."
+    return f"; {count} of {total} values {verb}."
+
+
+def _pattern(a: Any, b: Any, finite: Any, rtol: float, atol: float) -> str:
+    """One factor, one difference, a sign or a transpose: patterns that name a mistake."""
+    usable = finite & (np.abs(b) > atol) & (b != 0)
+    if usable.sum() >= 2:
+        ratio = a[usable] / b[usable]
+        middle = float(np.median(ratio))
+        close = max(rtol, 1e-6)
+        scattered = np.ptp(b[usable]) > close * np.abs(b[usable]).max()
+        same = np.all(np.abs(ratio - middle) <= close * abs(middle))
+        if middle != 0 and abs(middle - 1) > 10 * close and same:
+            return " " + _factor(middle)
+        difference = (a - b)[finite]
+        shift = float(np.median(difference))
+        if scattered and np.all(np.abs(difference - shift) <= close * abs(shift)):
+            word = "large" if shift > 0 else "small"
+            return f" Everywhere it is {abs(shift):.4g} too {word}."
+    if _transposed(a, b, max(rtol, 1e-6)):
+        return " It is the transpose of what is wanted."
+    return ""
+
+
+def _factor(ratio: float) -> str:
+    if math.isclose(ratio, -1, rel_tol=1e-6):
+        return "Everywhere the sign is the opposite."
+    if ratio < 0:
+        return f"Everywhere it is {ratio:.4g} times what is wanted."
+    factor, word = (ratio, "large") if ratio > 1 else (1 / ratio, "small")
+    return f"Everywhere it is {factor:.4g} times too {word}{_known(factor)}."
+
+
+def _known(factor: float) -> str:
+    """Names a factor that a learner may recognise."""
+    candidates = [(f"√{n}", math.sqrt(n), n) for n in sorted(_sizes_in_play) if n > 1]
+    candidates += [(str(n), float(n), n) for n in sorted(_sizes_in_play) if n > 1]
+    for name, value, size in candidates:
+        if math.isclose(value, factor, rel_tol=1e-5):
+            axis = f"{size} is the length of an axis here"
+            return f" ({axis})" if name == str(size) else f" ({name} = {value:.4g}, and {axis})"
+    if math.isclose(factor, math.log2(math.e), rel_tol=1e-5):
+        return " (log₂ e = 1.443: base 2 where e is wanted, or the reverse)"
+    return ""
+
+
+def _transposed(a: Any, b: Any, rtol: float = 0.0) -> bool:
+    if a.ndim < 2 or a.shape[-1] != a.shape[-2] or a.shape[-1] < 2:
+        return False
+    twin = np.swapaxes(a, -1, -2)
+    if a.dtype.kind != "f":
+        return bool(np.array_equal(twin, b))
+    return bool(np.allclose(twin, b, rtol=rtol, atol=0, equal_nan=True))
+
+
+def _precision(got: Any, want: Any, error: Any, b: Any) -> str:
+    """A float64 answer was wanted and everything is right to single precision only."""
+    if not hasattr(got, "dtype") or not hasattr(want, "dtype"):
+        return ""
+    single, double = values.dtype_name(got), values.dtype_name(want)
+    if double != "float64" or single not in ("float32", "float16", "bfloat16"):
+        return ""
+    scale = float(np.nanmax(np.abs(np.where(np.isfinite(b), b, 0.0)), initial=0.0))
+    if float(error.max()) > 1e-2 * max(scale, 1e-300):
+        return ""
+    digits = {"float32": 7, "float16": 3, "bfloat16": 2}[single]
+    return (
+        f" The input is float64 but your result is {single}, which carries about {digits} digits: "
+        "keep the dtype of the input."
+    )
+
+
+def _tolerance(rtol: float, atol: float) -> str:
+    parts = []
+    if rtol:
+        parts.append(f"{rtol:.2g} relative")
+    if atol:
+        parts.append(f"{atol:.2g} absolute")
+    return " and ".join(parts) or "no difference at all"
+
+
+def _where(spot: tuple[int, ...]) -> str:
+    return "at [" + ", ".join(map(str, spot)) + "] " if spot else ""
+
+
+def _two_numbers(a: float, b: float) -> tuple[str, str]:
+    """Both with as many digits as it takes to see the difference."""
+    for digits in (4, 6, 9, 12, 17):
+        x, y = f"{a:.{digits}g}", f"{b:.{digits}g}"
+        if x != y:
+            return x, y
+    return x, y
+
+
+def _plain(value: Any) -> str:
+    number = value.item() if hasattr(value, "item") else value
+    return f"{number:.6g}" if isinstance(number, float) else str(number)
+
+
+def _capital(text: str) -> str:
+    return text[:1].upper() + text[1:]

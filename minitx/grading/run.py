@@ -1,0 +1,154 @@
+"""Running an exercise's checks on a submission."""
+
+import warnings
+import zlib
+from collections.abc import Callable, Mapping
+from typing import Any
+
+import numpy as np
+
+from minitx.grading.calling import Call, Caller, Handle, LocalCaller
+from minitx.grading.errors import OutOfTime, Rejected, Unattempted
+from minitx.grading.registry import Check, Exercise
+from minitx.grading.report import CheckReport, ExerciseReport, Status
+from minitx.grading.submission import Submission
+
+_BLAMED = (TypeError, ValueError, IndexError, KeyError, AttributeError, RuntimeError)
+Reference = Callable[[], Submission | None]
+
+
+def grade(
+    exercise: Exercise,
+    submission: Submission,
+    seed: int = 0,
+    *,
+    siblings: Mapping[str, Exercise] | None = None,
+    reference: Reference | None = None,
+    caller: Caller | None = None,
+) -> ExerciseReport:
+    """Runs every check of an exercise.
+
+    Args:
+        exercise: what is asked; its registered checks are the points to be had.
+        submission: what is graded.
+        seed: another seed makes other random inputs.
+        siblings: the chapter's exercises, so that what a used function returns is known.
+        reference: gives the worked answers, asked only to find out who is to blame when a
+            check stumbles over a returned value.
+        caller: runs the submission's functions; by default in this process.
+    """
+    caller = caller or LocalCaller(submission)
+    checks: list[CheckReport] = []
+    calls: list[Call] = []
+    stopped = False
+    for check in exercise.checks.values():
+        if stopped:
+            checks.append(_report(check, "not run", "An earlier check was stopped."))
+            continue
+        handle = _handle(exercise, check, caller, seed, siblings)
+        status, text = _run(exercise, check, handle, seed, siblings, reference)
+        stopped = status == "stopped"
+        checks.append(_report(check, "failed" if stopped else status, text))
+        calls += handle._calls
+    return ExerciseReport(
+        id=exercise.id,
+        label=exercise.label,
+        title=exercise.title,
+        function=exercise.function,
+        page=exercise.page,
+        checks=tuple(checks),
+        calls=tuple(calls),
+        printed="".join(call.outcome.printed for call in calls),
+    )
+
+
+def _report(check: Check, status: Any, text: str) -> CheckReport:
+    return CheckReport(check.name, check.title, check.points, status, text, check.hint)
+
+
+def _handle(
+    exercise: Exercise,
+    check: Check,
+    caller: Caller,
+    seed: int,
+    siblings: Mapping[str, Exercise] | None,
+) -> Handle:
+    returns = {other.function: other.returns for other in (siblings or {}).values()}
+    returns[exercise.function] = exercise.returns
+    start = zlib.crc32(f"{exercise.id}/{check.name}/{seed}".encode())
+    return Handle(caller, returns, exercise.seconds, start, _owner=exercise.label)
+
+
+def dice(exercise: Exercise, check: Check, seed: int) -> np.random.Generator:
+    """The generator a check is given: its own, and the same every time."""
+    return np.random.default_rng([seed, zlib.crc32(f"{exercise.id}/{check.name}".encode())])
+
+
+def _run(
+    exercise: Exercise,
+    check: Check,
+    handle: Handle,
+    seed: int,
+    siblings: Mapping[str, Exercise] | None,
+    reference: Reference | None,
+) -> tuple[Status | str, str]:
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            check.function(handle, dice(exercise, check, seed))
+    except OutOfTime as late:
+        return "stopped", str(late)
+    except Rejected as rejected:
+        return "failed", str(rejected)
+    except Unattempted:
+        return "unattempted", f"{exercise.label} is not attempted yet."
+    except Exception as error:
+        return _blame(exercise, check, handle, seed, siblings, reference, error)
+    if not handle._calls:
+        return "grader error", f"The check {check.name} asked the submission nothing."
+    return "passed", ""
+
+
+def _blame(
+    exercise: Exercise,
+    check: Check,
+    handle: Handle,
+    seed: int,
+    siblings: Mapping[str, Exercise] | None,
+    reference: Reference | None,
+    error: Exception,
+) -> tuple[Status | str, str]:
+    """A check stumbled: over the returned value, or over its own feet?"""
+    detail = f"{type(error).__name__}: {' '.join(str(error).split())}"
+    returned = [call for call in handle._calls if call.outcome.kind == "returned"]
+    if (
+        isinstance(error, _BLAMED)
+        and returned
+        and not _stumbles(exercise, check, seed, siblings, reference)
+    ):
+        from minitx.grading import values
+
+        last = returned[-1]
+        return "failed", (
+            f"{last.name} returned {values.describe(last.outcome.value)}, with which the check "
+            f"could not go on ({detail})."
+        )
+    return "grader error", (
+        f"The check {check.name} of {exercise.id} failed by itself ({detail}). This is a mistake "
+        "of the course, not yours: please report it."
+    )
+
+
+def _stumbles(
+    exercise: Exercise,
+    check: Check,
+    seed: int,
+    siblings: Mapping[str, Exercise] | None,
+    reference: Reference | None,
+) -> bool:
+    """Whether the check fails by itself on the worked answer too."""
+    answer = reference() if reference else None
+    if answer is None:
+        return False
+    handle = _handle(exercise, check, LocalCaller(answer), seed, siblings)
+    return _run(exercise, check, handle, seed, siblings, None)[0] == "grader error"

@@ -1,0 +1,71 @@
+"""The built book: where it lies, its pages, and a browser that cannot reach any network.
+
+`MINITX_BOOK_HTML` names another build than `_build/html`. What is missing (the build, Chromium)
+is a visible skip on a laptop and a failure where `CI=true`.
+"""
+
+import os
+import shutil
+import tempfile
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from playwright.sync_api import Browser, sync_playwright
+
+ROOT = Path(__file__).resolve().parents[2]
+HTML = Path(os.environ.get("MINITX_BOOK_HTML", ROOT / "_build/html"))
+CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser")
+FLAGS = ["--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run"]
+FLAGS += ["--disable-background-networking", "--disable-component-update", "--disable-sync"]
+
+
+def all_pages() -> list[Path]:
+    """Every page of the built book; index.html only sends the reader to the first."""
+    found = sorted(HTML.rglob("*.html"))
+    pages = [path for path in found if "_static" not in path.relative_to(HTML).parts]
+    return [path for path in pages if path != HTML / "index.html"]
+
+
+def missing(what: str) -> None:
+    if os.environ.get("CI") == "true":
+        pytest.fail(f"{what} (and CI=true, where nothing may be skipped)")
+    pytest.skip(what)
+
+
+def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
+    """One test per page of the book; without a book one that says so."""
+    if "each_page" in metafunc.fixturenames:
+        pages = all_pages() or [HTML / "no-book"]
+        names = [page.relative_to(HTML).as_posix() for page in pages]
+        metafunc.parametrize("each_page", pages, ids=names, indirect=True, scope="module")
+
+
+@pytest.fixture(scope="session")
+def html() -> Path:
+    if not (HTML / "index.html").exists():
+        missing(f"the book is not built at {HTML}: run make book")
+    return HTML
+
+
+@pytest.fixture(scope="session")
+def pages(html: Path) -> list[Path]:
+    return all_pages()
+
+
+@pytest.fixture(scope="module")
+def each_page(request: pytest.FixtureRequest, html: Path) -> Path:
+    page: Path = request.param
+    return page
+
+
+@pytest.fixture(scope="module")
+def browser() -> Iterator[Browser]:
+    if CHROMIUM is None:
+        missing("Chromium is not installed")
+    with tempfile.TemporaryDirectory() as home, sync_playwright() as playwright:
+        browser = playwright.chromium.launch(
+            executable_path=CHROMIUM, args=FLAGS, env={**os.environ, "HOME": home}
+        )
+        yield browser
+        browser.close()

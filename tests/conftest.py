@@ -1,0 +1,28 @@
+"""Set up for all tests, before anything imports torch, triton or minitx."""
+
+import os
+
+# Triton kernels run on the CPU unless the caller decides otherwise; read at `import triton`.
+os.environ.setdefault("TRITON_INTERPRET", "1")
+os.environ.setdefault("MPLBACKEND", "agg")
+
+import jaxtyping
+import pytest
+from hypothesis import settings
+
+# The shapes and types in minitx's annotations are enforced here, and only here. The side rooms
+# (grading, authoring, the command line) move no tensors and are left as they are.
+jaxtyping.install_import_hook(
+    [f"minitx.{name}" for name in ("numpy_core", "functional", "masks", "cores", "viz")],
+    "beartype.beartype",
+)
+
+# The same examples in every run, and no limit on their time: a busy machine is not a bug.
+settings.register_profile("repeatable", derandomize=True, deadline=None, max_examples=50)
+settings.load_profile("repeatable")
+
+
+@pytest.fixture
+def as_users_run(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Without the checked annotations, so that minitx's own errors are what is seen."""
+    monkeypatch.setattr(jaxtyping.config, "jaxtyping_disable", True)

@@ -1,0 +1,295 @@
+"""The contract of `minitx.cores`, line by line, as checks that run over every core.
+
+To add a core, add one line to CORES: its name and how to make it, for sequences of at most T
+keys, at the setting where it is exact. To add an approximation, add also one line to
+APPROXIMATIONS: makers of growing budget, whose error must fall.
+"""
+
+import itertools
+from collections.abc import Callable, Iterator
+
+import numpy as np
+import pytest
+import torch
+from torch import Tensor
+
+from minitx import numpy_core
+from minitx.cores import AttentionCore, FullAttention, FusedAttention, UnsupportedMask
+from minitx.cores.base import RULES
+from minitx.masks import Mask, causal, padding
+
+Maker = Callable[[int], AttentionCore]
+
+CORES: dict[str, Maker] = {
+    "FullAttention": lambda T: FullAttention(),
+    "FusedAttention": lambda T: FusedAttention(),
+}
+APPROXIMATIONS: dict[str, list[Maker]] = {}
+
+B, H, D_k, D_v = 2, 3, 11, 13
+LENGTHS = [(5, 7), (7, 5), (1, 7), (7, 7)]  # queries, keys
+ALL_RULES = [
+    frozenset(rules)
+    for count in range(len(RULES) + 1)
+    for rules in itertools.combinations(sorted(RULES), count)
+]
+# float64 sums over 7 keys: rounding is near 1e-15, any mistake is far above 1e-10.
+EXACT = {"rtol": 1e-10, "atol": 1e-12}
+
+
+def inputs(T_q: int, T_k: int, *, seed: int = 0) -> tuple[Tensor, Tensor, Tensor]:
+    random = torch.Generator().manual_seed(seed)
+    shapes = (B, H, T_q, D_k), (B, H, T_k, D_k), (B, H, T_k, D_v)
+    q, k, v = (torch.randn(s, generator=random, dtype=torch.float64) for s in shapes)
+    return q, k, v
+
+
+def rules(names: frozenset[str], T_q: int, T_k: int) -> tuple[Mask, Tensor | None]:
+    """A mask and a bias with exactly these rules, different in every sample and head."""
+    random = torch.Generator().manual_seed(1)
+    mask = Mask()
+    if "causal" in names:
+        mask &= causal()
+    if "key_padding" in names:
+        mask &= padding([T_k - 2, T_k - 1], max_len=T_k)
+    if "pairwise" in names:
+        mask &= Mask(allowed=torch.rand(B, H, T_q, T_k, generator=random) < 0.7)
+    bias = torch.randn(1, H, T_q, T_k, generator=random, dtype=torch.float64)
+    return mask, bias if "bias" in names else None
+
+
+def allowed_by_loops(mask: Mask, T_q: int, T_k: int) -> np.ndarray:
+    """The table of `mask`, worked out pair by pair from what each rule says."""
+    table = np.ones((B, H, T_q, T_k), dtype=bool)
+    for b, h, i, j in np.ndindex(table.shape):
+        if mask.causal and j > T_k - T_q + i:
+            table[b, h, i, j] = False
+        if mask.key_padding is not None and not mask.key_padding[b, j]:
+            table[b, h, i, j] = False
+        if mask.allowed is not None:
+            every = mask.allowed.expand(B, H, T_q, T_k)
+            table[b, h, i, j] &= bool(every[b, h, i, j])
+    return table
+
+
+def by_loops(q: Tensor, k: Tensor, v: Tensor, mask: Mask, bias: Tensor | None) -> Tensor:
+    """The oracle: numpy_core.attention on one head of one sample after another.
+
+    A bias is fed in as more columns: [q/√D_k, 1_i] · [k, bias[:, j]] = q·k/√D_k + bias[i, j].
+    """
+    T_q, T_k = q.size(2), k.size(2)
+    allowed = allowed_by_loops(mask, T_q, T_k)
+    table = torch.zeros(1, 1, T_q, T_k) if bias is None else bias
+    table = table.expand(B, H, T_q, T_k)
+    output = torch.zeros(B, H, T_q, v.size(3), dtype=torch.float64)
+    for b, h in np.ndindex(B, H):
+        queries = np.hstack([q[b, h].numpy() / np.sqrt(D_k), np.eye(T_q)])
+        keys = np.hstack([k[b, h].numpy(), table[b, h].numpy().T])
+        output[b, h] = torch.from_numpy(
+            numpy_core.attention(queries, keys, v[b, h].numpy(), allowed=allowed[b, h], scale=1.0)
+        )
+    return output
+
+
+def supported(core: AttentionCore) -> Iterator[tuple[int, int, Mask, Tensor | None]]:
+    """Every combination of rules the core says it honours, at every pair of lengths it takes."""
+    for names in ALL_RULES:
+        for T_q, T_k in LENGTHS:
+            if names <= core.supports and takes_lengths(core, T_q, T_k):
+                yield (T_q, T_k, *rules(names, T_q, T_k))
+
+
+def takes_lengths(core: AttentionCore, T_q: int, T_k: int) -> bool:
+    """False when the core refuses T_q != T_k, which it may, and says so."""
+    if T_q == T_k:
+        return True
+    try:
+        core(*inputs(T_q, T_k))
+    except ValueError as refusal:
+        assert "T_q" in str(refusal), f"the refusal does not say what it refuses: {refusal}"
+        return False
+    return True
+
+
+def weights_of(
+    core: AttentionCore, q: Tensor, k: Tensor, mask: Mask, bias: Tensor | None
+) -> Tensor:
+    """(B, H, T_q, T_k): what v = I reads off."""
+    T_k = k.size(2)
+    identity = torch.eye(T_k, dtype=q.dtype).expand(B, H, T_k, T_k)
+    return core(q, k, identity, mask=mask, bias=bias)
+
+
+# --- 1. pure in its inputs ---------------------------------------------------------------------
+
+
+def check_pure(make: Maker) -> None:
+    core = make(7)
+    q, k, v = inputs(7, 7)
+    before = [t.clone() for t in (q, k, v)]
+    state = {name: t.clone() for name, t in core.state_dict().items()}
+    attributes = set(vars(core))
+
+    first = core(q, k, v)
+    core(*inputs(7, 7, seed=5))
+    torch.testing.assert_close(core(q, k, v), first, rtol=0, atol=0)
+
+    for now, then in zip((q, k, v), before, strict=True):
+        assert torch.equal(now, then), "an input was changed in place"
+    assert set(vars(core)) == attributes, "a call left something behind on the core"
+    for name, tensor in core.state_dict().items():
+        assert torch.equal(tensor, state[name]), f"a call changed {name}"
+
+
+def check_heads_and_samples_are_separate(make: Maker) -> None:
+    core, (q, k, v) = make(7), inputs(7, 7)
+    output = core(q, k, v)
+    for b, h in np.ndindex(B, H):
+        one = (slice(b, b + 1), slice(h, h + 1))
+        torch.testing.assert_close(core(q[one], k[one], v[one]), output[one], **EXACT)
+
+
+# --- 2. never ignores a rule -------------------------------------------------------------------
+
+
+def check_refuses_what_it_does_not_support(make: Maker) -> None:
+    core = make(7)
+    assert core.supports <= RULES, f"{core.supports - RULES} is no rule"
+    for names in ALL_RULES:
+        if names <= core.supports:
+            continue
+        mask, bias = rules(names, 7, 7)
+        with pytest.raises(UnsupportedMask) as refusal:
+            core(*inputs(7, 7), mask=mask, bias=bias)
+        says = str(refusal.value)
+        assert type(core).__name__ in says
+        assert all(name in says for name in names | core.supports), says
+
+
+def check_no_weight_where_forbidden(make: Maker) -> None:
+    core = make(7)
+    for T_q, T_k, mask, bias in supported(core):
+        q, k, _ = inputs(T_q, T_k)
+        weights = weights_of(core, 100 * q, k, mask, bias)  # scores of some hundreds
+        forbidden = torch.from_numpy(~allowed_by_loops(mask, T_q, T_k))
+        assert (weights[forbidden] == 0).all(), f"weight on a forbidden pair: {mask.rules}"
+
+
+# --- 3. linear in v ----------------------------------------------------------------------------
+
+
+def check_linear_in_v(make: Maker) -> None:
+    core = make(7)
+    for T_q, T_k, mask, bias in supported(core):
+        q, k, v = inputs(T_q, T_k)
+        weights = weights_of(core, q, k, mask, bias)
+        torch.testing.assert_close(core(q, k, v, mask=mask, bias=bias), weights @ v, **EXACT)
+
+
+def check_weights_sum_to_one(make: Maker) -> None:
+    core = make(7)
+    for T_q, T_k, mask, bias in supported(core):
+        q, k, _ = inputs(T_q, T_k)
+        sums = weights_of(core, q, k, mask, bias).sum(dim=-1)
+        wanted = torch.from_numpy(allowed_by_loops(mask, T_q, T_k).any(axis=-1)).double()
+        torch.testing.assert_close(sums, wanted, **EXACT)
+
+
+# --- 4. a query that may attend to nothing ------------------------------------------------------
+
+
+def check_empty_rows(make: Maker) -> None:
+    core = make(7)
+    nobody = torch.rand(B, H, 7, 7) < 0.7
+    nobody[:, :, 2] = False
+    emptying = {
+        "key_padding": padding([0, 5], max_len=7),
+        "pairwise": Mask(allowed=nobody),
+    }
+    for names in ALL_RULES:
+        for rule, empty in emptying.items():
+            if not names | {rule} <= core.supports:
+                continue
+            mask, bias = rules(names, 7, 7)
+            assert_empty_rows_are_zero(core, 7, 7, mask & empty, bias)
+    if "causal" in core.supports and takes_lengths(core, 7, 5):
+        assert_empty_rows_are_zero(core, 7, 5, causal(), None)
+
+
+def assert_empty_rows_are_zero(
+    core: AttentionCore, T_q: int, T_k: int, mask: Mask, bias: Tensor | None
+) -> None:
+    empty = torch.from_numpy(~allowed_by_loops(mask, T_q, T_k).any(axis=-1))
+    assert empty.any()
+    leaves = [t.requires_grad_() for t in inputs(T_q, T_k)]
+    if bias is not None:
+        leaves.append(bias.requires_grad_())
+    output = core(*leaves[:3], mask=mask, bias=bias)
+    assert (output[empty] == 0).all(), f"not exactly 0: {mask.rules}"
+    gradients = torch.autograd.grad(output.square().sum() + output.sum(), leaves)
+    for name, gradient in zip("qkvb", gradients, strict=False):
+        assert gradient.isfinite().all(), f"gradient of {name} is not finite: {mask.rules}"
+    assert (gradients[0][empty] == 0).all(), "an empty query has a gradient"
+
+
+# --- 5. T_q != T_k, causal bottom-right ----------------------------------------------------------
+
+
+def check_causal_is_bottom_right(make: Maker) -> None:
+    core = make(7)
+    if "causal" not in core.supports:
+        return
+    for T_q, T_k in LENGTHS:
+        if not takes_lengths(core, T_q, T_k):
+            continue
+        q, k, _ = inputs(T_q, T_k)
+        attended = weights_of(core, q, k, causal(), None) > 0
+        wanted = torch.from_numpy(numpy_core.causal_allowed(T_q, T_k)).expand(B, H, T_q, T_k)
+        assert torch.equal(attended, wanted), f"T_q={T_q}, T_k={T_k}"
+
+
+# --- 6. exact at its exact setting ---------------------------------------------------------------
+
+
+def check_equals_the_loops(make: Maker) -> None:
+    core = make(7)
+    for T_q, T_k, mask, bias in supported(core):
+        q, k, v = inputs(T_q, T_k)
+        got = core(q, k, v, mask=mask, bias=bias)
+        torch.testing.assert_close(got, by_loops(q, k, v, mask, bias), **EXACT)
+
+
+def check_gradients_equal_full_attention(make: Maker) -> None:
+    core = make(7)
+    for T_q, T_k, mask, bias in supported(core):
+        leaves = [t.requires_grad_() for t in inputs(T_q, T_k)]
+        if bias is not None:
+            leaves.append(bias.requires_grad_())
+        got, want = (
+            torch.autograd.grad(c(*leaves[:3], mask=mask, bias=bias).square().sum(), leaves)
+            for c in (core, FullAttention())
+        )
+        torch.testing.assert_close(got, want, **EXACT)
+
+
+def check_error_falls(makers: list[Maker]) -> None:
+    """Of an approximation: each larger budget is closer to full attention than the one before."""
+    q, k, v = inputs(7, 7)
+    full = FullAttention()(q, k, v)
+    errors = [float((make(7)(q, k, v) - full).norm()) for make in makers]
+    assert len(errors) >= 3
+    assert all(after < before for before, after in itertools.pairwise(errors)), errors
+
+
+CHECKS = [
+    check_pure,
+    check_heads_and_samples_are_separate,
+    check_refuses_what_it_does_not_support,
+    check_no_weight_where_forbidden,
+    check_linear_in_v,
+    check_weights_sum_to_one,
+    check_empty_rows,
+    check_causal_is_bottom_right,
+    check_equals_the_loops,
+    check_gradients_equal_full_attention,
+]

@@ -1,0 +1,184 @@
+"""Arrows point downwards, and what is light stays light."""
+
+import os
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+
+import minitx
+
+from . import architecture
+
+PACKAGE = Path(minitx.__file__).parent
+
+
+def test_all_imports_point_downwards():
+    assert architecture.violations(architecture.sources(PACKAGE)) == []
+
+
+def test_the_checker_reads_the_package():
+    modules = architecture.sources(PACKAGE)
+    assert {"minitx", "minitx.functional", "minitx.cores", "minitx.cores.fused"} <= set(modules)
+    seen = {
+        (i.by, i.of)
+        for name in modules
+        for i in architecture.imports(name, modules[name], set(modules))
+    }
+    assert ("minitx.functional", "minitx.masks") in seen
+    assert ("minitx.cores.full", "minitx.cores.base") in seen
+
+
+PLANTED = {
+    "upwards": (
+        "minitx.masks",
+        "from minitx.functional import masked_softmax",
+        "minitx.masks, line 1: masks may not import functional",
+    ),
+    "upwards, in other words": (
+        "minitx.functional",
+        "from minitx import cores",
+        "minitx.functional, line 1: functional may not import cores",
+    ),
+    "upwards, relative": (
+        "minitx.functional",
+        "from .cores.base import AttentionCore",
+        "minitx.functional, line 1: functional may not import cores",
+    ),
+    "upwards, relative, from a package": (
+        "minitx.cores.base",
+        "from ..multihead import MultiHeadAttention",
+        "minitx.cores.base, line 1: cores may not import multihead",
+    ),
+    "upwards, hidden in a function": (
+        "minitx.cores.base",
+        "def late():\n    import minitx.multihead",
+        "minitx.cores.base, line 2: cores may not import multihead",
+    ),
+    "sideways": (
+        "minitx.numpy_core",
+        "import minitx.masks",
+        "minitx.numpy_core, line 1: numpy_core may not import masks",
+    ),
+    "from the ladder into a room": (
+        "minitx.cores.base",
+        "from minitx import viz",
+        "minitx.cores.base, line 1: cores may not import viz",
+    ),
+    "grading to a model": (
+        "minitx.grading.engine",
+        "def late():\n    from minitx.gpt import GPT",
+        "minitx.grading.engine, line 2: grading may not import gpt",
+    ),
+    "grading to authoring": (
+        "minitx.grading.engine",
+        "def late():\n    from minitx.authoring import build",
+        "minitx.grading.engine, line 2: grading may not import authoring",
+    ),
+    "grading to torch": (
+        "minitx.grading.engine",
+        "import numpy\nif True:\n    import torch.nn as nn",
+        "importing minitx.grading.engine loads torch",
+    ),
+    "grading to torch, through another": (
+        "minitx.grading.engine",
+        "from minitx import masks",
+        "importing minitx.grading.engine loads torch",
+    ),
+    "the command line too early": (
+        "minitx.cli",
+        "import minitx.authoring",
+        "minitx.cli, line 1: authoring must be imported inside a function",
+    ),
+    "the package itself": ("minitx", "import numpy", "importing minitx loads numpy"),
+    "a part without a place": (
+        "minitx.wizardry",
+        "",
+        "minitx.wizardry has no place in tests/core/architecture.py",
+    ),
+}
+
+
+@pytest.mark.parametrize("case", PLANTED)
+def test_a_planted_arrow_is_found(case):
+    module, source, wanted = PLANTED[case]
+    parts = "numpy_core functional cores cores.base multihead gpt viz grading authoring cli"
+    skeleton = dict.fromkeys(["minitx", *(f"minitx.{part}" for part in parts.split())], "")
+    skeleton["minitx.masks"] = "import torch"
+    assert architecture.violations(skeleton) == []
+    assert wanted in architecture.violations(skeleton | {module: source})
+
+
+@pytest.mark.parametrize(
+    ("module", "source"),
+    [
+        ("minitx.grading", "def late():\n    import torch"),
+        ("minitx.grading", "from typing import TYPE_CHECKING\nif TYPE_CHECKING:\n    import torch"),
+        ("minitx.cli", "from minitx import __version__\ndef late():\n    import minitx.authoring"),
+    ],
+)
+def test_what_is_allowed_is_not_found(module, source):
+    skeleton = dict.fromkeys(["minitx", "minitx.grading", "minitx.authoring", "minitx.cli"], "")
+    assert architecture.violations(skeleton | {module: source}) == []
+
+
+# --- what an import costs, in fresh processes ----------------------------------------------------
+
+
+def python(*arguments):
+    """What a fresh interpreter prints; the package is found where these tests found it."""
+    path = os.pathsep.join([str(PACKAGE.parent), os.environ.get("PYTHONPATH", "")])
+    return subprocess.run(
+        [sys.executable, *arguments],
+        env=os.environ | {"PYTHONPATH": path},
+        capture_output=True,
+        text=True,
+        check=True,
+        timeout=120,
+    )
+
+
+@pytest.mark.parametrize(
+    ("module", "absent"),
+    [
+        ("minitx", {"torch", "numpy", "matplotlib"}),
+        ("minitx.numpy_core", {"torch", "matplotlib"}),
+        ("minitx.viz", {"torch"}),
+        ("minitx.grading", {"torch", "matplotlib"}),
+        ("minitx.functional", {"matplotlib", "triton"}),
+        ("minitx.cores", {"matplotlib", "triton"}),
+    ],
+)
+def test_importing_a_part_loads_nothing_it_does_not_need(module, absent):
+    loaded = python("-c", f"import sys, {module}; print(*sys.modules)").stdout.split()
+    assert module in loaded
+    assert not absent & set(loaded)
+
+
+def test_the_torch_parts_cost_little_more_than_torch():
+    measure = (
+        "import torch, time; start = time.process_time();"
+        "import minitx.functional, minitx.cores; print(time.process_time() - start)"
+    )
+    assert min(float(python("-c", measure).stdout) for _ in range(3)) < 0.2
+
+
+@pytest.mark.skipif(not (PACKAGE / "cli.py").exists(), reason="minitx.cli is not written yet")
+def test_help_answers_at_once():
+    seconds = []
+    for _ in range(5):
+        start = time.perf_counter()
+        answer = python("-m", "minitx", "--help")
+        seconds.append(time.perf_counter() - start)
+    assert "Usage" in answer.stdout
+    assert min(seconds) < 0.5
+
+
+@pytest.mark.skipif(not (PACKAGE / "cli.py").exists(), reason="minitx.cli is not written yet")
+def test_help_loads_neither_torch_nor_numpy():
+    trace = python("-X", "importtime", "-m", "minitx", "--help").stderr
+    loaded = {line.rpartition("|")[2].strip() for line in trace.splitlines()}
+    assert "minitx.cli" in loaded
+    assert not {"torch", "numpy", "matplotlib"} & loaded

@@ -1,0 +1,15 @@
+"""The examples in minitx's docstrings give what they say."""
+
+import doctest
+import importlib
+
+import pytest
+
+WITH_EXAMPLES = ["numpy_core", "masks", "functional", "viz"]
+
+
+@pytest.mark.parametrize("module", WITH_EXAMPLES)
+def test_examples(module):
+    result = doctest.testmod(importlib.import_module(f"minitx.{module}"))
+    assert result.attempted > 0
+    assert result.failed == 0

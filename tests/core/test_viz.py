@@ -1,0 +1,208 @@
+"""Figures: what is on them, how they look, what is refused."""
+
+import re
+
+import matplotlib.pyplot as plt
+import numpy as np
+import pytest
+import torch
+from matplotlib.colors import to_rgb
+from matplotlib.figure import Figure
+
+from minitx import viz
+
+WEIGHTS = np.array([[0.25, 0.75, 0.0], [0.5, 0.25, 0.25]])
+
+
+@pytest.fixture(autouse=True)
+def as_matplotlib_comes():
+    with plt.rc_context():
+        plt.rcdefaults()
+        yield
+        plt.close("all")
+
+
+def words(figure):
+    """All text on the figure that is not empty."""
+    figure.canvas.draw()
+    return {t.get_text() for t in figure.findobj(plt.Text) if t.get_text() and t.get_visible()}
+
+
+FIGURES = {
+    "heatmap": lambda: viz.attention_heatmap(
+        WEIGHTS, queries=["le", "chat"], keys=["the", "cat", "."], title="Alignment"
+    ),
+    "table": lambda: viz.heat_table(
+        [[1.0, -np.inf], [2.0, 3.0]], row_axis="query", column_axis="key", label="score"
+    ),
+    "lines": lambda: viz.lines(
+        [64, 128], {"loops": [1.0, 4.0], "matrices": [0.1, 0.2]},
+        xlabel="length T", ylabel="time (ms)", scale="log-log", title="Time",
+    ),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("name", "wanted"),
+    [
+        (
+            "heatmap",
+            {
+                "le",
+                "chat",
+                "the",
+                "cat",
+                ".",
+                "query",
+                "key",
+                "weight",
+                "Alignment",
+                "0.75",
+                "0.00",
+            },
+        ),
+        ("table", {"query", "key", "score", "1.00", "-∞", "3.00"}),
+        ("lines", {"length T", "time (ms)", "loops", "matrices", "64", "128", "Time"}),
+    ],
+)
+def test_a_figure_says_what_it_shows(name, wanted):
+    figure = FIGURES[name]()
+    assert isinstance(figure, Figure)
+    assert wanted <= words(figure)
+
+
+@pytest.mark.parametrize("name", FIGURES)
+def test_a_figure_is_legible_in_dark_mode_and_on_a_phone(name):
+    figure = FIGURES[name]()
+    figure.canvas.draw()
+    for face in (figure.get_facecolor(), *(ax.get_facecolor() for ax in figure.axes)):
+        assert face[3] == 1.0 and min(face[:3]) > 0.95, "the background must be opaque and light"
+    assert figure.get_figwidth() <= 6.0
+    sizes = [t.get_fontsize() for t in figure.findobj(plt.Text) if t.get_text()]
+    assert min(sizes) >= 11
+
+
+@pytest.mark.parametrize("name", FIGURES)
+def test_nothing_is_cut_off_at_the_edge(name):
+    figure = FIGURES[name]()
+    figure.canvas.draw()
+    drawn, page = figure.get_tightbbox(), figure.bbox_inches
+    assert drawn.x0 >= page.x0 and drawn.y0 >= page.y0
+    assert drawn.x1 <= page.x1 and drawn.y1 <= page.y1
+
+
+def luminance(colour):
+    linear = [c / 12.92 if c <= 0.04045 else ((c + 0.055) / 1.055) ** 2.4 for c in to_rgb(colour)]
+    return float(np.dot(linear, [0.2126, 0.7152, 0.0722]))
+
+
+def test_numbers_stand_out_from_their_cells():
+    amounts = np.linspace(0, 1, 21)
+    for row in (amounts[:7], amounts[7:14], amounts[14:]):
+        figure = viz.attention_heatmap([row])
+        for text in figure.axes[0].texts:
+            cell = plt.get_cmap("viridis")(row[round(text.get_position()[0])])[:3]
+            light, dark = sorted([luminance(cell), luminance(text.get_color())], reverse=True)
+            assert (light + 0.05) / (dark + 0.05) >= 3.8, f"{text.get_text()} is hard to read"
+
+
+def test_lines_are_told_apart_without_colour():
+    series = {f"series {i}": [i, i + 1] for i in range(7)}
+    figure = viz.lines([1, 2], series, xlabel="x", ylabel="y")
+    drawn = figure.axes[0].get_lines()
+    assert len({line.get_marker() for line in drawn}) == 7
+    assert len({line.get_color() for line in drawn}) == 7
+
+
+@pytest.mark.parametrize(
+    ("scale", "axes"),
+    [
+        ("linear", ("linear", "linear")),
+        ("log-log", ("log", "log")),
+        ("log-x", ("log", "linear")),
+        ("log-y", ("linear", "log")),
+    ],
+)
+def test_scales_of_lines(scale, axes):
+    ax = viz.lines([1, 2], {"a": [1, 2]}, xlabel="x", ylabel="y", scale=scale).axes[0]
+    assert (ax.get_xscale(), ax.get_yscale()) == axes
+
+
+def test_a_tensor_with_a_gradient_can_be_drawn():
+    weights = torch.randn(3, 5, requires_grad=True).softmax(dim=-1)
+    image = viz.attention_heatmap(weights).axes[0].images[0]
+    np.testing.assert_array_equal(image.get_array(), weights.detach().double().numpy())
+    viz.heat_table(weights.bfloat16())
+    viz.lines(torch.arange(3), {"a": torch.randn(3, requires_grad=True)}, xlabel="x", ylabel="y")
+
+
+def test_a_heatmap_has_the_scale_of_a_probability():
+    image = viz.attention_heatmap(np.full((2, 2), 0.5)).axes[0].images[0]
+    assert image.get_clim() == (0.0, 1.0)
+
+
+def test_a_large_table_has_no_numbers():
+    assert not viz.attention_heatmap(np.full((40, 40), 1 / 40)).axes[0].texts
+
+
+def test_drawing_into_given_axes():
+    figure, axes = plt.subplots(1, 2)
+    assert viz.attention_heatmap(WEIGHTS, ax=axes[0]) is figure
+    assert viz.lines([1, 2], {"a": [1, 2]}, xlabel="x", ylabel="y", ax=axes[1]) is figure
+    assert axes[0].images and axes[1].lines
+
+
+def test_style_ends_with_its_block_or_stays():
+    before = dict(plt.rcParams)
+    with viz.style():
+        assert plt.rcParams["figure.facecolor"] == viz.BACKGROUND
+    assert dict(plt.rcParams) == before
+    with plt.rc_context():
+        viz.style()
+        assert plt.rcParams["figure.facecolor"] == viz.BACKGROUND
+    viz.attention_heatmap(WEIGHTS)
+    assert dict(plt.rcParams) == before
+
+
+WRONG = [
+    (
+        lambda: viz.attention_heatmap(np.zeros((2, 3, 5))),
+        "weights must have two axes (rows, columns), got shape (2, 3, 5); "
+        "pick one sequence and one head first",
+    ),
+    (
+        lambda: viz.heat_table(np.zeros((0, 3))),
+        "values must have two axes (rows, columns), got shape (0, 3); "
+        "pick one sequence and one head first",
+    ),
+    (
+        lambda: viz.attention_heatmap([[0.5, -2.0]]),
+        "weights must lie between 0 and 1, got -2 to 0.5",
+    ),
+    (
+        lambda: viz.attention_heatmap([[0.5, np.nan]]),
+        "weights must lie between 0 and 1, got nan to nan",
+    ),
+    (
+        lambda: viz.attention_heatmap(WEIGHTS, queries=["a"]),
+        "there must be one name per row: 2, got 1",
+    ),
+    (
+        lambda: viz.attention_heatmap(WEIGHTS, keys=["a"]),
+        "there must be one name per column: 3, got 1",
+    ),
+    (
+        lambda: viz.lines([1, 2], {"a": [1, 2, 3]}, xlabel="x", ylabel="y"),
+        "series 'a' must have one number per x: x has shape (2,), the series (3,)",
+    ),
+    (
+        lambda: viz.lines([1], {"a": [1]}, xlabel="x", ylabel="y", scale="log"),
+        "scale must be linear, log-log, log-x or log-y, got 'log'",
+    ),
+]
+
+
+@pytest.mark.parametrize(("call", "text"), WRONG, ids=[text for _, text in WRONG])
+def test_refusals_say_what_got_and_wanted(call, text, as_users_run):
+    with pytest.raises(ValueError, match=f"^{re.escape(text)}$"):
+        call()
