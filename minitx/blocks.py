@@ -4,9 +4,11 @@ Shape letters: B batch, T length, C model width.
 """
 
 from collections.abc import Callable, Iterable
+from functools import partial
 
 from jaxtyping import Float, Int
 from torch import Tensor, nn
+from torch.utils.checkpoint import checkpoint
 
 from minitx.cache import KVCache
 from minitx.layers import FeedForward
@@ -156,7 +158,11 @@ class Encoder(nn.Module):
     Args:
         blocks: from the bottom up.
         norm: what the top block's output goes through; `nn.Identity()` for none.
+
+    `recompute`, once set to True, saves memory in training: see `training.recompute_activations`.
     """
+
+    recompute = False
 
     def __init__(self, blocks: Iterable[EncoderBlock], norm: nn.Module) -> None:
         super().__init__()
@@ -172,7 +178,8 @@ class Encoder(nn.Module):
         positions: Int[Tensor, "#B T"] | None = None,
     ) -> Float[Tensor, "B T C"]:
         for i, block in enumerate(self.blocks):
-            x = block(x, mask=mask, cache=caches[i] if caches else None, positions=positions)
+            call = recomputed(block) if self.recompute and self.training else block
+            x = call(x, mask=mask, cache=caches[i] if caches else None, positions=positions)
         return self.norm(x)
 
     def new_caches(self) -> list[KVCache]:
@@ -186,7 +193,11 @@ class Decoder(nn.Module):
     Args:
         blocks: from the bottom up.
         norm: what the top block's output goes through; `nn.Identity()` for none.
+
+    `recompute`, once set to True, saves memory in training: see `training.recompute_activations`.
     """
+
+    recompute = False
 
     def __init__(self, blocks: Iterable[DecoderBlock], norm: nn.Module) -> None:
         super().__init__()
@@ -204,7 +215,8 @@ class Decoder(nn.Module):
         positions: Int[Tensor, "#B T_tgt"] | None = None,
     ) -> Float[Tensor, "B T_tgt C"]:
         for i, block in enumerate(self.blocks):
-            x = block(
+            call = recomputed(block) if self.recompute and self.training else block
+            x = call(
                 x,
                 memory,
                 mask=mask,
@@ -217,3 +229,8 @@ class Decoder(nn.Module):
     def new_caches(self) -> list[tuple[KVCache, KVCache]]:
         """Empty caches for one generation: self- and cross-attention of every block."""
         return [(KVCache(), KVCache()) for _ in self.blocks]
+
+
+def recomputed(block: nn.Module) -> Callable[..., Tensor]:
+    """The block, but the backward pass finds only its inputs and computes the rest again."""
+    return partial(checkpoint, block, use_reentrant=False)

@@ -9,7 +9,7 @@ from typing import Protocol
 
 import torch
 from jaxtyping import Bool, Float, Int
-from torch import Tensor
+from torch import Tensor, nn
 
 from minitx.cache import KVCache
 from minitx.gpt import GPT
@@ -33,55 +33,74 @@ class GPTDecoding:
     """Generation with a `GPT`, its keys and values cached.
 
     Args:
-        model: in evaluation mode, or dropout will be heard.
-        is_token: False for the padding of the first tokens fed, which stands at the left;
-            None if all are tokens.
+        model: in evaluation mode.
+        is_token: False for the padding of the first tokens fed, which stands at the left, as
+            `left_padded` gives it; None if all are tokens.
+
+    Raises:
+        ValueError: if the model is in training mode, or padding stands elsewhere.
     """
 
     def __init__(self, model: GPT, *, is_token: Bool[Tensor, "B T"] | None = None) -> None:
+        _require_evaluation(model)
         self.model = model
-        self.is_token = is_token
         self.caches = model.new_caches()
+        # Columns of padding at the left of each text; they are no places in it.
+        self.padding: Int[Tensor, "B 1"] | None = None
+        if is_token is not None:
+            self.padding = (~is_token).sum(dim=1, keepdim=True)
+            columns = counted(is_token.size(1), is_token.device)
+            if not torch.equal(is_token, columns >= self.padding) or not is_token[:, -1].all():
+                raise ValueError("is_token must be False at the left of a prompt and nowhere else")
 
+    @torch.no_grad()
     def feed(self, token_ids: Int[Tensor, "B T"]) -> Float[Tensor, "B V"]:
         seen = len(self.caches[0])
-        positions = counted(token_ids.size(1), token_ids.device, start=seen)
-        if self.is_token is not None:
-            if seen:
-                new = torch.ones_like(token_ids, dtype=torch.bool)
-                self.is_token = torch.cat([self.is_token, new], dim=1)
-            # Columns of padding at the left are not places in the text.
-            before = (~self.is_token).sum(dim=1, keepdim=True)
-            positions = (positions - before).clamp(min=0)
+        columns = counted(seen + token_ids.size(1), token_ids.device)
+        positions, key_padding = columns[:, seen:], None
+        if self.padding is not None:
+            positions = (positions - self.padding).clamp(min=0)
+            key_padding = columns >= self.padding
         logits = self.model(
-            token_ids, key_padding=self.is_token, caches=self.caches, positions=positions
+            token_ids, key_padding=key_padding, caches=self.caches, positions=positions
         )
         return logits[:, -1]
 
     def reorder(self, rows: Int[Tensor, " B_new"]) -> None:
         for cache in self.caches:
             cache.reorder(rows)
-        if self.is_token is not None:
-            self.is_token = self.is_token[rows]
+        if self.padding is not None:
+            self.padding = self.padding[rows]
 
 
 class TranslationDecoding:
     """Generation with an encoder-decoder, its source read once, keys and values cached.
 
     Args:
-        model: in evaluation mode, or dropout will be heard.
+        model: in evaluation mode.
         src: source tokens.
         src_mask: the source's padding.
+
+    Raises:
+        ValueError: if the model is in training mode, or src_mask holds another rule.
     """
 
+    @torch.no_grad()
     def __init__(
         self, model: Transformer | T5, src: Int[Tensor, "B T_src"], *, src_mask: Mask = NO_MASK
     ) -> None:
+        _require_evaluation(model)
+        if not src_mask.rules <= {"key_padding"}:
+            raise ValueError(
+                f"src_mask may hold key_padding only, got {', '.join(sorted(src_mask.rules))}"
+            )
         self.model = model
         self.memory = model.encode(src, mask=src_mask)
         self.memory_mask = src_mask
         self.caches: list[tuple[KVCache, KVCache]] = model.new_caches()
+        self.sources = torch.arange(src.size(0), device=src.device)  # which one each row reads
 
+    @torch.no_grad()
     def feed(self, token_ids: Int[Tensor, "B T"]) -> Float[Tensor, "B V"]:
         logits = self.model.decode(
             token_ids, self.memory, memory_mask=self.memory_mask, caches=self.caches
@@ -89,8 +108,13 @@ class TranslationDecoding:
         return logits[:, -1]
 
     def reorder(self, rows: Int[Tensor, " B_new"]) -> None:
-        for own, cross in self.caches:
+        for own, _ in self.caches:
             own.reorder(rows)
+        sources = self.sources[rows]
+        if torch.equal(sources, self.sources):
+            return  # the beams of a sentence change places among themselves: they read the same
+        self.sources = sources
+        for _, cross in self.caches:
             cross.reorder(rows)
         self.memory = self.memory[rows]
         if self.memory_mask.key_padding is not None:
@@ -241,12 +265,14 @@ def beam_search(
         The new tokens of the best sequence of each prompt, and its score.
 
     Raises:
-        ValueError: if num_beams or max_new_tokens is below 1.
+        ValueError: if num_beams or max_new_tokens is below 1, or length_penalty is negative.
 
     Source: Wu et al. 2016, §7, eq. 14, without its coverage penalty; Vaswani et al. 2017, §6.1.
     """
     if num_beams < 1:
         raise ValueError(f"num_beams must be at least 1, got {num_beams}")
+    if not length_penalty >= 0:
+        raise ValueError(f"length_penalty must be at least 0, got {length_penalty}")
     _require_room(max_new_tokens)
     B, K = prompt.size(0), num_beams
     logits = decoding.feed(prompt)
@@ -317,6 +343,14 @@ def _extend(
 
 class Chooser(Protocol):
     def __call__(self, logits: Float[Tensor, "B V"]) -> Int[Tensor, " B"]: ...
+
+
+def _require_evaluation(model: nn.Module) -> None:
+    if model.training:
+        raise ValueError(
+            f"{type(model).__name__} is in training mode, where dropout is heard: "
+            "call model.eval() first"
+        )
 
 
 def _require_room(max_new_tokens: int) -> None:

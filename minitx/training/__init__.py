@@ -1,14 +1,17 @@
 """Training: schedules, losses, one visible loop, checkpoints that survive."""
 
+from minitx.training.checkpoints import DamagedCheckpoint
 from minitx.training.config import TrainingConfig
 from minitx.training.loop import LossSum, mean_loss, train
 from minitx.training.losses import IGNORE, label_smoothed_cross_entropy
+from minitx.training.memory import recompute_activations
 from minitx.training.optimiser import adamw, decay_groups
 from minitx.training.processes import Processes, processes
 from minitx.training.schedules import cosine_rate, noam_rate
 
 __all__ = [
     "IGNORE",
+    "DamagedCheckpoint",
     "LossSum",
     "Processes",
     "TrainingConfig",
@@ -19,5 +22,6 @@ __all__ = [
     "mean_loss",
     "noam_rate",
     "processes",
+    "recompute_activations",
     "train",
 ]

@@ -17,7 +17,8 @@ class TrainingConfig:
         weight_decay: of the matrices.
         precision: of the forward pass; fp16 scales its loss, bf16 need not.
         validate_every: steps between two validations.
-        patience: validations without improvement before training stops; None never stops it.
+        patience: validations in a row without improvement before training stops; None never
+            stops it.
         save_every: steps between two checkpoints.
         seed: of all that is random in a step.
 
@@ -40,6 +41,8 @@ class TrainingConfig:
         for name in ("num_steps", "accumulation_steps", "validate_every", "save_every"):
             if getattr(self, name) < 1:
                 raise ValueError(f"{name} must be at least 1, got {getattr(self, name)}")
+        if self.patience is not None and self.patience < 1:
+            raise ValueError(f"patience must be at least 1, or None, got {self.patience}")
         if not self.max_norm > 0:
             raise ValueError(f"max_norm must be above 0, got {self.max_norm}")
         if self.precision not in ("fp32", "bf16", "fp16"):

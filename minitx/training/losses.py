@@ -2,6 +2,7 @@
 
 from typing import Literal
 
+import torch
 from jaxtyping import Float, Int
 from torch import Tensor
 
@@ -30,7 +31,7 @@ def label_smoothed_cross_entropy(
         reduction: mean over the rows that count, or their sum.
 
     Returns:
-        In nats; 0 if no row counts.
+        In nats, at least in float32; 0 if no row counts.
 
     Raises:
         ValueError: if smoothing is not in [0, 1).
@@ -45,7 +46,8 @@ def label_smoothed_cross_entropy(
     if not 0 <= smoothing < 1:
         raise ValueError(f"smoothing must lie in [0, 1), got {smoothing}")
     counts = targets != ignore_index
-    log_probs = logits.log_softmax(dim=-1)
+    # A sum over many tokens needs more digits than half precision has.
+    log_probs = logits.log_softmax(dim=-1, dtype=torch.promote_types(logits.dtype, torch.float32))
     right = log_probs.gather(-1, targets.where(counts, 0)[..., None])[..., 0]
     losses = -(1 - smoothing) * right - smoothing * log_probs.mean(dim=-1)
     total = losses.where(counts, 0.0).sum()

@@ -36,6 +36,10 @@ class Processes:
             dist.all_reduce(number)
         return number
 
+    def any(self, flag: bool) -> bool:
+        """True in every process if the flag is up in at least one."""
+        return bool(self.total(torch.tensor(float(flag), device=self.device)))
+
 
 @contextmanager
 def processes(device: torch.device | str | None = None) -> Iterator[Processes]:
@@ -46,10 +50,10 @@ def processes(device: torch.device | str | None = None) -> Iterator[Processes]:
             gloo, GPUs by nccl.
     """
     count, rank = int(os.environ.get("WORLD_SIZE", "1")), int(os.environ.get("RANK", "0"))
-    if device is None:
-        local = int(os.environ.get("LOCAL_RANK", "0"))
-        device = f"cuda:{local}" if torch.cuda.is_available() else "cpu"
-    device = torch.device(device)
+    if device is None and torch.cuda.is_available():
+        device = f"cuda:{os.environ.get('LOCAL_RANK', '0')}"
+        torch.cuda.set_device(device)
+    device = torch.device(device or "cpu")
     joined = count > 1 and not dist.is_initialized()
     if joined:
         dist.init_process_group("nccl" if device.type == "cuda" else "gloo")

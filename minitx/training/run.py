@@ -1,9 +1,12 @@
 """The state of a training, in memory and on disk."""
 
 import csv
+import io
 import math
 import signal
 import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from types import FrameType
 from typing import Any, Self
@@ -19,6 +22,7 @@ from minitx.training.processes import Processes
 
 Row = dict[str, float]
 COLUMNS = ("step", "loss", "rate", "grad_norm", "validation_loss")
+STATE = frozenset({"model", "optimiser", "scaler", "rows", "best", "stale"})
 
 
 class Run:
@@ -29,6 +33,9 @@ class Run:
         config: how.
         group: the processes that train it.
         folder: where checkpoint.pt and log.csv are; None keeps nothing on disk.
+
+    Raises:
+        DamagedCheckpoint: if there is a checkpoint.pt in folder that cannot be continued.
     """
 
     def __init__(
@@ -79,14 +86,17 @@ class Run:
         """Add one row to the log.
 
         Raises:
-            FloatingPointError: if the loss is infinite or not a number.
+            FloatingPointError: if the loss is infinite or not a number, or the gradient is; but
+                the scaler of fp16 skips an update whose gradient is.
         """
         row = {"step": step, "loss": float(loss), "rate": rate, "grad_norm": float(grad_norm)}
-        if not math.isfinite(row["loss"]):
-            raise FloatingPointError(
-                f"the loss of step {step} is {row['loss']}; "
-                "a smaller rate, a longer warm-up or bf16 in place of fp16 may help"
-            )
+        watched = ("loss",) if self.scaler.is_enabled() else ("loss", "grad_norm")
+        for name in watched:
+            if not math.isfinite(row[name]):
+                raise FloatingPointError(
+                    f"the {name} of step {step} is {row[name]}; "
+                    "a smaller rate, a longer warm-up or bf16 in place of fp16 may help"
+                )
         self.rows.append(row)
 
     def note_validation(self, loss: float) -> None:
@@ -99,21 +109,21 @@ class Run:
         """Write checkpoint.pt and log.csv; only the process that writes does."""
         if self.folder is None or not self.group.writes:
             return
-        checkpoints.save(
-            self.folder / "checkpoint.pt",
-            {
-                "model": self.model.state_dict(),
-                "optimiser": self.optimiser.state_dict(),
-                "scaler": self.scaler.state_dict(),
-                "rows": self.rows,
-                "best": self.best,
-                "stale": self.stale,
-            },
-        )
-        with (self.folder / "log.csv").open("w", newline="", encoding="utf-8") as file:
-            writer = csv.DictWriter(file, COLUMNS)
+        state = {
+            "model": self.model.state_dict(),
+            "optimiser": self.optimiser.state_dict(),
+            "scaler": self.scaler.state_dict(),
+            "rows": self.rows,
+            "best": self.best,
+            "stale": self.stale,
+        }
+        checkpoints.save(self.folder / "checkpoint.pt", state)
+        with checkpoints.whole_or_absent(self.folder / "log.csv") as file:
+            text = io.TextIOWrapper(file, encoding="utf-8", newline="")
+            writer = csv.DictWriter(text, COLUMNS)
             writer.writeheader()
             writer.writerows(self.rows)
+            text.detach()
 
     def progress_bar(self, show: bool) -> "tqdm[Any]":
         """A bar over the steps, shown by the process that writes."""
@@ -125,7 +135,11 @@ class Run:
         )
 
     def _load(self, path: Path) -> None:
-        state = checkpoints.load(path, map_location=self.group.device)
+        state = checkpoints.load(path)
+        if not isinstance(state, dict) or not state.keys() >= STATE:
+            raise checkpoints.DamagedCheckpoint(
+                f"{path} holds no training that could be continued: it needs {sorted(STATE)}"
+            )
         self.model.load_state_dict(state["model"])
         self.optimiser.load_state_dict(state["optimiser"])
         self.scaler.load_state_dict(state["scaler"])
@@ -151,3 +165,10 @@ class Interruption:
     def _ask(self, number: int, frame: FrameType | None) -> None:
         self.asked = True
         signal.signal(signal.SIGINT, self._before)
+
+
+@contextmanager
+def own_chance(device: torch.device) -> Iterator[None]:
+    """Draw from torch's chance without moving the caller's."""
+    with torch.random.fork_rng([device] if device.type == "cuda" else []):
+        yield
