@@ -61,7 +61,8 @@ class BERT(nn.Module):
         config: sizes and parts.
 
     Source: Devlin et al. 2019, §3 and appendix A; the transform before the masked-language
-    logits, the pooler before the next-sentence logits and N(0, 0.02) are as in the authors' code.
+    logits, the pooler before the next-sentence logits and the start (matrices from N(0, 0.02), cut
+    off at two standard deviations) are as in the authors' code.
     """
 
     def __init__(self, config: BERTConfig) -> None:
@@ -119,7 +120,7 @@ class BERT(nn.Module):
                 config.d_model,
                 config.num_heads,
                 core=core,
-                position=self.position,
+                position=None if self.position.only_embeds else self.position,
                 dropout=0.0 if core else config.dropout,
             ),
             FeedForward(config.d_model, config.d_ff, activation=F.gelu),
@@ -134,6 +135,6 @@ class BERT(nn.Module):
 
 def _initialise(module: nn.Module) -> None:
     if isinstance(module, nn.Linear | nn.Embedding):
-        nn.init.normal_(module.weight, std=0.02)
+        nn.init.trunc_normal_(module.weight, std=0.02, a=-0.04, b=0.04)
     if isinstance(module, nn.Linear) and module.bias is not None:
         nn.init.zeros_(module.bias)

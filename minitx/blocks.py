@@ -147,7 +147,10 @@ class DecoderBlock(nn.Module):
             x, lambda x: self.self_attention(x, mask=mask, cache=own, positions=positions)
         )
         x = self.cross_attention_residual(
-            x, lambda x: self.cross_attention(x, memory, mask=memory_mask, cache=cross)
+            x,
+            lambda x: self.cross_attention(
+                x, memory, mask=memory_mask, cache=cross, positions=positions
+            ),
         )
         return self.feed_forward_residual(x, self.feed_forward)
 

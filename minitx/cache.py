@@ -21,7 +21,7 @@ class KVCache:
 
     def __init__(self) -> None:
         self._length = 0
-        self._k: Tensor | None = None
+        self._k: Tensor | None = None  # from here on there may be room behind _length
         self._v: Tensor | None = None
         self._positions: Tensor | None = None
 
@@ -38,19 +38,17 @@ class KVCache:
         """Add the newest keys and values; returns all of them, oldest first.
 
         Raises:
-            ValueError: if the batch is not the one that is kept.
+            ValueError: if batch, heads, widths or dtype are not those that are kept.
         """
         positions = positions.expand(k.size(0), -1)
         if self._k is None or self._v is None or self._positions is None:
-            self._k, self._v, self._positions = k, v, positions
-        elif k.size(0) != self._k.size(0):
-            raise ValueError(
-                f"the cache holds a batch of {self._k.size(0)} sequences, got {k.size(0)}"
-            )
-        else:
-            self._k = _extended(self._k, self._length, k, dim=2)
-            self._v = _extended(self._v, self._length, v, dim=2)
-            self._positions = _extended(self._positions, self._length, positions, dim=1)
+            # Empty, and not k itself: what is kept will be written to, and k is the caller's.
+            self._k, self._v, self._positions = k[:, :, :0], v[:, :, :0], positions[:, :0]
+        _require_same_kind("k", self._k, k)
+        _require_same_kind("v", self._v, v)
+        self._k = _extended(self._k, self._length, k, dim=2)
+        self._v = _extended(self._v, self._length, v, dim=2)
+        self._positions = _extended(self._positions, self._length, positions, dim=1)
         self._length += k.size(2)
         return self.entries()
 
@@ -87,12 +85,21 @@ class KVCache:
         self._length = length
 
 
+def _require_same_kind(name: str, kept: Tensor, new: Tensor) -> None:
+    B, H, _, D = kept.shape
+    if new.shape[:2] != (B, H) or new.size(3) != D or new.dtype != kept.dtype:
+        raise ValueError(
+            f"the cache holds {name} of shape (B={B}, H={H}, T, D={D}) in {kept.dtype}, "
+            f"got {tuple(new.shape)} in {new.dtype}"
+        )
+
+
 def _extended(kept: Tensor, length: int, new: Tensor, *, dim: int) -> Tensor:
     """`kept` with `new` written behind its first `length` entries along dim."""
-    needed = length + new.size(dim)
     if torch.is_grad_enabled() and (kept.requires_grad or new.requires_grad):
         # Writing in place would spoil what autograd has stored.
         return torch.cat([kept.narrow(dim, 0, length), new], dim=dim)
+    needed = length + new.size(dim)
     if needed > kept.size(dim):
         shape = list(kept.shape)
         shape[dim] = max(needed, 2 * kept.size(dim))

@@ -129,7 +129,7 @@ class GPT(nn.Module):
                 config.num_heads,
                 num_kv_heads=config.num_kv_heads,
                 core=core,
-                position=self.position,
+                position=None if self.position.only_embeds else self.position,
                 dropout=0.0 if core else config.dropout,
             ),
             FeedForward(

@@ -35,7 +35,7 @@ class MultiHeadAttention(nn.Module):
 
     Raises:
         ValueError: if the heads do not divide the width, the K/V heads do not divide the heads,
-            or dropout and core are both given.
+            dropout and core are both given, or the position has no effect here.
 
     Source: Vaswani et al. 2017, §3.2.2; Ainslie et al. 2023, §2.2, for grouped heads. The paper
     has no biases in the projections; its code and torch have.
@@ -56,12 +56,12 @@ class MultiHeadAttention(nn.Module):
         super().__init__()
         num_kv_heads = num_heads if num_kv_heads is None else num_kv_heads
         if d_head is None:
-            if d_model % num_heads:
+            if num_heads < 1 or d_model % num_heads:
                 raise ValueError(
                     f"d_model ({d_model}) must be divisible by num_heads ({num_heads})"
                 )
             d_head = d_model // num_heads
-        if num_heads % num_kv_heads:
+        if num_kv_heads < 1 or num_heads % num_kv_heads:
             raise ValueError(
                 f"num_heads ({num_heads}) must be divisible by num_kv_heads ({num_kv_heads})"
             )
@@ -69,6 +69,12 @@ class MultiHeadAttention(nn.Module):
             raise ValueError(
                 f"dropout ({dropout}) is for the default core; give it to the core you pass"
             )
+        if position is not None and position.only_embeds:
+            raise ValueError(
+                f"{type(position).__name__} has no effect inside attention: it marks embeddings, "
+                "call its embed below the first layer"
+            )
+        self.d_model = d_model
         self.num_heads = num_heads
         self.num_kv_heads = num_kv_heads
         self.d_head = d_head
@@ -96,21 +102,27 @@ class MultiHeadAttention(nn.Module):
             mask: which pairs may meet; with a cache its T_k counts the cached keys too.
             cache: self-attention appends its keys and values and attends to all that are kept;
                 cross-attention computes memory's once and keeps them.
-            positions: where each query stands; counted on from the cache unless given. Keys of
-                a memory stand at 0, 1, 2 …
+            positions: where each query stands; unless given they are counted from 0, in
+                self-attention on from the cache. Keys of a memory stand at 0, 1, 2 …
+
+        Raises:
+            ValueError: if sizes do not fit, or the cache of a cross-attention holds something else.
         """
-        q = self._split(self.q_proj(x), self.num_heads)
+        self._require_shape("x", x)
         if positions is None:
-            seen = len(cache) if cache is not None and memory is None else 0
-            positions = counted(x.size(1), x.device, start=seen)
+            start = len(cache) if cache is not None and memory is None else 0
+            positions = counted(x.size(1), x.device, start=start)
+        q = self._split(self.q_proj(x), self.num_heads)
         if memory is not None and cache is not None and len(cache):
-            k, v, k_pos = cache.entries()
+            k, v, k_pos = _kept(memory, cache)
             q, _ = self.position.rotate(q, k, positions, k_pos)
         else:
-            source = x if memory is None else memory
+            source, k_pos = x, positions
+            if memory is not None:
+                self._require_shape("memory", memory)
+                source, k_pos = memory, counted(memory.size(1), memory.device)
             k = self._split(self.k_proj(source), self.num_kv_heads)
             v = self._split(self.v_proj(source), self.num_kv_heads)
-            k_pos = positions if memory is None else counted(memory.size(1), memory.device)
             q, k = self.position.rotate(q, k, positions, k_pos)
             if cache is not None:
                 k, v, k_pos = cache.append(k, v, k_pos)
@@ -122,4 +134,20 @@ class MultiHeadAttention(nn.Module):
         return self.out_proj(heads.transpose(1, 2).flatten(-2))
 
     def _split(self, x: Float[Tensor, "B T HD"], num_heads: int) -> Float[Tensor, "B H T D"]:
-        return x.unflatten(-1, (num_heads, self.d_head)).transpose(1, 2)
+        B, T, _ = x.shape
+        return x.view(B, T, num_heads, self.d_head).transpose(1, 2)
+
+    def _require_shape(self, name: str, x: Tensor) -> None:
+        if x.dim() != 3 or x.size(2) != self.d_model:
+            raise ValueError(
+                f"{name} must have shape (B, T, C={self.d_model}), got {tuple(x.shape)}"
+            )
+
+
+def _kept(memory: Tensor, cache: KVCache) -> tuple[Tensor, Tensor, Tensor]:
+    if len(cache) != memory.size(1):
+        raise ValueError(
+            f"the cache holds {len(cache)} positions, memory has {memory.size(1)}: "
+            "is it the self-attention's cache, or that of another memory?"
+        )
+    return cache.entries()

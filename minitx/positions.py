@@ -18,6 +18,11 @@ from torch import Tensor, nn
 class Position(nn.Module):
     """A scheme of positions. A subclass overrides one of the three methods."""
 
+    @property
+    def only_embeds(self) -> bool:
+        """Whether all is done below the first layer, so that attention layers need not know it."""
+        return type(self).embed is not Position.embed
+
     def embed(self, x: Float[Tensor, "B T C"], pos: Int[Tensor, "#B T"]) -> Float[Tensor, "B T C"]:
         """Mark the embeddings of the tokens, once, below the first layer."""
         return x
@@ -67,7 +72,7 @@ class Sinusoidal(Position):
 
     >>> Sinusoidal(4).table(torch.tensor([0, 1])).round(decimals=3)
     tensor([[0.0000, 1.0000, 0.0000, 1.0000],
-            [0.8410, 0.5400, 0.0100, 1.0000]])
+            [0.8410, 0.5400, 0.0100, 1.0000]], dtype=torch.float64)
     """
 
     def __init__(self, d_model: int, *, base: float = 10_000.0) -> None:
@@ -78,13 +83,9 @@ class Sinusoidal(Position):
         self.base = base
 
     def table(self, pos: Int[Tensor, "*T"]) -> Float[Tensor, "*T C"]:
-        """The encodings of these positions."""
+        """The encodings of these positions, in float64."""
         angles = pos[..., None] * frequencies(self.d_model, self.base, pos.device)
-        return (
-            torch.stack([angles.sin(), angles.cos()], dim=-1)
-            .flatten(-2)
-            .to(torch.get_default_dtype())
-        )
+        return torch.stack([angles.sin(), angles.cos()], dim=-1).flatten(-2)
 
     def embed(self, x: Float[Tensor, "B T C"], pos: Int[Tensor, "#B T"]) -> Float[Tensor, "B T C"]:
         return x + self.table(pos).to(x.dtype)
@@ -111,10 +112,10 @@ class Learned(Position):
             ValueError: if a position has no vector.
         """
         max_len = self.table.num_embeddings
-        if pos.numel() and int(pos.max()) >= max_len:
+        if pos.numel() and not 0 <= int(pos.min()) <= int(pos.max()) < max_len:
             raise ValueError(
-                f"learned positions end at {max_len - 1}, got position {int(pos.max())}: "
-                "give a shorter text or a larger max_len"
+                f"learned positions run from 0 to {max_len - 1}, got {int(pos.min())} to "
+                f"{int(pos.max())}: give a shorter text or a larger max_len"
             )
         return x + self.table(pos)
 
@@ -130,12 +131,17 @@ class Shaw(Position):
         d_head: width D_k of one head.
         max_distance: distances beyond it count as it, so any length can be read.
 
+    Raises:
+        ValueError: if max_distance is below 1.
+
     Source: Shaw et al. 2018, §3.1-3.2, eq. 4 with the clipping of eq. 5. Deviation: the second
     term, on the values (eq. 3), is left out; the paper finds it unnecessary (§4.3, table 3).
     """
 
     def __init__(self, d_head: int, *, max_distance: int = 16) -> None:
         super().__init__()
+        if max_distance < 1:
+            raise ValueError(f"max_distance must be at least 1, got {max_distance}")
         self.max_distance = max_distance
         self.table = nn.Embedding(2 * max_distance + 1, d_head)
 
@@ -162,8 +168,11 @@ class T5Bias(Position):
     Args:
         num_heads: H.
         num_buckets: in all; in both directions half are for keys ahead of the query.
-        max_distance: where the last bucket begins.
+        max_distance: where the logarithmic half ends; the last bucket also has all beyond.
         bidirectional: True in an encoder; False in a decoder, where keys ahead count as distance 0.
+
+    Raises:
+        ValueError: if there are too few buckets, or max_distance lies among those of one distance.
 
     Source: Raffel et al. 2020, §2.1, and the authors' code for the buckets. T5 does not scale its
     scores by 1/√D_k; that is the attention's affair, not this table's.
@@ -178,6 +187,15 @@ class T5Bias(Position):
         bidirectional: bool = True,
     ) -> None:
         super().__init__()
+        fewest = 4 if bidirectional else 2
+        if num_buckets < fewest:
+            raise ValueError(f"num_buckets must be at least {fewest}, got {num_buckets}")
+        exact = num_buckets // fewest
+        if max_distance <= exact:
+            raise ValueError(
+                f"max_distance must be above {exact}, where buckets of one distance end; "
+                f"got {max_distance}"
+            )
         self.num_buckets = num_buckets
         self.max_distance = max_distance
         self.bidirectional = bidirectional
@@ -224,21 +242,28 @@ class ALiBi(Position):
     Args:
         num_heads: H.
 
+    Raises:
+        ValueError: if num_heads is below 1.
+
     Source: Press et al. 2022, §3, and the authors' code for H that is no power of two. With
     causal attention |i - j| is i - j; the two-sided form for encoders is the symmetric one that
     the authors' repository proposes.
 
-    >>> ALiBi(8).slopes
-    tensor([0.5000, 0.2500, 0.1250, 0.0625, 0.0312, 0.0156, 0.0078, 0.0039])
+    >>> ALiBi(4).slopes()
+    tensor([0.2500, 0.0625, 0.0156, 0.0039], dtype=torch.float64)
     """
-
-    slopes: Tensor
 
     def __init__(self, num_heads: int) -> None:
         super().__init__()
-        power = 2 ** math.floor(math.log2(num_heads))
-        slopes = _geometric(power) + _geometric(2 * power)[::2][: num_heads - power]
-        self.register_buffer("slopes", torch.tensor(slopes), persistent=False)
+        if num_heads < 1:
+            raise ValueError(f"num_heads must be at least 1, got {num_heads}")
+        self.num_heads = num_heads
+
+    def slopes(self, device: torch.device | None = None) -> Float[Tensor, " H"]:
+        """The penalty per token of distance, for each head, in float64."""
+        power = 2 ** math.floor(math.log2(self.num_heads))
+        between = _geometric(2 * power, device)[::2][: self.num_heads - power]
+        return torch.cat([_geometric(power, device), between])
 
     def bias(
         self,
@@ -248,7 +273,10 @@ class ALiBi(Position):
         k_pos: Int[Tensor, "#B T_k"],
     ) -> Float[Tensor, "#B H T_q T_k"]:
         far = distances(q_pos, k_pos).abs()[:, None]
-        return (-self.slopes[:, None, None] * far).to(q.dtype)
+        # bfloat16 cannot tell distance 256 from 257: round the product, not its factors.
+        wide = torch.promote_types(q.dtype, torch.float32)
+        slopes = self.slopes(q.device).to(wide)[:, None, None]
+        return (-slopes * far).to(q.dtype)
 
 
 class Rotary(Position):
@@ -324,5 +352,6 @@ def distances(
     return k_pos[:, None, :] - q_pos[:, :, None]
 
 
-def _geometric(num_heads: int) -> list[float]:
-    return [2 ** (-8 * h / num_heads) for h in range(1, num_heads + 1)]
+def _geometric(num_heads: int, device: torch.device | None) -> Float[Tensor, " H"]:
+    heads = torch.arange(1, num_heads + 1, device=device, dtype=torch.float64)
+    return 2.0 ** (-8 / num_heads * heads)

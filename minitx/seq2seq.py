@@ -10,6 +10,7 @@ from functools import partial
 
 from jaxtyping import Float, Int
 from torch import Tensor, nn
+from torch.nn import functional as F
 
 from minitx.blocks import Decoder, DecoderBlock, Encoder, EncoderBlock
 from minitx.cache import KVCache
@@ -36,8 +37,10 @@ class TransformerConfig:
         pre_norm: norm before each sublayer, and once more at the end of each stack.
         norm_eps: eps of every LayerNorm.
         final_norm: a norm at the end of each stack; as pre_norm unless given.
+        activation: between the two layers of the feed-forward network.
         share_embeddings: one table for source, target and output, for a shared vocabulary. The
             output layer shares the target's table in any case.
+        output_bias: whether the logits have one; the paper's have none.
         core: makes the core of each self-attention; `FusedAttention` unless given.
         position: makes the positions of one stack; `Sinusoidal` unless given.
     """
@@ -53,7 +56,9 @@ class TransformerConfig:
     pre_norm: bool = False
     norm_eps: float = 1e-5
     final_norm: bool | None = None
+    activation: Callable[[Tensor], Tensor] = F.relu
     share_embeddings: bool = False
+    output_bias: bool = False
     core: Callable[[], AttentionCore] | None = None
     position: Callable[[], Position] | None = None
 
@@ -107,7 +112,7 @@ class Transformer(nn.Module):
             (self._decoder_block() for _ in range(config.num_decoder_layers)),
             self._norm() if final_norm else nn.Identity(),
         )
-        self.output = nn.Linear(C, config.tgt_vocab_size, bias=False)
+        self.output = nn.Linear(C, config.tgt_vocab_size, bias=config.output_bias)
         self.output.weight = self.tgt_embedding.weight
         self.apply(_initialise)
 
@@ -188,7 +193,7 @@ class Transformer(nn.Module):
         config = self.config
         return EncoderBlock(
             self._self_attention(self.src_position),
-            FeedForward(config.d_model, config.d_ff, dropout=config.dropout),
+            self._feed_forward(),
             norm=self._norm,
             pre_norm=config.pre_norm,
             dropout=config.dropout,
@@ -199,7 +204,7 @@ class Transformer(nn.Module):
         return DecoderBlock(
             self._self_attention(self.tgt_position),
             MultiHeadAttention(config.d_model, config.num_heads, dropout=config.dropout),
-            FeedForward(config.d_model, config.d_ff, dropout=config.dropout),
+            self._feed_forward(),
             norm=self._norm,
             pre_norm=config.pre_norm,
             dropout=config.dropout,
@@ -212,8 +217,14 @@ class Transformer(nn.Module):
             config.d_model,
             config.num_heads,
             core=core,
-            position=position,
+            position=None if position.only_embeds else position,
             dropout=0.0 if core else config.dropout,
+        )
+
+    def _feed_forward(self) -> FeedForward:
+        config = self.config
+        return FeedForward(
+            config.d_model, config.d_ff, activation=config.activation, dropout=config.dropout
         )
 
     def _norm(self) -> LayerNorm:

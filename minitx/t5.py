@@ -33,7 +33,7 @@ class T5Config:
         d_ff: width between the two layers of the feed-forward network.
         dropout: in training, after every sublayer, on the embeddings and on attention weights.
         num_buckets: of the relative positions.
-        max_distance: where the last bucket begins.
+        max_distance: beyond it all positions share one bucket.
         gated: False is the T5 of the paper (ReLU, output tied to the embeddings); True is
             version 1.1 (gated GELU, an output layer of its own).
         core: makes the core of each self-attention, with scale 1; `FusedAttention` unless given.
