@@ -1,9 +1,10 @@
 """Training: schedules, losses, one visible loop, checkpoints that survive."""
 
+from minitx.targets import IGNORE
 from minitx.training.checkpoints import DamagedCheckpoint
 from minitx.training.config import TrainingConfig
 from minitx.training.loop import LossSum, mean_loss, train
-from minitx.training.losses import IGNORE, label_smoothed_cross_entropy
+from minitx.training.losses import label_smoothed_cross_entropy
 from minitx.training.memory import recompute_activations
 from minitx.training.optimiser import adamw, decay_groups
 from minitx.training.processes import Processes, processes

@@ -6,8 +6,7 @@ import torch
 from jaxtyping import Float, Int
 from torch import Tensor
 
-IGNORE = -100
-"""The target that counts for nothing, as in PyTorch: padding, and tokens not asked about."""
+from minitx.targets import IGNORE
 
 
 def label_smoothed_cross_entropy(
