@@ -17,7 +17,7 @@ MODELS += ("parameters", "pretrained")
 # The shapes and types in minitx's annotations are enforced here, and only here. The side rooms
 # (grading, authoring, the command line) move no tensors and are left as they are.
 jaxtyping.install_import_hook(
-    [f"minitx.{name}" for name in (*CORE, *MODELS)],
+    [f"minitx.{name}" for name in (*CORE, *MODELS, "data.batching", "data.corruption")],
     "beartype.beartype",
 )
 
