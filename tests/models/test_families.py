@@ -10,7 +10,7 @@ from torch.nn import functional as F
 from minitx.bert import BERT, BERTConfig
 from minitx.cores import FullAttention, FusedAttention
 from minitx.gpt import GPT, GPTConfig
-from minitx.masks import causal, padding
+from minitx.masks import Mask, causal, padding
 from minitx.t5 import T5, T5Config
 
 from . import oracles
@@ -327,3 +327,44 @@ def test_gpt_hides_what_a_mask_of_ones_own_hides():
     want = (causal() & padding([T, 4])).dense(T, T, "cpu")
     assert len(hidden) == 2
     assert all(torch.equal(mask.dense(T, T, "cpu"), want) for mask in hidden)
+
+
+# --- devices -------------------------------------------------------------------------------------
+
+
+def on(device, make, scheme=None):
+    options = {} if scheme is None else {"position": position(scheme)}
+    model, x = make(**options).to(device), tokens().to(device)
+    is_token = padding([T, 4]).key_padding.to(device)
+    if make is t5:
+        return model(x, x, src_mask=Mask(key_padding=is_token))
+    return model(x, key_padding=is_token)
+
+
+FAMILIES = [
+    (t5, None),
+    *((make, scheme) for make in (gpt, bert) for scheme in SCHEMES),
+]
+
+
+@pytest.mark.parametrize(
+    ("make", "scheme"), [(make, scheme) for make, scheme in FAMILIES if scheme != "Learned"]
+)
+def test_nothing_is_left_behind_on_the_cpu(make, scheme):
+    """On torch's meta device, which refuses to be mixed with others and holds no numbers.
+
+    Learned positions look at the numbers, to refuse those that have no vector.
+    """
+    assert on("meta", make, scheme).device.type == "meta"
+
+
+@pytest.mark.gpu
+@pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a CUDA device")
+@pytest.mark.parametrize(("make", "scheme"), FAMILIES)
+def test_a_gpu_gives_what_the_cpu_gives(make, scheme):
+    def run(device):
+        torch.manual_seed(0)
+        return on(device, make, scheme).cpu()
+
+    # float64 on both sides; the order of sums differs.
+    torch.testing.assert_close(run("cuda"), run("cpu"), rtol=1e-9, atol=1e-10)
