@@ -184,12 +184,13 @@ def test_alibi_punishes_distance():
         assert bias[b, h, i, j].item() == -far * [2.0**-4, 2.0**-8][h]
 
 
-def test_alibi_tells_far_distances_apart_in_half_precision():
-    q, k = torch.zeros(1, 1, 1, D).bfloat16(), torch.zeros(1, 1, 2, D).bfloat16()
-    bias = ALiBi(1).bias(q, k, torch.tensor([[1001]]), torch.tensor([[0, 1001]]))
-    # One rounding of the product, of half an epsilon; not of the distance before it.
-    assert bias[0, 0, 0, 0].item() == pytest.approx(-1001 / 256, rel=2**-9)
+def test_alibi_in_half_precision_is_rounded_once():
+    q, k = torch.zeros(1, 12, 1, D).bfloat16(), torch.zeros(1, 12, 1500, D).bfloat16()
+    bias = ALiBi(12).bias(q, k, torch.tensor([[1499]]), torch.arange(1500)[None])
     assert bias.dtype == torch.bfloat16
+    exact = -ALiBi(12).slopes()[:, None] * torch.arange(1499, -1, -1)
+    # Half an epsilon; slope and distance rounded before their product would make it three halves.
+    torch.testing.assert_close(bias[0, :, 0].double(), exact, rtol=2**-8, atol=0)
 
 
 # --- rotary --------------------------------------------------------------------------------------
