@@ -20,7 +20,7 @@ from minitx.training.config import TrainingConfig
 from minitx.training.optimiser import adamw
 from minitx.training.processes import Processes
 
-Row = dict[str, float]
+Row = dict[str, int | float]
 COLUMNS = ("step", "loss", "rate", "grad_norm", "validation_loss")
 STATE = frozenset({"model", "optimiser", "scaler", "rows", "best", "stale"})
 
@@ -89,7 +89,7 @@ class Run:
             FloatingPointError: if the loss is infinite or not a number, or the gradient is; but
                 the scaler of fp16 skips an update whose gradient is.
         """
-        row = {"step": step, "loss": float(loss), "rate": rate, "grad_norm": float(grad_norm)}
+        row: Row = {"step": step, "loss": float(loss), "rate": rate, "grad_norm": float(grad_norm)}
         watched = ("loss",) if self.scaler.is_enabled() else ("loss", "grad_norm")
         for name in watched:
             if not math.isfinite(row[name]):
