@@ -5,7 +5,8 @@ it again and again for the logits of the next token. Shape letters: B batch, T l
 vocabulary, K beams.
 """
 
-from typing import Protocol
+from collections.abc import Callable
+from typing import Protocol, runtime_checkable
 
 import torch
 from jaxtyping import Bool, Float, Int
@@ -19,6 +20,7 @@ from minitx.seq2seq import Transformer
 from minitx.t5 import T5
 
 
+@runtime_checkable
 class Decoding(Protocol):
     """A generation under way."""
 
@@ -323,7 +325,7 @@ def _extend(
     prompt: Int[Tensor, "B T"],
     max_new_tokens: int,
     eos_id: int | None,
-    choose: "Chooser",
+    choose: Callable[[Float[Tensor, "B V"]], Int[Tensor, " B"]],
 ) -> Int[Tensor, "B T_new"]:
     _require_room(max_new_tokens)
     ended = torch.zeros(prompt.size(0), dtype=torch.bool, device=prompt.device)
@@ -339,10 +341,6 @@ def _extend(
             break
         newest = token[:, None]
     return torch.stack(chosen, dim=1)
-
-
-class Chooser(Protocol):
-    def __call__(self, logits: Float[Tensor, "B V"]) -> Int[Tensor, " B"]: ...
 
 
 def _require_evaluation(model: nn.Module) -> None:

@@ -241,6 +241,9 @@ class Script:
         self.step += 1
         return logits
 
+    def reorder(self, rows):
+        self.texts = self.texts[rows]
+
 
 @pytest.mark.parametrize("writer", [greedy, sample])
 def test_members_end_at_different_times(writer):
@@ -297,6 +300,9 @@ class Fixed:
 
     def feed(self, token_ids):
         return self.logits
+
+    def reorder(self, rows):
+        self.logits = self.logits[:1].expand(len(rows), -1)
 
 
 @pytest.mark.parametrize(
@@ -453,9 +459,7 @@ def test_one_beam_is_greedy_where_ending_is_certain_or_impossible():
     prompt = torch.ones(2, 1, dtype=torch.long)
     texts = [5, EOS, 7, 7], [5, 6, 7, EOS]
     wanted = greedy(Script(*texts), prompt, max_new_tokens=4, eos_id=EOS).tolist()
-    script = Script(*texts)
-    script.reorder = lambda rows: None
-    new, scores = beam_search(script, prompt, num_beams=1, max_new_tokens=4, eos_id=EOS)
+    new, scores = beam_search(Script(*texts), prompt, num_beams=1, max_new_tokens=4, eos_id=EOS)
     assert new.tolist() == wanted and scores.tolist() == [0.0, 0.0]
 
 
@@ -478,10 +482,7 @@ def test_search_stops_when_all_is_decided():
 
         def feed(self, token_ids):
             self.steps += 1
-            return self.logits[: len(token_ids)]
-
-        def reorder(self, rows):
-            self.logits = self.logits[:1].expand(len(rows), -1)
+            return super().feed(token_ids)
 
     decoding = Counting([0.01, 0.01, 0.98], 1)
     new, _ = beam_search(
