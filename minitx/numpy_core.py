@@ -1,8 +1,8 @@
-"""Attention in NumPy: short loops in float64, the executable definition.
+"""Attention and layer normalisation in NumPy: short loops in float64, the executable definition.
 
 Everything else in minitx is tested against this file, so it is written to be obviously right
 rather than fast. Shape letters: T_q queries, T_k keys, D_k width of queries and keys, D_v width
-of values, A width of the additive score.
+of values, A width of the additive score, T tokens, C features.
 """
 # NumPy's operators are typed Any.
 # mypy: disable-error-code="no-any-return"
@@ -152,3 +152,30 @@ def causal_allowed(T_q: int, T_k: int) -> Bool[np.ndarray, "T_q T_k"]:
         for j in range(T_k):
             allowed[i, j] = j <= T_k - T_q + i
     return allowed
+
+
+def layer_norm(
+    x: Float[np.ndarray, "T C"],
+    weight: Float[np.ndarray, " C"],
+    bias: Float[np.ndarray, " C"],
+    *,
+    eps: float = 1e-5,
+) -> Float[np.ndarray, "T C"]:
+    """Every token with mean 0 and variance 1 over its features, then scaled and shifted.
+
+        y[t] = weight · (x[t] - μ) / √(σ² + eps) + bias
+
+    μ and σ² are mean and variance of the C features of token t alone; σ² divides by C.
+
+    Source: Ba et al. 2016, §3, eq. 4; eps as in the authors' code.
+
+    >>> layer_norm(np.array([[3.0, 5.0]]), np.ones(2), np.array([10.0, 20.0]), eps=0.0)
+    array([[ 9., 21.]])
+    """
+    T, C = x.shape
+    y = np.zeros((T, C))
+    for t in range(T):
+        mean = sum(x[t]) / C
+        variance = sum((x[t] - mean) ** 2) / C
+        y[t] = weight * (x[t] - mean) / math.sqrt(variance + eps) + bias
+    return y

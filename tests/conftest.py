@@ -10,10 +10,14 @@ import jaxtyping
 import pytest
 from hypothesis import settings
 
+CORE = ("numpy_core", "functional", "masks", "cores", "viz")
+MODELS = ("positions", "cache", "multihead", "layers", "blocks", "seq2seq", "gpt", "bert", "t5")
+MODELS += ("parameters", "pretrained", "generate", "training.losses")
+
 # The shapes and types in minitx's annotations are enforced here, and only here. The side rooms
 # (grading, authoring, the command line) move no tensors and are left as they are.
 jaxtyping.install_import_hook(
-    [f"minitx.{name}" for name in ("numpy_core", "functional", "masks", "cores", "viz")],
+    [f"minitx.{name}" for name in (*CORE, *MODELS, "data.batching", "data.corruption")],
     "beartype.beartype",
 )
 

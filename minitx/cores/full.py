@@ -15,10 +15,19 @@ class FullAttention(AttentionCore):
 
     The reference for all other cores. Honours every rule.
 
+    Args:
+        scale: factor on the dot products, 1/√D_k unless given.
+        dropout: share of the weights set to 0 in training.
+
     Source: Vaswani et al. 2017, §3.2.1, eq. 1.
     """
 
     supports = RULES
+
+    def __init__(self, *, scale: float | None = None, dropout: float = 0.0) -> None:
+        super().__init__()
+        self.scale = scale
+        self.dropout = dropout
 
     def forward(
         self,
@@ -30,4 +39,7 @@ class FullAttention(AttentionCore):
         bias: Float[Tensor, "#B #H T_q T_k"] | None = None,
     ) -> Float[Tensor, "B H T_q D_v"]:
         self.check(q, k, v, mask, bias)
-        return scaled_dot_product_attention(q, k, v, mask=mask, bias=bias)
+        dropout = self.dropout if self.training else 0.0
+        return scaled_dot_product_attention(
+            q, k, v, mask=mask, bias=bias, scale=self.scale, dropout_p=dropout
+        )

@@ -17,6 +17,10 @@ class FusedAttention(AttentionCore):
     padding only, with causal on a square (T_q = T_k), and with causal for a single query, no
     table of T_q × T_k is made; otherwise one of truth values is (one of numbers with a bias).
 
+    Args:
+        scale: factor on the dot products, 1/√D_k unless given.
+        dropout: share of the weights set to 0 in training.
+
     Three places where PyTorch's function alone would differ:
       - its `is_causal` is aligned to the top left, so it serves only where T_q = T_k;
       - what a query gets that may attend to nothing is left to the backend; the reference code in
@@ -25,6 +29,11 @@ class FusedAttention(AttentionCore):
     """
 
     supports = RULES
+
+    def __init__(self, *, scale: float | None = None, dropout: float = 0.0) -> None:
+        super().__init__()
+        self.scale = scale
+        self.dropout = dropout
 
     def forward(
         self,
@@ -40,16 +49,16 @@ class FusedAttention(AttentionCore):
         # A single query is the last position: causal forbids it nothing.
         rules = mask.rules - {"causal"} if T_q == 1 else mask.rules
         if not rules:
-            return F.scaled_dot_product_attention(q, k, v, attn_mask=bias)
+            return self._fused(q, k, v, attn_mask=bias)
         if rules == {"causal"} and T_q == T_k and bias is None:
-            return F.scaled_dot_product_attention(q, k, v, is_causal=True)
+            return self._fused(q, k, v, is_causal=True)
 
         # Padding is the same for every query: one row of the table is enough.
         rows = 1 if rules == {"key_padding"} else T_q
         return self._attend(q, k, v, mask.dense(rows, T_k, q.device), bias)
 
-    @staticmethod
     def _attend(
+        self,
         q: Float[Tensor, "B H T_q D_k"],
         k: Float[Tensor, "B H T_k D_k"],
         v: Float[Tensor, "B H T_k D_v"],
@@ -61,4 +70,18 @@ class FusedAttention(AttentionCore):
         empty = ~allowed.any(dim=-1, keepdim=True)
         allowed = allowed | empty
         table = allowed if bias is None else bias.masked_fill(~allowed, -math.inf)
-        return F.scaled_dot_product_attention(q, k, v, attn_mask=table).masked_fill(empty, 0.0)
+        return self._fused(q, k, v, attn_mask=table).masked_fill(empty, 0.0)
+
+    def _fused(
+        self,
+        q: Tensor,
+        k: Tensor,
+        v: Tensor,
+        *,
+        attn_mask: Tensor | None = None,
+        is_causal: bool = False,
+    ) -> Tensor:
+        dropout = self.dropout if self.training else 0.0
+        return F.scaled_dot_product_attention(
+            q, k, v, attn_mask=attn_mask, is_causal=is_causal, scale=self.scale, dropout_p=dropout
+        )

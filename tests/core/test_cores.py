@@ -72,7 +72,8 @@ def test_the_measure_sees_a_table():
 def test_what_the_fused_core_asks_pytorch_for(T_q, mask, table, is_causal, monkeypatch):
     asked = {}
 
-    def spy(q, k, v, attn_mask=None, is_causal=False):
+    def spy(q, k, v, attn_mask, is_causal, scale, dropout_p):
+        assert scale is None and dropout_p == 0.0
         asked.update(table=None if attn_mask is None else attn_mask.shape, is_causal=is_causal)
         return v[:, :, :T_q]
 
@@ -85,7 +86,8 @@ def test_what_the_fused_core_asks_pytorch_for(T_q, mask, table, is_causal, monke
 def test_the_fused_core_does_not_rely_on_pytorch_for_empty_rows(monkeypatch):
     """PyTorch's documented reference gives NaN for a query that may attend to nothing."""
 
-    def as_documented(q, k, v, attn_mask=None, is_causal=False):
+    def as_documented(q, k, v, attn_mask, is_causal, scale, dropout_p):
+        assert scale is None and dropout_p == 0.0
         T_q, T_k = q.size(-2), k.size(-2)
         if is_causal:
             attn_mask = torch.ones(T_q, T_k, dtype=torch.bool).tril()

@@ -6,6 +6,7 @@ import importlib
 import pytest
 
 WITH_EXAMPLES = ["numpy_core", "masks", "functional", "viz"]
+WITH_EXAMPLES += ["positions", "cache", "layers", "parameters", "pretrained"]
 
 
 @pytest.mark.parametrize("module", WITH_EXAMPLES)

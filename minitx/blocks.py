@@ -1,0 +1,239 @@
+"""Blocks: sublayers with residual connections and normalisation around them, and stacks of blocks.
+
+Shape letters: B batch, T length, C model width.
+"""
+
+from collections.abc import Callable, Iterable
+from functools import partial
+
+from jaxtyping import Float, Int
+from torch import Tensor, nn
+from torch.utils.checkpoint import checkpoint
+
+from minitx.cache import KVCache
+from minitx.layers import FeedForward
+from minitx.masks import NO_MASK, Mask
+from minitx.multihead import MultiHeadAttention
+
+
+class Residual(nn.Module):
+    """A sublayer's result is added to its input; the norm stands before or after.
+
+        pre-norm:   y = x + dropout(f(norm(x)))
+        post-norm:  y = norm(x + dropout(f(x)))
+
+    Args:
+        norm: the normalisation layer.
+        pre_norm: before the sublayer (GPT-2 and nearly everything since) or after the sum (2017).
+        dropout: share of f's result set to 0 in training; never of x.
+
+    Source: Vaswani et al. 2017, §3.1 and §5.4 (post-norm); Xiong et al. 2020, §3 (pre-norm).
+    """
+
+    def __init__(self, norm: nn.Module, *, pre_norm: bool, dropout: float = 0.0) -> None:
+        super().__init__()
+        self.norm = norm
+        self.pre_norm = pre_norm
+        self.dropout = nn.Dropout(dropout)
+
+    def forward(
+        self,
+        x: Float[Tensor, "B T C"],
+        sublayer: Callable[[Float[Tensor, "B T C"]], Float[Tensor, "B T C"]],
+    ) -> Float[Tensor, "B T C"]:
+        if self.pre_norm:
+            return x + self.dropout(sublayer(self.norm(x)))
+        return self.norm(x + self.dropout(sublayer(x)))
+
+
+class EncoderBlock(nn.Module):
+    """Self-attention, then a feed-forward network, each with its residual connection.
+
+    With a causal mask this is also the block of a decoder-only model such as GPT.
+
+    Args:
+        attention: the self-attention.
+        feed_forward: the position-wise network.
+        norm: makes one normalisation layer; called once per sublayer.
+        pre_norm: see `Residual`.
+        dropout: see `Residual`.
+
+    Source: Vaswani et al. 2017, §3.1, figure 1, left.
+    """
+
+    def __init__(
+        self,
+        attention: MultiHeadAttention,
+        feed_forward: FeedForward,
+        *,
+        norm: Callable[[], nn.Module],
+        pre_norm: bool,
+        dropout: float = 0.0,
+    ) -> None:
+        super().__init__()
+        self.attention = attention
+        self.feed_forward = feed_forward
+        self.attention_residual = Residual(norm(), pre_norm=pre_norm, dropout=dropout)
+        self.feed_forward_residual = Residual(norm(), pre_norm=pre_norm, dropout=dropout)
+
+    def forward(
+        self,
+        x: Float[Tensor, "B T C"],
+        *,
+        mask: Mask = NO_MASK,
+        cache: KVCache | None = None,
+        positions: Int[Tensor, "#B T"] | None = None,
+    ) -> Float[Tensor, "B T C"]:
+        x = self.attention_residual(
+            x, lambda x: self.attention(x, mask=mask, cache=cache, positions=positions)
+        )
+        return self.feed_forward_residual(x, self.feed_forward)
+
+
+class DecoderBlock(nn.Module):
+    """Causal self-attention, attention to the encoder's output, then a feed-forward network.
+
+    Args:
+        self_attention: among the target's own tokens.
+        cross_attention: from the target to memory.
+        feed_forward: the position-wise network.
+        norm: makes one normalisation layer; called once per sublayer.
+        pre_norm: see `Residual`.
+        dropout: see `Residual`.
+
+    Source: Vaswani et al. 2017, §3.1, figure 1, right.
+    """
+
+    def __init__(
+        self,
+        self_attention: MultiHeadAttention,
+        cross_attention: MultiHeadAttention,
+        feed_forward: FeedForward,
+        *,
+        norm: Callable[[], nn.Module],
+        pre_norm: bool,
+        dropout: float = 0.0,
+    ) -> None:
+        super().__init__()
+        self.self_attention = self_attention
+        self.cross_attention = cross_attention
+        self.feed_forward = feed_forward
+        self.self_attention_residual = Residual(norm(), pre_norm=pre_norm, dropout=dropout)
+        self.cross_attention_residual = Residual(norm(), pre_norm=pre_norm, dropout=dropout)
+        self.feed_forward_residual = Residual(norm(), pre_norm=pre_norm, dropout=dropout)
+
+    def forward(
+        self,
+        x: Float[Tensor, "B T_tgt C"],
+        memory: Float[Tensor, "B T_src C"],
+        *,
+        mask: Mask = NO_MASK,
+        memory_mask: Mask = NO_MASK,
+        cache: tuple[KVCache, KVCache] | None = None,
+        positions: Int[Tensor, "#B T_tgt"] | None = None,
+    ) -> Float[Tensor, "B T_tgt C"]:
+        """One block.
+
+        Args:
+            x: the target's tokens.
+            memory: the encoder's output.
+            mask: among the target's tokens; the caller says causal.
+            memory_mask: which of memory's positions may be read.
+            cache: of the self-attention and of the cross-attention.
+            positions: where each target token stands.
+        """
+        own, cross = (None, None) if cache is None else cache
+        x = self.self_attention_residual(
+            x, lambda x: self.self_attention(x, mask=mask, cache=own, positions=positions)
+        )
+        x = self.cross_attention_residual(
+            x,
+            lambda x: self.cross_attention(
+                x, memory, mask=memory_mask, cache=cross, positions=positions
+            ),
+        )
+        return self.feed_forward_residual(x, self.feed_forward)
+
+
+class Encoder(nn.Module):
+    """Encoder blocks, one on the other, and a last norm.
+
+    Args:
+        blocks: from the bottom up.
+        norm: what the top block's output goes through; `nn.Identity()` for none.
+
+    `recompute`, once set to True, saves memory in training: see `training.recompute_activations`.
+    """
+
+    recompute = False
+
+    def __init__(self, blocks: Iterable[EncoderBlock], norm: nn.Module) -> None:
+        super().__init__()
+        self.blocks = nn.ModuleList(blocks)
+        self.norm = norm
+
+    def forward(
+        self,
+        x: Float[Tensor, "B T C"],
+        *,
+        mask: Mask = NO_MASK,
+        caches: list[KVCache] | None = None,
+        positions: Int[Tensor, "#B T"] | None = None,
+    ) -> Float[Tensor, "B T C"]:
+        for i, block in enumerate(self.blocks):
+            call = recomputed(block) if self.recompute and self.training else block
+            x = call(x, mask=mask, cache=caches[i] if caches else None, positions=positions)
+        return self.norm(x)
+
+    def new_caches(self) -> list[KVCache]:
+        """Empty caches for one generation, one per block."""
+        return [KVCache() for _ in self.blocks]
+
+
+class Decoder(nn.Module):
+    """Decoder blocks, one on the other, and a last norm.
+
+    Args:
+        blocks: from the bottom up.
+        norm: what the top block's output goes through; `nn.Identity()` for none.
+
+    `recompute`, once set to True, saves memory in training: see `training.recompute_activations`.
+    """
+
+    recompute = False
+
+    def __init__(self, blocks: Iterable[DecoderBlock], norm: nn.Module) -> None:
+        super().__init__()
+        self.blocks = nn.ModuleList(blocks)
+        self.norm = norm
+
+    def forward(
+        self,
+        x: Float[Tensor, "B T_tgt C"],
+        memory: Float[Tensor, "B T_src C"],
+        *,
+        mask: Mask = NO_MASK,
+        memory_mask: Mask = NO_MASK,
+        caches: list[tuple[KVCache, KVCache]] | None = None,
+        positions: Int[Tensor, "#B T_tgt"] | None = None,
+    ) -> Float[Tensor, "B T_tgt C"]:
+        for i, block in enumerate(self.blocks):
+            call = recomputed(block) if self.recompute and self.training else block
+            x = call(
+                x,
+                memory,
+                mask=mask,
+                memory_mask=memory_mask,
+                cache=caches[i] if caches else None,
+                positions=positions,
+            )
+        return self.norm(x)
+
+    def new_caches(self) -> list[tuple[KVCache, KVCache]]:
+        """Empty caches for one generation: self- and cross-attention of every block."""
+        return [(KVCache(), KVCache()) for _ in self.blocks]
+
+
+def recomputed(block: nn.Module) -> Callable[..., Tensor]:
+    """The block, but the backward pass finds only its inputs and computes the rest again."""
+    return partial(checkpoint, block, use_reentrant=False)

@@ -1,0 +1,110 @@
+"""What attention remembers between one call and the next."""
+
+import torch
+from jaxtyping import Float, Int
+from torch import Tensor
+
+
+class KVCache:
+    """The keys and values of every position seen so far, for one attention layer.
+
+    In generation each step brings one new query; its keys and values are appended here and the
+    earlier ones are not computed again. Room is made by doubling, so that T appends copy O(T)
+    numbers and not O(T²).
+
+    >>> cache = KVCache()
+    >>> k, v, positions = cache.append(*torch.ones(2, 1, 1, 3, 5), torch.tensor([[0, 1, 2]]))
+    >>> k, v, positions = cache.append(*torch.zeros(2, 1, 1, 1, 5), torch.tensor([[3]]))
+    >>> len(cache), k.shape, positions
+    (4, torch.Size([1, 1, 4, 5]), tensor([[0, 1, 2, 3]]))
+    """
+
+    def __init__(self) -> None:
+        self._length = 0
+        self._k: Tensor | None = None  # from here on there may be room behind _length
+        self._v: Tensor | None = None
+        self._positions: Tensor | None = None
+
+    def __len__(self) -> int:
+        """Number of positions kept."""
+        return self._length
+
+    def append(
+        self,
+        k: Float[Tensor, "B H T_new D_k"],
+        v: Float[Tensor, "B H T_new D_v"],
+        positions: Int[Tensor, "#B T_new"],
+    ) -> tuple[Float[Tensor, "B H T_k D_k"], Float[Tensor, "B H T_k D_v"], Int[Tensor, "B T_k"]]:
+        """Add the newest keys and values; returns all of them, oldest first.
+
+        Raises:
+            ValueError: if batch, heads, widths or dtype are not those that are kept.
+        """
+        positions = positions.expand(k.size(0), -1)
+        if self._k is None or self._v is None or self._positions is None:
+            # Empty, and not k itself: what is kept will be written to, and k is the caller's.
+            self._k, self._v, self._positions = k[:, :, :0], v[:, :, :0], positions[:, :0]
+        _require_same_kind("k", self._k, k)
+        _require_same_kind("v", self._v, v)
+        self._k = _extended(self._k, self._length, k, dim=2)
+        self._v = _extended(self._v, self._length, v, dim=2)
+        self._positions = _extended(self._positions, self._length, positions, dim=1)
+        self._length += k.size(2)
+        return self.entries()
+
+    def entries(
+        self,
+    ) -> tuple[Float[Tensor, "B H T_k D_k"], Float[Tensor, "B H T_k D_v"], Int[Tensor, "B T_k"]]:
+        """All keys, values and positions kept, oldest first.
+
+        Raises:
+            ValueError: if the cache is empty.
+        """
+        if self._k is None or self._v is None or self._positions is None:
+            raise ValueError("the cache is empty: append keys and values first")
+        T = self._length
+        return self._k[:, :, :T], self._v[:, :, :T], self._positions[:, :T]
+
+    def reorder(self, rows: Int[Tensor, " B_new"]) -> None:
+        """Keep these sequences of the batch, in this order; beam search asks for it.
+
+        Raises:
+            ValueError: if the cache is empty.
+        """
+        k, v, positions = self.entries()
+        self._k, self._v, self._positions = k[rows], v[rows], positions[rows]
+
+    def crop(self, length: int) -> None:
+        """Forget all but the first `length` positions.
+
+        Raises:
+            ValueError: if fewer are kept.
+        """
+        if not 0 <= length <= self._length:
+            raise ValueError(f"length must lie between 0 and {self._length}, got {length}")
+        self._length = length
+
+
+def _require_same_kind(name: str, kept: Tensor, new: Tensor) -> None:
+    B, H, _, D = kept.shape
+    if new.shape[:2] != (B, H) or new.size(3) != D or new.dtype != kept.dtype:
+        raise ValueError(
+            f"the cache holds {name} of shape (B={B}, H={H}, T, D={D}) in {kept.dtype}, "
+            f"got {tuple(new.shape)} in {new.dtype}"
+        )
+
+
+def _extended(kept: Tensor, length: int, new: Tensor, *, dim: int) -> Tensor:
+    """`kept` with `new` written behind its first `length` entries along dim."""
+    if torch.is_grad_enabled() and (kept.requires_grad or new.requires_grad):
+        # Writing in place would spoil what autograd has stored.
+        return torch.cat([kept.narrow(dim, 0, length), new], dim=dim)
+    needed = length + new.size(dim)
+    if needed > kept.size(dim):
+        shape = list(kept.shape)
+        shape[dim] = max(needed, 2 * kept.size(dim))
+        room = kept.new_empty(shape)
+        room.narrow(dim, 0, length).copy_(kept.narrow(dim, 0, length))
+        kept = room
+    kept.narrow(dim, length, new.size(dim)).copy_(new)
+    return kept

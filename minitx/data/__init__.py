@@ -1,0 +1,1 @@
+"""Data: real, small and made on the spot; nothing is ever downloaded."""

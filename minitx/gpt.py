@@ -1,0 +1,152 @@
+"""GPT: a decoder-only transformer.
+
+Shape letters: B batch, T length, C model width, V vocabulary.
+"""
+
+import math
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import partial
+
+from jaxtyping import Bool, Float, Int
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from minitx.blocks import Encoder, EncoderBlock
+from minitx.cache import KVCache
+from minitx.cores import AttentionCore
+from minitx.layers import FeedForward, LayerNorm
+from minitx.masks import Mask
+from minitx.multihead import MultiHeadAttention
+from minitx.positions import Learned, Position, counted
+
+gelu_tanh = partial(F.gelu, approximate="tanh")
+"""GELU as in BERT's and GPT-2's code: Hendrycks & Gimpel 2016, §2, with the tanh."""
+
+
+@dataclass(frozen=True)
+class GPTConfig:
+    """Sizes and parts of a `GPT`; the defaults are GPT-2 small.
+
+    Args:
+        vocab_size: V.
+        max_len: longest text, where the positions have an end.
+        d_model: width C.
+        num_heads: heads of every attention.
+        num_layers: blocks.
+        d_ff: width between the two layers of the feed-forward network; 4 C unless given.
+        num_kv_heads: heads of keys and values; num_heads unless given.
+        dropout: in training, after every sublayer, on the embeddings and on attention weights.
+        core: makes the core of each attention; `FusedAttention` unless given.
+        position: makes the positions; `Learned` unless given.
+    """
+
+    vocab_size: int = 50_257
+    max_len: int = 1024
+    d_model: int = 768
+    num_heads: int = 12
+    num_layers: int = 12
+    d_ff: int | None = None
+    num_kv_heads: int | None = None
+    dropout: float = 0.1
+    core: Callable[[], AttentionCore] | None = None
+    position: Callable[[], Position] | None = None
+
+    @classmethod
+    def gpt2(cls) -> "GPTConfig":
+        """GPT-2 small, 124 million parameters. Source: Radford et al. 2019, §2.3, table 2."""
+        return cls()
+
+    @classmethod
+    def gpt3(cls) -> "GPTConfig":
+        """GPT-3, 175 billion parameters. Source: Brown et al. 2020, §2.1, table 2.1.
+
+        Deviation: every layer is dense; the paper alternates dense and locally banded sparse
+        attention, which has the same parameters.
+        """
+        return cls(max_len=2048, d_model=12_288, num_heads=96, num_layers=96)
+
+
+class GPT(nn.Module):
+    """Causal self-attention blocks that predict the next token at every position.
+
+    Args:
+        config: sizes and parts.
+
+    Source: Radford et al. 2019, §2.3: pre-norm, a norm after the last block, residual
+    projections that start smaller by 1/√(number of residual layers); the rest as in Radford
+    et al. 2018, §4.1 (N(0, 0.02), GELU, learned positions, tied output).
+    """
+
+    def __init__(self, config: GPTConfig) -> None:
+        super().__init__()
+        self.config = config
+        C = config.d_model
+        self.embedding = nn.Embedding(config.vocab_size, C)
+        self.position = config.position() if config.position else Learned(config.max_len, C)
+        self.dropout = nn.Dropout(config.dropout)
+        self.blocks = Encoder((self._block() for _ in range(config.num_layers)), LayerNorm(C))
+        self.output = nn.Linear(C, config.vocab_size, bias=False)
+        self.output.weight = self.embedding.weight
+        self._initialise()
+
+    def forward(
+        self,
+        token_ids: Int[Tensor, "B T"],
+        *,
+        key_padding: Bool[Tensor, "B T_k"] | None = None,
+        caches: list[KVCache] | None = None,
+        positions: Int[Tensor, "#B T"] | None = None,
+    ) -> Float[Tensor, "B T V"]:
+        """Logits of the token after each of token_ids.
+
+        Args:
+            token_ids: the newest tokens; all of them, if there is no cache.
+            key_padding: True for tokens, False for padding, the cached ones included.
+            caches: as `new_caches` makes them.
+            positions: where each token stands; counted on from the caches unless given. Texts
+                padded at the left have other positions than their columns.
+        """
+        if positions is None:
+            positions = counted(
+                token_ids.size(1), token_ids.device, start=len(caches[0]) if caches else 0
+            )
+        mask = Mask(causal=True, key_padding=key_padding)
+        x = self.dropout(self.position.embed(self.embedding(token_ids), positions))
+        x = self.blocks(x, mask=mask, caches=caches, positions=positions)
+        return self.output(x)
+
+    def new_caches(self) -> list[KVCache]:
+        """Empty caches for one generation, one per block."""
+        return self.blocks.new_caches()
+
+    def _block(self) -> EncoderBlock:
+        config = self.config
+        core = config.core() if config.core else None
+        return EncoderBlock(
+            MultiHeadAttention(
+                config.d_model,
+                config.num_heads,
+                num_kv_heads=config.num_kv_heads,
+                core=core,
+                position=None if self.position.only_embeds else self.position,
+                dropout=0.0 if core else config.dropout,
+            ),
+            FeedForward(
+                config.d_model,
+                4 * config.d_model if config.d_ff is None else config.d_ff,
+                activation=gelu_tanh,
+            ),
+            norm=partial(LayerNorm, config.d_model),
+            pre_norm=True,
+            dropout=config.dropout,
+        )
+
+    def _initialise(self) -> None:
+        for name, parameter in self.named_parameters():
+            if parameter.dim() == 2:
+                residual = name.endswith("out_proj.weight")
+                shrink = math.sqrt(2 * self.config.num_layers) if residual else 1.0
+                nn.init.normal_(parameter, std=0.02 / shrink)
+            elif name.endswith("bias"):
+                nn.init.zeros_(parameter)

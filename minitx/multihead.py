@@ -1,0 +1,153 @@
+"""Multi-head attention: projections around a core.
+
+Shape letters: B batch, T_q queries, T_k keys, C model width, H heads, H_kv heads of keys and
+values, D width of one head.
+"""
+
+from jaxtyping import Float, Int
+from torch import Tensor, nn
+
+from minitx.cache import KVCache
+from minitx.cores import AttentionCore, FusedAttention
+from minitx.masks import NO_MASK, Mask
+from minitx.positions import NoPosition, Position, counted
+
+
+class MultiHeadAttention(nn.Module):
+    """Several attentions side by side, each in its own small space.
+
+        head_h = Attention(x W_q[h], memory W_k[h], memory W_v[h])
+        y      = [head_1 … head_H] W_o
+
+    Self-attention when memory is None, cross-attention when it is given: the same module.
+
+    Args:
+        d_model: width C of input and output.
+        num_heads: H.
+        num_kv_heads: heads of keys and values, each shared by H / H_kv query heads. H unless
+            given; 1 is multi-query attention.
+        d_head: width of one head; C / H unless given.
+        core: how queries meet keys; `FusedAttention` unless given.
+        position: a scheme that rotates queries and keys or adds to the scores.
+        dropout: share of attention weights dropped in training by the default core; a core that
+            is passed in brings its own.
+        bias: whether the projections have one.
+
+    Raises:
+        ValueError: if the heads do not divide the width, the K/V heads do not divide the heads,
+            dropout and core are both given, or the position has no effect here.
+
+    Source: Vaswani et al. 2017, §3.2.2; Ainslie et al. 2023, §2.2, for grouped heads. The paper
+    has no biases in the projections; its code and torch have.
+    """
+
+    def __init__(
+        self,
+        d_model: int,
+        num_heads: int,
+        *,
+        num_kv_heads: int | None = None,
+        d_head: int | None = None,
+        core: AttentionCore | None = None,
+        position: Position | None = None,
+        dropout: float = 0.0,
+        bias: bool = True,
+    ) -> None:
+        super().__init__()
+        num_kv_heads = num_heads if num_kv_heads is None else num_kv_heads
+        if d_head is None:
+            if num_heads < 1 or d_model % num_heads:
+                raise ValueError(
+                    f"d_model ({d_model}) must be divisible by num_heads ({num_heads})"
+                )
+            d_head = d_model // num_heads
+        if num_kv_heads < 1 or num_heads % num_kv_heads:
+            raise ValueError(
+                f"num_heads ({num_heads}) must be divisible by num_kv_heads ({num_kv_heads})"
+            )
+        if core is not None and dropout:
+            raise ValueError(
+                f"dropout ({dropout}) is for the default core; give it to the core you pass"
+            )
+        if position is not None and position.only_embeds:
+            raise ValueError(
+                f"{type(position).__name__} has no effect inside attention: it marks embeddings, "
+                "call its embed below the first layer"
+            )
+        self.d_model = d_model
+        self.num_heads = num_heads
+        self.num_kv_heads = num_kv_heads
+        self.d_head = d_head
+        self.q_proj = nn.Linear(d_model, num_heads * d_head, bias=bias)
+        self.k_proj = nn.Linear(d_model, num_kv_heads * d_head, bias=bias)
+        self.v_proj = nn.Linear(d_model, num_kv_heads * d_head, bias=bias)
+        self.out_proj = nn.Linear(num_heads * d_head, d_model, bias=bias)
+        self.core = FusedAttention(dropout=dropout) if core is None else core
+        self.position = NoPosition() if position is None else position
+
+    def forward(
+        self,
+        x: Float[Tensor, "B T_q C"],
+        memory: Float[Tensor, "B T_m C"] | None = None,
+        *,
+        mask: Mask = NO_MASK,
+        cache: KVCache | None = None,
+        positions: Int[Tensor, "#B T_q"] | None = None,
+    ) -> Float[Tensor, "B T_q C"]:
+        """Attend from x to x, or to memory.
+
+        Args:
+            x: where the queries come from.
+            memory: where keys and values come from; x unless given.
+            mask: which pairs may meet; with a cache its T_k counts the cached keys too.
+            cache: self-attention appends its keys and values and attends to all that are kept;
+                cross-attention computes memory's once and keeps them.
+            positions: where each query stands; unless given they are counted from 0, in
+                self-attention on from the cache. Keys of a memory stand at 0, 1, 2 …
+
+        Raises:
+            ValueError: if sizes do not fit, or the cache of a cross-attention holds something else.
+        """
+        self._require_shape("x", x)
+        if positions is None:
+            start = len(cache) if cache is not None and memory is None else 0
+            positions = counted(x.size(1), x.device, start=start)
+        q = self._split(self.q_proj(x), self.num_heads)
+        if memory is not None and cache is not None and len(cache):
+            k, v, k_pos = _kept(memory, cache)
+            q, _ = self.position.rotate(q, k, positions, k_pos)
+        else:
+            source, k_pos = x, positions
+            if memory is not None:
+                self._require_shape("memory", memory)
+                source, k_pos = memory, counted(memory.size(1), memory.device)
+            k = self._split(self.k_proj(source), self.num_kv_heads)
+            v = self._split(self.v_proj(source), self.num_kv_heads)
+            q, k = self.position.rotate(q, k, positions, k_pos)
+            if cache is not None:
+                k, v, k_pos = cache.append(k, v, k_pos)
+        bias = self.position.bias(q, k, positions, k_pos)
+        group = self.num_heads // self.num_kv_heads
+        if group > 1:
+            k, v = k.repeat_interleave(group, dim=1), v.repeat_interleave(group, dim=1)
+        heads = self.core(q, k, v, mask=mask, bias=bias)
+        return self.out_proj(heads.transpose(1, 2).flatten(-2))
+
+    def _split(self, x: Float[Tensor, "B T HD"], num_heads: int) -> Float[Tensor, "B H T D"]:
+        B, T, _ = x.shape
+        return x.view(B, T, num_heads, self.d_head).transpose(1, 2)
+
+    def _require_shape(self, name: str, x: Tensor) -> None:
+        if x.dim() != 3 or x.size(2) != self.d_model:
+            raise ValueError(
+                f"{name} must have shape (B, T, C={self.d_model}), got {tuple(x.shape)}"
+            )
+
+
+def _kept(memory: Tensor, cache: KVCache) -> tuple[Tensor, Tensor, Tensor]:
+    if len(cache) != memory.size(1):
+        raise ValueError(
+            f"the cache holds {len(cache)} positions, memory has {memory.size(1)}: "
+            "is it the self-attention's cache, or that of another memory?"
+        )
+    return cache.entries()

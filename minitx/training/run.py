@@ -1,0 +1,174 @@
+"""The state of a training, in memory and on disk."""
+
+import csv
+import io
+import math
+import signal
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from types import FrameType
+from typing import Any, Self
+
+import torch
+from torch import Tensor, nn
+from tqdm import tqdm
+
+from minitx.training import checkpoints
+from minitx.training.config import TrainingConfig
+from minitx.training.optimiser import adamw
+from minitx.training.processes import Processes
+
+Row = dict[str, int | float]
+COLUMNS = ("step", "loss", "rate", "grad_norm", "validation_loss")
+STATE = frozenset({"model", "optimiser", "scaler", "rows", "best", "stale"})
+
+
+class Run:
+    """What a training knows at a step: optimiser, scaler, log; saved and continued.
+
+    Args:
+        model: the model that is trained.
+        config: how.
+        group: the processes that train it.
+        folder: where checkpoint.pt and log.csv are; None keeps nothing on disk.
+
+    Raises:
+        DamagedCheckpoint: if there is a checkpoint.pt in folder that cannot be continued.
+    """
+
+    def __init__(
+        self, model: nn.Module, config: TrainingConfig, group: Processes, folder: Path | None
+    ) -> None:
+        self.model, self.config, self.group, self.folder = model, config, group, folder
+        self.optimiser = adamw(model, weight_decay=config.weight_decay)
+        scales = config.precision == "fp16"
+        self.scaler = torch.amp.GradScaler(group.device.type, enabled=scales)
+        self.rows: list[Row] = []
+        self.best = math.inf
+        self.stale = 0
+        if folder is not None and (folder / "checkpoint.pt").exists():
+            self._load(folder / "checkpoint.pt")
+
+    @property
+    def step(self) -> int:
+        """Updates done so far."""
+        return len(self.rows)
+
+    @property
+    def gave_up(self) -> bool:
+        """True when as many validations in a row as patience allows brought nothing."""
+        return self.config.patience is not None and self.stale >= self.config.patience
+
+    def begin_step(self, step: int) -> float:
+        """Set rate and chance for this step; the rate.
+
+        The chance of a step (dropout, say) depends on seed, step and process only, so a resumed
+        run draws what an unbroken one would have drawn.
+        """
+        rate = self.config.rate(step)
+        for parameters in self.optimiser.param_groups:
+            parameters["lr"] = rate
+        torch.manual_seed(hash((self.config.seed, step, self.group.rank)))
+        self.model.train()
+        return rate
+
+    def divide_gradients(self, tokens: Tensor) -> None:
+        """Turn gradients of a summed loss into those of the mean over all tokens."""
+        self.scaler.unscale_(self.optimiser)
+        for parameter in self.model.parameters():
+            if parameter.grad is not None:
+                # With several processes DDP has averaged over them; wanted is their sum.
+                parameter.grad.mul_(self.group.count / tokens)
+
+    def note(self, *, step: int, loss: Tensor, rate: float, grad_norm: Tensor) -> None:
+        """Add one row to the log.
+
+        Raises:
+            FloatingPointError: if the loss is infinite or not a number, or the gradient is; but
+                the scaler of fp16 skips an update whose gradient is.
+        """
+        row: Row = {"step": step, "loss": float(loss), "rate": rate, "grad_norm": float(grad_norm)}
+        watched = ("loss",) if self.scaler.is_enabled() else ("loss", "grad_norm")
+        for name in watched:
+            if not math.isfinite(row[name]):
+                raise FloatingPointError(
+                    f"the {name} of step {step} is {row[name]}; "
+                    "a smaller rate, a longer warm-up or bf16 in place of fp16 may help"
+                )
+        self.rows.append(row)
+
+    def note_validation(self, loss: float) -> None:
+        """Add a measured validation loss to the last row."""
+        self.rows[-1]["validation_loss"] = loss
+        self.stale = 0 if loss < self.best else self.stale + 1
+        self.best = min(self.best, loss)
+
+    def save(self) -> None:
+        """Write checkpoint.pt and log.csv; only the process that writes does."""
+        if self.folder is None or not self.group.writes:
+            return
+        state = {
+            "model": self.model.state_dict(),
+            "optimiser": self.optimiser.state_dict(),
+            "scaler": self.scaler.state_dict(),
+            "rows": self.rows,
+            "best": self.best,
+            "stale": self.stale,
+        }
+        checkpoints.save(self.folder / "checkpoint.pt", state)
+        with checkpoints.whole_or_absent(self.folder / "log.csv") as file:
+            text = io.TextIOWrapper(file, encoding="utf-8", newline="")
+            writer = csv.DictWriter(text, COLUMNS)
+            writer.writeheader()
+            writer.writerows(self.rows)
+            text.detach()
+
+    def progress_bar(self, show: bool) -> "tqdm[Any]":
+        """A bar over the steps, shown by the process that writes."""
+        return tqdm(
+            total=self.config.num_steps,
+            initial=self.step,
+            unit="step",
+            disable=not (show and self.group.writes),
+        )
+
+    def _load(self, path: Path) -> None:
+        state = checkpoints.load(path)
+        if not isinstance(state, dict) or not state.keys() >= STATE:
+            raise checkpoints.DamagedCheckpoint(
+                f"{path} holds no training that could be continued: it needs {sorted(STATE)}"
+            )
+        self.model.load_state_dict(state["model"])
+        self.optimiser.load_state_dict(state["optimiser"])
+        self.scaler.load_state_dict(state["scaler"])
+        self.rows, self.best, self.stale = state["rows"], state["best"], state["stale"]
+
+
+class Interruption:
+    """While this is open, the first Ctrl-C only asks; a second one interrupts at once."""
+
+    def __init__(self) -> None:
+        self.asked = False
+
+    def __enter__(self) -> Self:
+        self._listens = threading.current_thread() is threading.main_thread()
+        if self._listens:
+            self._before = signal.signal(signal.SIGINT, self._ask)
+        return self
+
+    def __exit__(self, *exception: object) -> None:
+        if self._listens:
+            signal.signal(signal.SIGINT, self._before)
+
+    def _ask(self, number: int, frame: FrameType | None) -> None:
+        self.asked = True
+        signal.signal(signal.SIGINT, self._before)
+
+
+@contextmanager
+def own_chance(device: torch.device) -> Iterator[None]:
+    """Draw from torch's chance without moving the caller's."""
+    with torch.random.fork_rng([device] if device.type == "cuda" else []):
+        yield

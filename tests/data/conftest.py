@@ -1,0 +1,10 @@
+"""What these tests cache, they cache in a folder of their own."""
+
+import pytest
+
+
+@pytest.fixture(autouse=True, scope="session")
+def own_cache(tmp_path_factory):
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("MINITX_CACHE", str(tmp_path_factory.mktemp("cache")))
+        yield
