@@ -19,7 +19,7 @@ from importlib import import_module
 from pathlib import Path
 
 from nbformat import NotebookNode
-from tqdm import tqdm  # type: ignore[import-untyped]
+from tqdm import tqdm
 
 from minitx.authoring import notebooks
 from minitx.authoring.colab import setup_cell
