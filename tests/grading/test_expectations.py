@@ -163,6 +163,11 @@ def test_half_precisions_can_be_read() -> None:
     assert paragraph(torch.ones(2, dtype=torch.bfloat16), torch.ones(2, dtype=torch.bfloat16)) == ""
 
 
+def test_sparse_tensors_can_be_read() -> None:
+    assert paragraph(torch.eye(2).to_sparse(), torch.eye(2)) == ""
+    assert "at [0, 0] got 2, wanted 1" in paragraph(2 * torch.eye(2).to_sparse(), torch.eye(2))
+
+
 def test_a_check_must_give_its_reason() -> None:
     with pytest.raises(ValueError, match="needs a reason for its tolerance and a name"):
         expect_close(1.0, 1.0, rtol=1e-9, because=" ", what="x")

@@ -1,5 +1,7 @@
 """Endless code is stopped, whatever it catches, and nothing is left behind."""
 
+import ctypes
+import functools
 import random
 import sys
 import threading
@@ -150,6 +152,16 @@ def test_a_limit_inside_a_limit() -> None:
     inner, outer = TimeLimit(5, mine), TimeLimit(0.05, mine)
     outer.run(lambda: inner.run(plain))
     assert (inner.expired, outer.expired) == (False, True)
+
+
+def test_what_was_meant_for_another_limit_is_passed_on() -> None:
+    strike = functools.partial(
+        ctypes.pythonapi.PyThreadState_SetAsyncExc,
+        ctypes.c_ulong(threading.get_ident()),
+        ctypes.py_object(TimeUp),
+    )
+    with pytest.raises(TimeUp):
+        TimeLimit(5, mine).run(strike)
 
 
 def test_without_threads_there_is_no_limit(monkeypatch: pytest.MonkeyPatch) -> None:
