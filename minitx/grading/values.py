@@ -19,7 +19,7 @@ def is_tensor(value: object) -> bool:
 def is_number(value: object) -> bool:
     """A single number: Python's, NumPy's, or an array or tensor without axes."""
     if isinstance(value, np.ndarray) or is_tensor(value):
-        return value.ndim == 0  # type: ignore[attr-defined,no-any-return]
+        return value.ndim == 0  # type: ignore[attr-defined]
     return isinstance(value, numbers.Number | np.generic)
 
 
