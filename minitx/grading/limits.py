@@ -13,6 +13,7 @@ import sys
 import threading
 import time
 from collections.abc import Callable
+from contextlib import suppress
 from types import FrameType
 from typing import Any
 
@@ -42,7 +43,7 @@ class TimeLimit:
         self.expired = False
         self.line: tuple[str, int] | None = None
         self._over = False
-        self._gone = False
+        self._watching = False
         self._attempts = 0
         self._wake, self._ended = _thread.allocate_lock(), _thread.allocate_lock()
 
@@ -79,18 +80,20 @@ class TimeLimit:
         _running[self._thread] = self
 
     def _start(self) -> None:
-        try:
+        with suppress(RuntimeError):  # no thread to be had: then without a limit
             _thread.start_new_thread(self._watch, ())
-        except RuntimeError:  # no thread to be had: then without a limit
-            self._gone = True
 
     def _settle(self, again: int = 3) -> None:
-        """Ends the timer thread and receives what it may have sent; can be called twice."""
+        """Ends the timer thread and receives what it may have sent; can be called twice.
+
+        The thread says `_watching` before it looks at `_over`, and here `_over` is said before
+        looking at `_watching`: either it is waited for, or it sees that nothing is left to do.
+        """
         try:
             self._over = True
-            while not self._gone:
-                if self._wake.locked():
-                    self._wake.release()
+            if self._wake.locked():
+                self._wake.release()
+            while self._watching:
                 self._ended.acquire(timeout=_AGAIN)
             for _ in range(3):  # the interpreter looks for a waiting exception at every turn
                 pass
@@ -141,16 +144,21 @@ class TimeLimit:
         return name != __file__ and self.is_mine(name)
 
     def _watch(self) -> None:
-        self._wake.acquire(timeout=self.seconds)
-        if not self._over:
-            self.line = self._current_line()
-            self.expired = True
-        while not self._over:
-            _raise_in(self._thread, TimeUp)
-            self._poke.send(self._thread)
-            time.sleep(_AGAIN)
-        self._gone = True
-        self._ended.release()
+        # Until it runs, a new thread bears the number of the one that started it, and a TimeUp of
+        # a limit around this one may strike it; then that limit goes on alone.
+        try:
+            self._watching = True
+            self._wake.acquire(timeout=self.seconds)
+            if not self._over:
+                self.line = self._current_line()
+                self.expired = True
+            while not self._over:
+                _raise_in(self._thread, TimeUp)
+                self._poke.send(self._thread)
+                time.sleep(_AGAIN)
+        finally:
+            self._watching = False
+            self._ended.release()
 
     def _current_line(self) -> tuple[str, int] | None:
         frame = sys._current_frames().get(self._thread)

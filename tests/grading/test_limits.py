@@ -6,6 +6,8 @@ import random
 import sys
 import threading
 import time
+from collections.abc import Callable
+from contextlib import suppress
 
 import numpy as np
 import pytest
@@ -154,14 +156,34 @@ def test_a_limit_inside_a_limit() -> None:
     assert (inner.expired, outer.expired) == (False, True)
 
 
-def test_what_was_meant_for_another_limit_is_passed_on() -> None:
-    strike = functools.partial(
+def strike_this_thread() -> Callable[[], object]:
+    return functools.partial(
         ctypes.pythonapi.PyThreadState_SetAsyncExc,
         ctypes.c_ulong(threading.get_ident()),
         ctypes.py_object(TimeUp),
     )
+
+
+def test_what_was_meant_for_another_limit_is_passed_on() -> None:
+    strike = strike_this_thread()
+
+    def work() -> None:
+        time.sleep(0.2)  # until it runs, the timer thread bears the number of this one
+        strike()
+
     with pytest.raises(TimeUp):
-        TimeLimit(5, mine).run(strike)
+        TimeLimit(5, mine).run(work)
+
+
+@pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")
+def test_it_ends_also_when_the_timer_thread_is_struck_at_its_birth() -> None:
+    strike = strike_this_thread()
+    for _ in range(20):
+        with suppress(TimeUp):
+            TimeLimit(5, mine).run(strike)
+        limit = TimeLimit(0.02, mine)
+        limit.run(plain)
+        assert limit.expired
 
 
 def test_without_threads_there_is_no_limit(monkeypatch: pytest.MonkeyPatch) -> None:
