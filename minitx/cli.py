@@ -26,7 +26,13 @@ EARNED, NOT_EARNED, WRONG_USE, GRADER_FAILED = 0, 1, 2, 3
 
 
 class Commands(click.Group):
-    """Turns what can go wrong into a sentence and an exit code."""
+    """Turns what can go wrong into a sentence and an exit code; knows commands kept elsewhere."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        return sorted([*super().list_commands(ctx), *ELSEWHERE])
+
+    def get_command(self, ctx: click.Context, name: str) -> click.Command | None:
+        return ELSEWHERE[name]() if name in ELSEWHERE else super().get_command(ctx, name)
 
     def invoke(self, ctx: click.Context) -> Any:
         try:
@@ -50,15 +56,38 @@ class Commands(click.Group):
             ctx.exit(GRADER_FAILED)
 
 
+def _bench() -> click.Command:
+    from minitx.bench.commands import bench
+
+    return bench
+
+
+def _train() -> click.Command:
+    from minitx.projects.commands import train
+
+    return train
+
+
+def _translate() -> click.Command:
+    from minitx.projects.commands import translate
+
+    return translate
+
+
+ELSEWHERE = {"bench": _bench, "train": _train, "translate": _translate}
+
+
 @click.group(cls=Commands, context_settings={"help_option_names": ["-h", "--help"]})
 @click.version_option(__version__, prog_name="minitx")
 def cli() -> None:
-    """Do the exercises of the course on transformers.
+    """Do the exercises of the course on transformers, and run its models.
 
     \b
-    minitx start 01     makes your own copy of chapter 1's exercises in work/
-    minitx check 01.1   grades an exercise and says what is wrong with it
-    minitx watch        does so whenever you save
+    minitx start 01        makes your own copy of chapter 1's exercises in work/
+    minitx check 01.1      grades an exercise and says what is wrong with it
+    minitx watch           does so whenever you save
+    minitx train numbers   trains a translator from nothing, in about a minute
+    minitx bench models    compares speed and memory with other libraries
     """
 
 

@@ -27,10 +27,13 @@ ROOMS = {
     "data": NO_MODEL,
     "training": NO_MODEL,
     "generate": EVERY_STEP,
-    "bench": EVERY_STEP | {"viz", "data", "training", "generate"},
+    "terminal": frozenset(),
+    "bench": EVERY_STEP | {"viz", "data", "training", "generate", "terminal"},
+    "projects": EVERY_STEP | {"viz", "data", "training", "generate", "terminal"},
     "grading": NO_MODEL,
     "authoring": NO_MODEL | {"grading"},
-    "cli": EVERY_STEP | {"viz", "data", "training", "generate", "bench", "grading", "authoring"},
+    "cli": EVERY_STEP
+    | {"viz", "data", "training", "generate", "bench", "projects", "grading", "authoring"},
     "__main__": frozenset({"cli"}),
 }
 LAZY = {"cli"}  # imports other parts only inside functions

@@ -509,6 +509,7 @@ def test_no_gradient_is_kept_and_the_cache_grows_by_doubling(name, monkeypatch):
 def test_beams_of_one_sentence_share_its_memory():
     """What changes places among the beams of a sentence need not be copied."""
     decoding = TranslationDecoding(transformer(), SRC, src_mask=SRC_MASK)
+    assert not decoding.memory.requires_grad
     decoding.feed(torch.ones(3, 1, dtype=torch.long))
     decoding.reorder(torch.arange(3).repeat_interleave(2))
     memory, cross = decoding.memory, decoding.caches[0][1].entries()[0].data_ptr()

@@ -1,0 +1,120 @@
+"""A GPT that reads and writes characters, and learns from Python's own documentation.
+
+minitx train text
+minitx train text --file novel.txt --folder runs/novel
+"""
+
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+
+import torch
+from jaxtyping import Int
+from torch import Tensor, nn
+
+from minitx.data.batching import window_batches
+from minitx.data.vocabulary import UNK, Vocabulary
+from minitx.generate import GPTDecoding, sample
+from minitx.gpt import GPT, GPTConfig
+from minitx.positions import ALiBi
+from minitx.projects import corpus
+from minitx.projects.corpus import VALIDATION_PIECES, Corpus, Settings
+from minitx.training import Processes, label_smoothed_cross_entropy, mean_loss
+from minitx.training import train as train_loop
+
+NAME = "text"
+SETTINGS = Settings()
+Pieces = tuple[Int[Tensor, "B T"], Int[Tensor, "B T"]]
+
+
+@dataclass(frozen=True)
+class Writer:
+    """A model and its characters.
+
+    Args:
+        model: its weights.
+        vocabulary: its characters.
+        loss: on text that it has never seen, in nats per character.
+    """
+
+    model: GPT
+    vocabulary: Vocabulary
+    loss: float
+
+    def write(
+        self, prompt: str, *, num_characters: int = 400, temperature: float = 0.8, seed: int = 0
+    ) -> str:
+        """What comes after prompt; the same seed writes the same.
+
+        Raises:
+            ValueError: if prompt is empty or holds a character that was never seen in training.
+        """
+        ids = self.vocabulary.encode(prompt)
+        unknown = [c for c, i in zip(prompt, ids, strict=True) if i == UNK]
+        if unknown:
+            never_seen = ", ".join(f"“{c}”" for c in dict.fromkeys(unknown))
+            raise ValueError(f"the prompt holds what the model has never seen: {never_seen}")
+        if not ids:
+            raise ValueError("the prompt is empty, and the model needs a character to begin with")
+        device = next(self.model.parameters()).device
+        written = sample(
+            GPTDecoding(self.model),
+            torch.tensor([ids], device=device),
+            max_new_tokens=num_characters,
+            temperature=temperature,
+            generator=torch.Generator(device).manual_seed(seed),
+        )
+        return "".join(self.vocabulary.decode(written[0].tolist()))
+
+
+def train(
+    text: str, settings: Settings, *, group: Processes, folder: Path, progress: bool
+) -> Writer:
+    """Train in folder on the text's first nine tenths, or go on with what was begun there.
+
+    Raises:
+        OtherRun: if folder holds another run.
+        ValueError: if the text is too short.
+        KeyboardInterrupt: after Ctrl-C; the same call continues.
+    """
+    data = Corpus.of(text)
+    corpus.claim(NAME, text, data, settings, group=group, folder=folder)
+    model = untrained(len(data.vocabulary), settings).to(group.device)
+    batches = partial(window_batches, length=settings.length, device=group.device)
+    validation = batches(data.validation, batch_size=VALIDATION_PIECES)(0)
+    config = corpus.training_config(settings)
+    train_loop(
+        model,
+        loss_sum,
+        batches(data.train, batch_size=settings.batch_size, seed=settings.seed),
+        config,
+        group=group,
+        folder=folder,
+        validation=[validation],
+        progress=progress,
+    )
+    loss = mean_loss(model, loss_sum, [validation], config, group)
+    return Writer(model, data.vocabulary, loss)
+
+
+def loss_sum(model: nn.Module, batch: Pieces) -> tuple[Tensor, Tensor]:
+    """What is made small, and over how many characters."""
+    token_ids, targets = batch
+    loss = label_smoothed_cross_entropy(model(token_ids), targets, reduction="sum")
+    return loss, torch.tensor(targets.numel(), device=targets.device)
+
+
+def untrained(vocab_size: int, settings: Settings) -> GPT:
+    """The model at its start; it writes on beyond the length it was trained at, so ALiBi."""
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(settings.seed)
+        return GPT(
+            GPTConfig(
+                vocab_size=vocab_size,
+                d_model=settings.d_model,
+                num_heads=settings.num_heads,
+                num_layers=settings.num_layers,
+                dropout=settings.dropout,
+                position=partial(ALiBi, settings.num_heads),
+            )
+        )
