@@ -302,7 +302,6 @@ def beam_search(
         source = (first_row + rows).gather(1, place[:, None])[:, 0]
         candidate = torch.cat([tokens[source], choice.gather(1, place[:, None])], dim=1)
         best[better, :length] = candidate[better]
-        best[better, length:] = eos_id
         best_score = torch.where(better, finished, best_score)
         if length == max_new_tokens:
             break

@@ -7,6 +7,7 @@ import pytest
 
 WITH_EXAMPLES = ["numpy_core", "masks", "functional", "viz"]
 WITH_EXAMPLES += ["positions", "cache", "layers", "parameters", "pretrained"]
+WITH_EXAMPLES += ["generate", "training.losses", "training.schedules"]
 
 
 @pytest.mark.parametrize("module", WITH_EXAMPLES)

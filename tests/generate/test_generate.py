@@ -418,6 +418,10 @@ def test_wide_beams_find_the_best_of_all_sequences(eos_id, length_penalty):
         score, best = best_of_all(table[b], prompt[b].tolist(), **settings)
         assert tokens[b].tolist() == best
         assert float(scores[b]) == pytest.approx(score, rel=1e-12)
+        alone, _ = beam_search(
+            Markov(table[b : b + 1]), prompt[b : b + 1], num_beams=27, **settings
+        )
+        assert alone[0].tolist() == best
     assert len({row.index(eos_id) if eos_id in row else 4 for row in tokens.tolist()}) > 1
 
 
@@ -444,6 +448,52 @@ def test_narrow_beams_find_what_they_say_they_find():
                                                                      strict=False))  # fmt: skip
             assert float(scores[b]) == pytest.approx(total / ((5 + n) / 6) ** 0.6, rel=1e-9)
     assert found[1] < found[2] <= found[4] <= found[27] == 29
+
+
+def beam_search_simply(table, prompt, *, num_beams, eos_id, max_new_tokens, length_penalty):
+    """With lists, for one prompt, and never stopping early."""
+    log_probs = table.log_softmax(dim=-1).tolist()
+    running, finished = [(0.0, [])], []
+    for n in range(1, max_new_tokens + 1):
+        candidates = []
+        for total, tokens in running:
+            text = [*prompt, *tokens]
+            for token, log_prob in enumerate(log_probs[text[-2]][text[-1]]):
+                candidates.append((total + log_prob, [*tokens, token]))
+        candidates = sorted(candidates, reverse=True)[: 2 * num_beams]
+        running = []
+        for total, tokens in candidates:
+            if tokens[-1] == eos_id or n == max_new_tokens:
+                finished.append((total / ((5 + n) / 6) ** length_penalty, tokens))
+            else:
+                running.append((total, tokens))
+        running = running[:num_beams]
+    score, tokens = max(finished)
+    return score, tokens + [eos_id] * (max_new_tokens - len(tokens))
+
+
+@given(
+    seed=st.integers(0, 2**32), num_beams=st.integers(1, 5), max_new_tokens=st.integers(1, 7),
+    eos_id=st.integers(0, 3), length_penalty=st.floats(0.0, 3.0), liking=st.floats(-3.0, 3.0),
+)  # fmt: skip
+def test_beams_against_a_simple_search(
+    seed, num_beams, max_new_tokens, eos_id, length_penalty, liking
+):
+    random = torch.Generator().manual_seed(seed)
+    table = 2 * torch.randn(3, 4, 4, 4, generator=random, dtype=torch.float64)
+    table[..., eos_id] += liking
+    prompt = torch.randint(4, (3, 2), generator=random)
+    settings = {
+        "num_beams": num_beams, "eos_id": eos_id, "max_new_tokens": max_new_tokens,
+        "length_penalty": length_penalty,
+    }  # fmt: skip
+    tokens, scores = beam_search(Markov(table), prompt, **settings)
+    for b in range(3):
+        score, best = beam_search_simply(table[b], prompt[b].tolist(), **settings)
+        assert tokens[b].tolist() == best
+        assert float(scores[b]) == pytest.approx(score, rel=1e-12)
+        alone, _ = beam_search(Markov(table[b : b + 1]), prompt[b : b + 1], **settings)
+        assert alone[0].tolist() == best
 
 
 @pytest.mark.parametrize("name", ["gpt", "transformer", "t5"])
