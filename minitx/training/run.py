@@ -164,7 +164,9 @@ class Interruption:
 
     def _ask(self, number: int, frame: FrameType | None) -> None:
         self.asked = True
-        signal.signal(signal.SIGINT, self._before)
+        # Where Ctrl-C was ignored (a job in the background of a shell) the second one still counts.
+        heard = callable(self._before)
+        signal.signal(signal.SIGINT, self._before if heard else signal.default_int_handler)
 
 
 @contextmanager

@@ -148,7 +148,7 @@ def test_torchrun_two_processes_equal_one(tmp_path):
             torch.testing.assert_close(got_state[name], state[name], rtol=1e-3, atol=2e-4)
     assert_same_bits(result(tmp_path / "out", 0), result(tmp_path / "out", 1))
     assert sorted(os.listdir(tmp_path / "run")) == ["checkpoint.pt", "log.csv"]
-    assert len(re.findall("11/11", done.stderr)) == 1  # one bar, of the process that writes
+    assert len(re.findall(" 0/11", done.stderr)) == 1  # one bar, of the process that writes
 
 
 def test_two_processes_give_the_gradients_of_one(tmp_path, port):
