@@ -44,13 +44,13 @@ def loss_gradients_and_bytes(model, loss_of):
 
     def pack(tensor):
         storage = tensor.untyped_storage()
-        stored[storage.data_ptr()] = storage.nbytes()
+        stored[storage.data_ptr()] = storage  # kept, so that no other one gets its address
         return tensor
 
     torch.manual_seed(1)
     with torch.autograd.graph.saved_tensors_hooks(pack, lambda tensor: tensor):
         loss = loss_of(model)
-    kept = sum(stored.values())
+    kept = sum(storage.nbytes() for storage in stored.values())
     loss.backward()
     return loss.detach(), [p.grad for p in model.parameters()], kept
 
