@@ -151,6 +151,8 @@ def test_the_rate_rises_and_falls():
 def test_what_was_never_seen_is_named(translator):
     with pytest.raises(UnknownToken, match=r"^the translator has never seen “foo”, “bar”$"):
         translator.encode("seven foo bar foo")
+    with pytest.raises(UnknownToken, match=r"^there is nothing to translate$"):
+        translator.translate(["seven", ""])
 
 
 # --- what is typed ---------------------------------------------------------------------------
