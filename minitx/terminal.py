@@ -33,9 +33,9 @@ def plainly(*kinds: type[Exception]) -> Iterator[None]:
 
 
 def sentence(error: Exception) -> str:
-    """An error's text, begun and ended as a sentence is."""
+    """An error's text, ended as a sentence is."""
     text = str(error)
-    return text[:1].upper() + text[1:] + ("" if text.endswith((".", "?", "!")) else ".")
+    return text if text.endswith((".", "?", "!")) else f"{text}."
 
 
 def usable(device: str | None) -> str | None:

@@ -115,29 +115,15 @@ def measure(
 
     inputs = fresh()
     wanted = reference(tuple(x.double() if x.is_floating_point() else x for x in inputs))()
-    errors, kernels = {}, {}
-    for side, call in calls.items():
-        prepared = call(inputs)
-        with AttentionKernels() as seen:
-            got = prepared()
-        errors[side] = largest_error(got, wanted)
-        kernels[side] = ", ".join(sorted(seen.names)) or "none"
-        if not errors[side] <= contest.tolerance:
-            who = "minitx" if side == "ours" else contest.peer
-            raise Unequal(
-                f"{contest.name}: {who} differs from {contest.peer} in float64 by "
-                f"{errors[side]:.1e} of the largest number, allowed is {contest.tolerance:.0e}; "
-                "nothing was timed"
-            )
+    checked = {side: check(contest, side, call(inputs), wanted) for side, call in calls.items()}
 
+    for call in calls.values():
+        timed(call(fresh()), device)  # warm-up
     times: dict[str, list[float]] = {"ours": [], "theirs": []}
-    for side in calls:
-        timed(calls[side](fresh()), device)  # warm-up
     start = time.perf_counter()
     while len(times["ours"]) < min_rounds or time.perf_counter() - start < seconds:
         inputs = fresh()
-        order = ("ours", "theirs") if len(times["ours"]) % 2 else ("theirs", "ours")
-        for side in order:
+        for side in ("ours", "theirs") if len(times["ours"]) % 2 else ("theirs", "ours"):
             times[side].append(timed(calls[side](inputs), device))
     ratios = [b / a for a, b in zip(times["ours"], times["theirs"], strict=True)]
     low, middle, high = statistics.quantiles(ratios, n=4, method="inclusive")
@@ -148,11 +134,31 @@ def measure(
         ratio_low=low,
         ratio_high=high,
         rounds=len(ratios),
-        error_ours=errors["ours"],
-        error_theirs=errors["theirs"],
-        kernels_ours=kernels["ours"],
-        kernels_theirs=kernels["theirs"],
+        error_ours=checked["ours"][0],
+        error_theirs=checked["theirs"][0],
+        kernels_ours=checked["ours"][1],
+        kernels_theirs=checked["theirs"][1],
     )
+
+
+def check(
+    contest: Contest, side: str, call: Callable[[], Tensors], wanted: Tensors
+) -> tuple[float, str]:
+    """How far one side is from float64, and which fused attention it ran.
+
+    Raises:
+        Unequal: if it is further away than rounding can explain.
+    """
+    with AttentionKernels() as seen:
+        got = call()
+    error = largest_error(got, wanted)
+    if not error <= contest.tolerance:
+        who = "minitx" if side == "ours" else contest.peer
+        raise Unequal(
+            f"{contest.name}: {who} differs from {contest.peer} in float64 by {error:.1e} of the "
+            f"largest number, allowed is {contest.tolerance:.0e}; nothing was timed"
+        )
+    return error, ", ".join(sorted(seen.names)) or "none"
 
 
 def placed(module: nn.Module, device: torch.device, contest: Contest) -> nn.Module:

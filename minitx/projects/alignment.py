@@ -22,7 +22,7 @@ class Alignment:
 
     Args:
         source: the tokens read, and the end.
-        target: the tokens written, and the end.
+        target: the tokens written, and the end if they have one.
         weights: of every block and head, one row per token written.
     """
 
@@ -33,7 +33,7 @@ class Alignment:
     @property
     def text(self) -> str:
         """The translation."""
-        return "".join(self.target[:-1])
+        return "".join(token for token in self.target if token != END)
 
 
 @torch.no_grad()

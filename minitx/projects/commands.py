@@ -88,18 +88,20 @@ def train_dates(**options: Any) -> None:
 @train.command(name="text")
 @with_options("text")
 @file_option
-@click.option("--prompt", default="The ", show_default=True, help="How the sample begins.")
-def train_text(file: Path | None, prompt: str, folder: Path, **options: Any) -> None:
+@click.option("--prompt", help="How the sample begins; as the text does unless given.")
+def train_text(file: Path | None, prompt: str | None, folder: Path, **options: Any) -> None:
     """A GPT over characters; then it writes a sample."""
     from minitx.projects import corpus, text
 
     with running(options.pop("device")) as group:
         settings = chosen(text.SETTINGS, **options)
-        writer = text.train(corpus.read(file), settings, group=group, folder=folder, progress=True)
+        contents = corpus.read(file)
+        writer = text.train(contents, settings, group=group, folder=folder, progress=True)
         if group.writes:
             tell_training(writer.model, folder)
             bits = writer.loss / math.log(2)
             click.echo(f"On text never seen: {bits:.2f} bits per character. It writes:\n")
+            prompt = contents[:10] if prompt is None else prompt
             click.echo(prompt + writer.write(prompt, seed=settings.seed))
 
 

@@ -9,11 +9,11 @@ from functools import partial
 from pathlib import Path
 
 import torch
-from jaxtyping import Int
+from jaxtyping import Float, Int
 from torch import Tensor, nn
 
 from minitx.data.batching import window_batches
-from minitx.data.vocabulary import UNK, Vocabulary
+from minitx.data.vocabulary import SPECIAL, UNK, Vocabulary
 from minitx.generate import GPTDecoding, sample
 from minitx.gpt import GPT, GPTConfig
 from minitx.positions import ALiBi
@@ -58,13 +58,22 @@ class Writer:
             raise ValueError("the prompt is empty, and the model needs a character to begin with")
         device = next(self.model.parameters()).device
         written = sample(
-            GPTDecoding(self.model),
+            OnlyCharacters(self.model),
             torch.tensor([ids], device=device),
             max_new_tokens=num_characters,
             temperature=temperature,
             generator=torch.Generator(device).manual_seed(seed),
         )
         return "".join(self.vocabulary.decode(written[0].tolist()))
+
+
+class OnlyCharacters(GPTDecoding):
+    """Generation that never chooses a special token: no text holds one."""
+
+    def feed(self, token_ids: Int[Tensor, "B T"]) -> Float[Tensor, "B V"]:
+        logits = super().feed(token_ids)
+        logits[:, : len(SPECIAL)] = -torch.inf
+        return logits
 
 
 def train(

@@ -80,9 +80,11 @@ class Translator:
         """The tokens of a source.
 
         Raises:
-            UnknownToken: if one of them was never seen in training.
+            UnknownToken: if one of them was never seen in training, or there are none.
         """
         tokens = self.cut(text)
+        if not tokens:
+            raise UnknownToken("there is nothing to translate")
         ids = self.src.encode(tokens)
         unknown = [token for token, i in zip(tokens, ids, strict=True) if i == UNK]
         if unknown:
