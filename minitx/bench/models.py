@@ -98,7 +98,11 @@ def attention(sizes: Sizes) -> list[Contest]:
 
 
 def encoder_decoder(sizes: Sizes) -> list[Contest]:
-    """The two stacks of `Transformer` against torch's, post-norm, without embeddings."""
+    """The two stacks of `Transformer` against torch's, post-norm, without embeddings.
+
+    With GELU, not ReLU: where rounding moves a number across ReLU's corner the gradient jumps,
+    in float32 on either side, and no tolerance could tell that from a mistake.
+    """
     C, H, L = sizes.d_model, sizes.num_heads, sizes.num_layers
     B, T = sizes.B, sizes.T // 4
     config = TransformerConfig(
@@ -111,10 +115,11 @@ def encoder_decoder(sizes: Sizes) -> list[Contest]:
         d_ff=4 * C,
         dropout=0.0,
         final_norm=True,
+        activation=F.gelu,
     )
 
     def make_theirs() -> nn.Module:
-        return nn.Transformer(C, H, L, L, 4 * C, dropout=0.0, batch_first=True)
+        return nn.Transformer(C, H, L, L, 4 * C, dropout=0.0, activation="gelu", batch_first=True)
 
     def copy_weights(ours: nn.Module, theirs: nn.Module) -> None:
         assert isinstance(theirs, nn.Transformer)
