@@ -65,8 +65,11 @@ class AttentionCore(nn.Module):
         raise NotImplementedError(f"{type(self).__name__} must define forward")
 
     def check(self, q: Tensor, k: Tensor, v: Tensor, mask: Mask, bias: Tensor | None) -> None:
-        """Refuse rules that are not supported, and sizes that do not fit together."""
+        """Refuse rules that are not supported, sizes that do not fit together, and no tokens."""
         asked = mask.rules if bias is None else mask.rules | {"bias"}
         if not asked <= self.supports:
             raise UnsupportedMask(type(self).__name__, asked, self.supports)
         require_sizes(q, k, v, mask, bias)
+        for name, tensor in (("q", q), ("k", k), ("v", v)):
+            if tensor.numel() == 0:
+                raise ValueError(f"every size must be at least 1, got {name} {tuple(tensor.shape)}")

@@ -2,11 +2,15 @@
 
 To add a core, add one line to CORES: its name and how to make it, for sequences of at most T
 keys, at the setting where it is exact. To add an approximation, add also one line to
-APPROXIMATIONS: makers of growing budget, whose error must fall.
+APPROXIMATIONS: makers of growing budget, whose error must fall. What is exact, but not equal to
+softmax attention (a kernel in place of exp, queries that are their own keys), has one line in
+REFERENCES: the same with the whole table in memory, from `references.py`.
 """
 
+import copy
 import itertools
 from collections.abc import Callable, Iterator
+from functools import partial
 
 import numpy as np
 import pytest
@@ -25,6 +29,7 @@ CORES: dict[str, Maker] = {
     "FusedAttention": lambda T: FusedAttention(),
 }
 APPROXIMATIONS: dict[str, list[Maker]] = {}
+REFERENCES: dict[str, Callable[[AttentionCore], AttentionCore]] = {}
 
 B, H, D_k, D_v = 2, 3, 11, 13
 LENGTHS = [(5, 7), (7, 5), (1, 7), (7, 7)]  # queries, keys
@@ -251,12 +256,20 @@ def check_causal_is_bottom_right(make: Maker) -> None:
 # --- 6. exact at its exact setting ---------------------------------------------------------------
 
 
+def reference(core: AttentionCore) -> AttentionCore | None:
+    """What a core equals that is exact in another way than softmax; None for the loops."""
+    make = REFERENCES.get(type(core).__name__)
+    return None if make is None else make(core)
+
+
 def check_equals_the_loops(make: Maker) -> None:
     core = make(7)
+    dense = reference(core)
     for T_q, T_k, mask, bias in supported(core):
         q, k, v = inputs(T_q, T_k)
         got = core(q, k, v, mask=mask, bias=bias)
-        torch.testing.assert_close(got, by_loops(q, k, v, mask, bias), **EXACT)
+        wanted = dense(q, k, v, mask=mask) if dense else by_loops(q, k, v, mask, bias)
+        torch.testing.assert_close(got, wanted, **EXACT)
 
 
 def check_gradients_equal_full_attention(make: Maker) -> None:
@@ -266,19 +279,144 @@ def check_gradients_equal_full_attention(make: Maker) -> None:
         if bias is not None:
             leaves.append(bias.requires_grad_())
         got, want = (
-            torch.autograd.grad(c(*leaves[:3], mask=mask, bias=bias).square().sum(), leaves)
-            for c in (core, FullAttention())
+            torch.autograd.grad(
+                c(*leaves[:3], mask=mask, bias=bias).square().sum(), leaves, materialize_grads=True
+            )
+            for c in (core, reference(core) or FullAttention())
         )
         torch.testing.assert_close(got, want, **EXACT)
 
 
 def check_error_falls(makers: list[Maker]) -> None:
-    """Of an approximation: each larger budget is closer to full attention than the one before."""
-    q, k, v = inputs(7, 7)
-    full = FullAttention()(q, k, v)
-    errors = [float((make(7)(q, k, v) - full).norm()) for make in makers]
+    """Of an approximation: each larger budget is closer to what it approximates."""
+    T = 61  # no multiple of anything
+    wanted = [reference(makers[0](T)) or FullAttention()] * 3
+    examples = [inputs(T, T, seed=seed) for seed in range(len(wanted))]
+    errors = []
+    for make in makers:
+        torch.manual_seed(0)
+        pairs = zip(wanted, examples, strict=True)
+        errors.append(sum(float((make(T)(*x) - dense(*x)).norm()) for dense, x in pairs))
     assert len(errors) >= 3
     assert all(after < before for before, after in itertools.pairwise(errors)), errors
+
+
+# --- at every setting ----------------------------------------------------------------------------
+#
+# The checks above are about the exact setting. What follows holds at every other one, too: it is
+# checked for the exact setting and for all budgets, at lengths that are no multiple of a block.
+
+
+def drawn(T: int, *, dtype: torch.dtype = torch.float64, seed: int = 0) -> list[Tensor]:
+    return [t.to(dtype) for t in inputs(T, T, seed=seed)]
+
+
+def masks_of(core: AttentionCore, T: int) -> Iterator[Mask]:
+    """No rule, and each combination of causal and padding that the core honours."""
+    for mask in (Mask(), causal(), padding([T - 5, T], max_len=T)):
+        if mask.rules <= core.supports:
+            yield mask
+    if {"causal", "key_padding"} <= core.supports:
+        yield causal() & padding([T - 5, T], max_len=T)
+
+
+def check_the_future_is_not_seen(make: Maker) -> None:
+    """Not even through what is chosen: other tokens from t on, the same outputs before t."""
+    T = 37
+    core = make(T)
+    if "causal" not in core.supports:
+        return
+    before, other = drawn(T), drawn(T, seed=1)
+    pairs = list(zip(before, other, strict=True))
+    for t in (1, 17, 29, T - 1):
+        after = [torch.cat([a[:, :, :t], 3 * b[:, :, t:]], 2) for a, b in pairs]
+        got, wanted = (core(*x, mask=causal())[:, :, :t] for x in (after, before))
+        torch.testing.assert_close(got, wanted, **EXACT)
+
+
+def check_padding_is_not_seen(make: Maker) -> None:
+    """Whatever stands in the padding, the other outputs stay the same."""
+    T = 37
+    core = make(T)
+    for mask in masks_of(core, T):
+        if mask.key_padding is None:
+            continue
+        real = mask.key_padding[:, None, :, None]
+        one, other = drawn(T), drawn(T, seed=1)
+        changed = [torch.where(real, a, 3 * b) for a, b in zip(one, other, strict=True)]
+        got, wanted = (core(*x, mask=mask) * real for x in (changed, one))
+        torch.testing.assert_close(got, wanted, **EXACT)
+
+
+def check_weights_and_empty_queries(make: Maker) -> None:
+    """Linear in v, and no weight where forbidden, away from the exact setting."""
+    T = 37
+    core = make(T)
+    for mask in masks_of(core, T):
+        q, k, v = drawn(T)
+        identity = torch.eye(T, dtype=q.dtype).expand(B, H, T, T)
+        weights = core(q, k, identity, mask=mask)
+        torch.testing.assert_close(core(q, k, v, mask=mask), weights @ v, **EXACT)
+        forbidden = torch.from_numpy(~allowed_by_loops(mask, T, T))
+        assert (weights[forbidden] == 0).all(), f"weight on a forbidden pair: {mask.rules}"
+
+
+def check_any_length(make: Maker) -> None:
+    """One token, and lengths around every power of two."""
+    for T in (1, 2, 3, 8, 15, 16, 17, 33):
+        core = make(T)
+        for mask in masks_of(core, T) if T > 5 else [Mask()]:
+            leaves = [t.requires_grad_() for t in drawn(T)]
+            output = core(*leaves, mask=mask)
+            assert output.shape == (B, H, T, D_v)
+            assert output.isfinite().all(), f"T = {T}, {mask.rules}"
+            for gradient in torch.autograd.grad(output.sum(), leaves, materialize_grads=True):
+                assert gradient.isfinite().all(), f"T = {T}, {mask.rules}"
+
+
+def check_half_precision(make: Maker) -> None:
+    """fp32, bf16 and fp16 in and out, and near float64."""
+    T = 37
+    torch.manual_seed(0)
+    core = make(T)
+    # A few roundings of numbers near 1, in scores of a size near 3; nothing sums without bound.
+    for dtype, close in ((torch.float32, 1e-4), (torch.bfloat16, 0.2), (torch.float16, 0.03)):
+        for mask in masks_of(core, T):
+            q, k, v = drawn(T, dtype=dtype)
+            # The reference reads the very same, already rounded numbers.
+            rounded = copy.deepcopy(core).to(dtype)
+            got = rounded(q, k, v, mask=mask)
+            wanted = rounded.double()(q.double(), k.double(), v.double(), mask=mask)
+            assert got.dtype == dtype
+            error = (got.double() - wanted).norm() / wanted.norm()
+            assert error < close, f"{dtype}, {mask.rules}: {error:.1e}"
+
+
+def check_same_seed_same_result(make: Maker) -> None:
+    T = 37
+    outputs = []
+    for _ in range(2):
+        torch.manual_seed(7)
+        outputs.append(make(T)(*drawn(T)))
+    assert torch.equal(*outputs)
+
+
+def check_nothing_is_refused_clearly(make: Maker) -> None:
+    core = make(7)
+    q, k, v = inputs(7, 7)
+    for empty in ((q[:0], k[:0], v[:0]), (q, k[:, :, :0], v[:, :, :0]), (q[:, :, :0], k, v)):
+        with pytest.raises(ValueError, match="at least 1"):
+            core(*empty)
+
+
+def check_gradients_are_those_of_the_output(make: Maker) -> None:
+    """Against finite differences; where something is chosen, the choice is stable nearby."""
+    T = 11
+    core = make(T)
+    q, k, v = (t[:1, :1].clone().requires_grad_() for t in inputs(T, T))
+    for mask in (Mask(), causal()):
+        if mask.rules <= core.supports:
+            assert torch.autograd.gradcheck(partial(core, mask=mask), (q, k, v))
 
 
 CHECKS = [
@@ -292,4 +430,15 @@ CHECKS = [
     check_causal_is_bottom_right,
     check_equals_the_loops,
     check_gradients_equal_full_attention,
+]
+
+PROMISES = [
+    check_the_future_is_not_seen,
+    check_padding_is_not_seen,
+    check_weights_and_empty_queries,
+    check_any_length,
+    check_half_precision,
+    check_same_seed_same_result,
+    check_nothing_is_refused_clearly,
+    check_gradients_are_those_of_the_output,
 ]

@@ -17,6 +17,19 @@ def test_core(name, check):
     check(contract.CORES[name])
 
 
+SETTINGS = [
+    pytest.param(make, id=f"{name}-{budget}")
+    for name, exact in contract.CORES.items()
+    for budget, make in enumerate([*contract.APPROXIMATIONS.get(name, []), exact])
+]
+
+
+@pytest.mark.parametrize("check", contract.PROMISES, ids=lambda check: check.__name__)
+@pytest.mark.parametrize("make", SETTINGS)
+def test_core_at_every_setting(make, check):
+    check(make)
+
+
 if contract.APPROXIMATIONS:  # none yet
 
     @pytest.mark.parametrize("name", contract.APPROXIMATIONS)
