@@ -138,7 +138,7 @@ def picture(results: Sequence[Result]) -> Figure:
             ax.plot([t.ratio], [row], color=viz.PALETTE[0], marker=viz.MARKERS[0])
             ax.annotate(
                 f"{t.ratio:.2f}", (t.ratio, row), xytext=(0, 7), textcoords="offset points",
-                ha="center", fontsize=11,
+                ha="left", fontsize=11,
             )  # fmt: skip
         ax.axvline(1.0, color="black", linestyle="--", marker="", linewidth=1.0)
         ax.set_xscale("log")

@@ -11,7 +11,7 @@ from minitx.projects.translation import Score, Settings, Translator, scored, tra
 from minitx.training import Processes
 
 NAME = "dates"
-SETTINGS = Settings(num_steps=600, max_lr=2e-3)
+SETTINGS = Settings(num_steps=500, max_lr=2e-3)
 KNOWN = (
     f"days of {dates.FIRST.year} to 2049 in the spelling of one of {len(dates.LOCALES)} locales: "
     f"{', '.join(dates.LOCALES)}"
@@ -24,7 +24,7 @@ def cut(text: str) -> str:
 
 
 def train(settings: Settings, *, group: Processes, folder: Path, progress: bool) -> Translator:
-    """Train on the years that are not held out; see `train_translator`."""
+    """Train on the months that are not held out; see `train_translator`."""
     data = dates.split()
     return train_translator(
         NAME, data.train, data.validation, cut, settings,
@@ -33,7 +33,7 @@ def train(settings: Settings, *, group: Processes, folder: Path, progress: bool)
 
 
 def score(translator: Translator) -> Score:
-    """How many dates are right, of whole years that were never seen; and chrF."""
+    """How many dates are right, of whole months that were never seen; and chrF."""
     return scored(translator, dates.split().test, with_chrf=True)
 
 

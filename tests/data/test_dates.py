@@ -1,4 +1,4 @@
-"""Dates: every spelling names one day, and no held-out year is trained on."""
+"""Dates: every spelling names one day, and no held-out month is trained on."""
 
 from datetime import date, timedelta
 from importlib import metadata
@@ -54,12 +54,14 @@ def test_no_spelling_names_two_days():
                 assert named.setdefault(dates.spelled(day, style, locale), day) == day
 
 
-def test_held_out_are_whole_years():
-    train, validation, test = ({iso[:4] for _, iso in part} for part in dates.split())
-    assert len(validation) == len(test) == 10
-    assert len(train) == 80
+def test_held_out_are_whole_months():
+    train, validation, test = ({iso[:7] for _, iso in part} for part in dates.split())
+    assert len(validation) == len(test) == 100
+    assert len(train) == 1000
     assert not (train & validation or train & test or validation & test)
-    assert {year[3] for year in train} == {year[3] for year in test} == set("0123456789")
+    for months in (validation, test):
+        assert len({month[:4] for month in months}) == 100  # every year
+        assert len({month[5:] for month in months}) == 12  # and every month of the year
 
 
 def test_nothing_held_out_is_an_unknown_character():
