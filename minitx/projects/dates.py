@@ -11,7 +11,7 @@ from minitx.projects.translation import Score, Settings, Translator, scored, tra
 from minitx.training import Processes
 
 NAME = "dates"
-SETTINGS = Settings(num_steps=500, max_lr=2e-3)
+SETTINGS = Settings(num_steps=600, max_lr=2e-3)
 KNOWN = (
     f"days of {dates.FIRST.year} to 2049 in the spelling of one of {len(dates.LOCALES)} locales: "
     f"{', '.join(dates.LOCALES)}"
