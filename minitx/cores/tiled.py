@@ -7,7 +7,6 @@ from typing import Any
 import torch
 from jaxtyping import Float
 from torch import Tensor
-from torch.autograd.function import once_differentiable
 
 from minitx.cores.base import RULES, AttentionCore
 from minitx.cores.tiles import spans, tile_of
@@ -102,8 +101,11 @@ class _Tiled(torch.autograd.Function):
         return output
 
     @staticmethod
-    @once_differentiable
     def backward(ctx: Any, d_output: Tensor) -> tuple[Tensor | None, ...]:
+        if torch.is_grad_enabled():  # create_graph: what follows would be taken for a constant
+            raise NotImplementedError(
+                "TiledAttention has no gradient of its gradient; use FullAttention where one is needed"
+            )
         q, k, v, bias, output, log_sum_exp = ctx.saved_tensors
         d_q, d_k, d_v = (torch.zeros_like(x) for x in (q, k, v))
         d_bias = torch.zeros_like(bias) if ctx.needs_input_grad[3] else None
