@@ -104,7 +104,8 @@ class _Tiled(torch.autograd.Function):
     def backward(ctx: Any, d_output: Tensor) -> tuple[Tensor | None, ...]:
         if torch.is_grad_enabled():  # create_graph: what follows would be taken for a constant
             raise NotImplementedError(
-                "TiledAttention has no gradient of its gradient; use FullAttention where one is needed"
+                "TiledAttention has no gradient of its gradient; "
+                "use FullAttention where one is needed"
             )
         q, k, v, bias, output, log_sum_exp = ctx.saved_tensors
         d_q, d_k, d_v = (torch.zeros_like(x) for x in (q, k, v))

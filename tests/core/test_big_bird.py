@@ -1,4 +1,4 @@
-"""BigBird: Hugging Face's block-sparse attention, the rebuilt mask, the mistakes of the catalogue."""
+"""BigBird: Hugging Face's block-sparse attention, the rebuilt mask, typical mistakes."""
 
 import re
 

@@ -149,20 +149,17 @@ def test_log_sum_exp():
     assert lse[1, 2] == -torch.inf and (output[1, 2] == 0).all()
 
 
-# --- mistakes of the catalogue, planted -------------------------------------------------------------
+# --- typical mistakes, planted ------------------------------------------------------------------
 
 PLANTED = {
     "D left out of dS": (" - D[:, :, rows])", ")"),
     "1/√D_k missing in dQ": ("+= scale * (d_S @", "+= (d_S @"),
     "1/√D_k missing in dK": ("+= scale * (d_S.tr", "+= (d_S.tr"),
-    "the mask not applied again": (
-        "bias, ctx.mask, rows, keys) - lse",
-        "bias, NO_MASK, rows, keys) - lse",
-    ),
+    "the mask not applied again": ("ctx.mask, rows, keys) - lse", "NO_MASK, rows, keys) - lse"),
     "dQ overwritten by the last tile": ("d_q[:, :, rows] +=", "d_q[:, :, rows] ="),
     "dK overwritten by the last tile": ("d_k[:, :, keys] +=", "d_k[:, :, keys] ="),
     "causality aligned at the top left": ("T_k - T_q + rows.stop", "rows.stop"),
-    "bias not read by tile": ("bias[:, :, rows, keys]", "bias[:, :, :1, keys]"),
+    "bias of the wrong tile": ("scores + bias[:, :, rows", "scores + bias[:, :, :1"),
     "empty rows": (".clamp(min=torch.finfo(q.dtype).min)", ""),
 }
 

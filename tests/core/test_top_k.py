@@ -30,7 +30,7 @@ def by_sorting(q, k, v, k_best, mask, bias):
                 scores = k[b, h] @ q[b, h, i] / D**0.5
                 scores = scores if bias is None else scores + bias[0, h, i]
                 keys = [j for j in range(T_k) if allowed[b, h, i, j]]
-                keys = sorted(keys, key=lambda j: -float(scores[j]))[:k_best]
+                keys = sorted(keys, key=lambda j: -scores[j].item())[:k_best]
                 if keys:
                     output[b, h, i] = scores[keys].softmax(0) @ v[b, h][keys]
     return output
@@ -69,7 +69,7 @@ def test_keys_that_tie_are_all_attended_to():
 
 
 def test_ties_among_forbidden_keys_do_not_matter():
-    q, k, v = qkv(13, 29)
+    q, k, _ = qkv(13, 29)
     weights = TopK(5)(q, k, torch.eye(29).double().expand(2, 3, 29, 29), mask=MASKS["padding"])
     assert ((weights[0] > 0).sum(dim=-1) == 2).all() and (weights[0, :, :, 2:] == 0).all()
 
