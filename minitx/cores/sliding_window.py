@@ -9,7 +9,6 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from minitx.cores.base import AttentionCore
-from minitx.cores.chunks import in_chunks, joined, with_neighbours
 from minitx.cores.fused import FusedAttention
 from minitx.masks import NO_MASK, Mask
 
@@ -103,19 +102,23 @@ class SlidingWindow(AttentionCore):
         cut = _Cut.of(T_q, T_k, self.radius, self.dilation, causal)
 
         # Positions and padding are cut as queries and keys are, so the rule stands as it is said.
+        position = torch.arange(T_k, device=q.device)[:, None]
         i = cut.queries(torch.arange(T_k - T_q, T_k, device=q.device)[:, None])
-        j = torch.arange(T_k, device=q.device)[:, None]
-        in_reach = (i - cut.keys(j).mT).abs() <= reach
+        j = cut.keys(position).mT
         others = real.index_fill(1, among, False)  # a global key is not met twice
-        allowed = in_reach & cut.keys(others[:, None, :, None]).mT
-        every = real[:, None, None, None, None, among].expand(*allowed.shape[:-1], -1)
-        allowed = torch.cat([allowed, every], dim=-1)
-        if causal:
-            allowed &= torch.cat([cut.keys(j), cut.for_all(j[among])], dim=-2).mT <= i
+        allowed = cut.keys(others[:, None, :, None]).mT
+        allowed = allowed & (i - reach <= j) & (j <= (i if causal else i + reach))
 
         def of_windows(x: Tensor) -> Tensor:
-            return _folded(torch.cat([cut.keys(x), cut.for_all(x[:, :, among])], dim=-2))
+            window = cut.keys(x)
+            if len(among):
+                window = torch.cat([window, cut.for_all(x[:, :, among])], dim=-2)
+            return _folded(window)
 
+        if len(among):
+            every = cut.for_all(real[:, None, among, None]).mT
+            every = every & (position[among].mT <= i) if causal else every
+            allowed = torch.cat([allowed, every.expand(*allowed.shape[:-1], -1)], dim=-1)
         mask = Mask(allowed=_folded(allowed.expand(B, -1, -1, -1, -1, -1)))
         output = self.attend(_folded(cut.queries(q)), of_windows(k), of_windows(v), mask=mask)
         return cut.joined(output.unflatten(0, (B, cut.dilation, -1)).movedim(3, 1))
@@ -131,11 +134,12 @@ class _Cut:
 
     first: int  # position where the first chunk begins; negative if there are more queries
     skipped: int  # rows before the first query
-    T: int
+    T: int  # positions from the first on
     dilation: int
+    N: int  # chunks in a sequence
     size: int
-    before: int
-    after: int
+    before: int  # whether the chunk before is met, too
+    after: int  # and the one after
 
     @classmethod
     def of(cls, T_q: int, T_k: int, radius: int, dilation: int, causal: bool) -> "_Cut":
@@ -144,32 +148,35 @@ class _Cut:
         first = min(ahead, max(0, ahead - radius * dilation))
         length = -(-(T_k - first) // dilation)
         size = min(max(radius, SMALLEST_CHUNK), length)
-        beside = int(size < length)
-        return cls(
-            first, ahead - first, T_k - first, dilation, size, beside, 0 if causal else beside
-        )
+        N = -(-length // size)
+        before = int(N > 1)
+        after = 0 if causal else before
+        return cls(first, ahead - first, T_k - first, dilation, N, size, before, after)
 
     def queries(self, x: Tensor) -> Tensor:
         """(*, T_q, D) as (*, dilation, N, size, D)."""
-        return self._chunks(F.pad(x, (0, 0, self.skipped, 0)))
+        return self._sequences(x, self.skipped, 0, 0).unflatten(-2, (self.N, self.size))
 
     def keys(self, x: Tensor) -> Tensor:
-        """(*, T_k, D) as (*, dilation, N, W, D): each chunk between its neighbours."""
-        chunks = self._chunks(F.pad(x, (0, 0, -self.first, 0)))
-        return with_neighbours(chunks, before=self.before, after=self.after)
+        """(*, T_k, D) as (*, dilation, N, W, D): each chunk between its neighbours, as a view."""
+        x = self._sequences(x, -self.first, self.before, self.after)
+        width = (self.before + 1 + self.after) * self.size
+        return x.unfold(-2, width, self.size).mT
 
     def for_all(self, x: Tensor) -> Tensor:
         """(*, G, D) as (*, dilation, N, G, D): the same for every chunk."""
-        N = -(-self.T // (self.dilation * self.size))
-        return x[..., None, None, :, :].expand(*x.shape[:-2], self.dilation, N, -1, -1)
+        return x[..., None, None, :, :].expand(*x.shape[:-2], self.dilation, self.N, -1, -1)
 
     def joined(self, chunks: Tensor) -> Tensor:
         """(*, dilation, N, size, D) as (*, T_q, D)."""
-        length = -(-self.T // self.dilation)
-        return joined(joined(chunks, length).transpose(-3, -2), self.T)[..., self.skipped :, :]
+        return chunks.movedim(-4, -2).flatten(-4, -2)[..., self.skipped : self.T, :]
 
-    def _chunks(self, x: Tensor) -> Tensor:
-        return in_chunks(in_chunks(x, self.dilation).transpose(-3, -2), self.size)
+    def _sequences(self, x: Tensor, front: int, before: int, after: int) -> Tensor:
+        """(*, T, D) as (*, dilation, length, D), with chunks of zeros before and after."""
+        chunk = self.size * self.dilation
+        behind = self.N * chunk - self.T
+        x = F.pad(x, (0, 0, front + before * chunk, behind + after * chunk))
+        return x.unflatten(-2, (-1, self.dilation)).transpose(-3, -2)
 
 
 def _folded(x: Tensor) -> Tensor:
