@@ -124,9 +124,22 @@ def scaled_dot_product_attention(
     return (output, weights) if return_weights else output
 
 
+@overload
+def online_softmax(
+    blocks: Iterable[tuple[Tensor, Tensor]], *, return_log_sum_exp: Literal[False] = ...
+) -> Tensor: ...
+@overload
+def online_softmax(
+    blocks: Iterable[tuple[Tensor, Tensor]], *, return_log_sum_exp: Literal[True]
+) -> tuple[Tensor, Tensor]: ...
 def online_softmax(
     blocks: Iterable[tuple[Float[Tensor, "*batch T_q _T_b"], Float[Tensor, "*batch _T_b D_v"]]],
-) -> Float[Tensor, "*batch T_q D_v"]:
+    *,
+    return_log_sum_exp: bool = False,
+) -> (
+    Float[Tensor, "*batch T_q D_v"]
+    | tuple[Float[Tensor, "*batch T_q D_v"], Float[Tensor, "*batch T_q"]]
+):
     """softmax(scores) @ values in one pass, from one block of keys after another.
 
     A softmax needs the largest score and the sum over all keys before its first weight is known.
@@ -142,13 +155,16 @@ def online_softmax(
     Args:
         blocks: pairs of scores and values, T_b keys each; blocks may differ in size. A score of
             -inf forbids its pair, also in whole blocks and rows.
+        return_log_sum_exp: also return log Σ exp(scores), which is highest + log total. With it
+            every weight can be computed again on its own: exp(scores - log_sum_exp).
 
     Returns:
-        The same as a softmax over all keys at once; zeros for a row of nothing but -inf.
+        The same as a softmax over all keys at once; zeros for a row of nothing but -inf, whose
+        log-sum-exp is -inf. With return_log_sum_exp a pair.
 
     Source: Milakov & Gimelshein 2018, algorithm 3, for the running maximum and sum; Dao et al.
-    2022 (FlashAttention), §3.1, for the running output. There the division is done in every
-    block, here once at the end.
+    2022 (FlashAttention), §3.1, for the running output and the log-sum-exp. There the division is
+    done in every block, here once at the end.
 
     >>> scores, values = torch.tensor([[0.0, 1000.0, 1000.0]]), torch.tensor([[1.0], [2.0], [4.0]])
     >>> online_softmax(zip(scores.split(2, dim=1), values.split(2, dim=0)))
@@ -165,7 +181,8 @@ def online_softmax(
         output = correction * output + weights @ values
         highest = largest
     # The largest score adds exp(0) = 1, so only the total of a row of -inf alone is below 1.
-    return output / total.clamp(min=1.0)
+    output = output / total.clamp(min=1.0)
+    return (output, (highest + total.log()).squeeze(-1)) if return_log_sum_exp else output
 
 
 def require_sizes(q: Tensor, k: Tensor, v: Tensor, mask: Mask, bias: Tensor | None) -> None:

@@ -1,7 +1,22 @@
 """Interchangeable attention: the same call, different ways of computing it."""
 
 from minitx.cores.base import AttentionCore, UnsupportedMask
+from minitx.cores.big_bird import BigBird
 from minitx.cores.full import FullAttention
 from minitx.cores.fused import FusedAttention
+from minitx.cores.sliding_window import SlidingWindow
+from minitx.cores.strided_sparse import StridedSparse
+from minitx.cores.tiled import TiledAttention
+from minitx.cores.top_k import TopK
 
-__all__ = ["AttentionCore", "FullAttention", "FusedAttention", "UnsupportedMask"]
+__all__ = [
+    "AttentionCore",
+    "BigBird",
+    "FullAttention",
+    "FusedAttention",
+    "SlidingWindow",
+    "StridedSparse",
+    "TiledAttention",
+    "TopK",
+    "UnsupportedMask",
+]

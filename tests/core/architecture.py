@@ -15,7 +15,7 @@ LADDER = (  # from the bottom; parts on one step do not import each other
     {"kernels"},
     {"positions", "cores", "cache"},
     {"multihead", "layers"},
-    {"blocks"},
+    {"blocks", "longformer"},
     {"seq2seq", "gpt", "bert", "t5", "vit", "swin"},
     {"pretrained", "distill"},
 )

@@ -18,17 +18,39 @@ import torch
 from torch import Tensor
 
 from minitx import numpy_core
-from minitx.cores import AttentionCore, FullAttention, FusedAttention, UnsupportedMask
+from minitx.cores import (
+    AttentionCore,
+    BigBird,
+    FullAttention,
+    FusedAttention,
+    SlidingWindow,
+    StridedSparse,
+    TiledAttention,
+    TopK,
+    UnsupportedMask,
+)
 from minitx.cores.base import RULES
 from minitx.masks import Mask, causal, padding
 
 Maker = Callable[[int], AttentionCore]
 
 CORES: dict[str, Maker] = {
+    "BigBird": lambda T: BigBird(2, num_random_blocks=T),
     "FullAttention": lambda T: FullAttention(),
     "FusedAttention": lambda T: FusedAttention(),
+    "SlidingWindow": lambda T: SlidingWindow(T),
+    "StridedSparse": lambda T: StridedSparse(T),
+    "TiledAttention": lambda T: TiledAttention(block_q=2, block_k=3),
+    "TopK": lambda T: TopK(T, chunk=3),
 }
-APPROXIMATIONS: dict[str, list[Maker]] = {}
+APPROXIMATIONS: dict[str, list[Maker]] = {
+    "BigBird": [lambda T, r=r: BigBird(4, num_random_blocks=r, seed=0) for r in (1, 4, 8)],
+    "SlidingWindow": [
+        lambda T, r=r: SlidingWindow(r, dilation=2, global_tokens=[0]) for r in (2, 7, 19)
+    ],
+    "StridedSparse": [lambda T, s=stride: StridedSparse(s) for stride in (11, 23, 41)],
+    "TopK": [lambda T, k=k: TopK(k, chunk=7) for k in (3, 11, 29)],
+}
 REFERENCES: dict[str, Callable[[AttentionCore], AttentionCore]] = {}
 
 B, H, D_k, D_v = 2, 3, 11, 13

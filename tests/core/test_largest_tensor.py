@@ -13,7 +13,16 @@ from torch import Tensor
 from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils._pytree import tree_leaves
 
-from minitx.cores import AttentionCore, FullAttention, FusedAttention
+from minitx.cores import (
+    AttentionCore,
+    BigBird,
+    FullAttention,
+    FusedAttention,
+    SlidingWindow,
+    StridedSparse,
+    TiledAttention,
+    TopK,
+)
 from minitx.masks import NO_MASK, causal, padding
 
 B, H, D = 1, 2, 16
@@ -21,7 +30,13 @@ SHORT, LONG = 1024, 2048
 
 # Every core that promises it, as it would be used at these lengths.
 FRUGAL: dict[str, Callable[[int], AttentionCore]] = {
+    "BigBird": lambda T: BigBird(32),
     "FusedAttention": lambda T: FusedAttention(),
+    "SlidingWindow": lambda T: SlidingWindow(64, global_tokens=[0, T // 2]),
+    "SlidingWindow, dilated": lambda T: SlidingWindow(64, dilation=3),
+    "StridedSparse": lambda T: StridedSparse(round(T**0.5)),
+    "TiledAttention": lambda T: TiledAttention(block_q=64, block_k=64),
+    "TopK": lambda T: TopK(32, chunk=64),
 }
 
 

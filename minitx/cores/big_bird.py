@@ -1,0 +1,146 @@
+"""Attention to a window, to global tokens and to a few random tokens, in blocks."""
+
+import random
+from functools import lru_cache
+
+import torch
+from jaxtyping import Float, Int
+from torch import Tensor
+
+from minitx.cores.base import AttentionCore
+from minitx.cores.chunks import in_chunks, joined
+from minitx.cores.fused import FusedAttention
+from minitx.masks import NO_MASK, Mask
+
+NONE = -1  # in a table of blocks: no block
+
+
+class BigBird(AttentionCore):
+    """Each block of queries attends to a window, to the global blocks and to a few random ones.
+
+        blocks[i] = {0 … g - 1}  ∪  {i - (w - 1)/2 … i + (w - 1)/2}  ∪  r others, drawn once
+        blocks[i] = all, for the global blocks i < g
+
+    each block once, in one softmax. Time and memory are linear in T: r, w and g do not grow with
+    it. Blocks enough for the whole sequence make full attention.
+
+    Args:
+        block_size: tokens per block; the last block of a sequence may be shorter.
+        num_global_blocks: g, the first blocks.
+        num_window_blocks: w, odd: the block itself and as many on either side.
+        num_random_blocks: r, for each block, none of them in its window or global; all the
+            others, where there are no more.
+        seed: decides the random blocks, together with the number of blocks; drawn from torch's
+            generator unless given, and kept in the state.
+
+    Raises:
+        ValueError: if a size is out of range; in forward, if T_q != T_k.
+
+    Source: Zaheer et al. 2020, §2 and appendix D, the "internal transformer construction".
+    Deviations: the random blocks are the same in all heads. The authors' code, and Hugging Face's,
+    makes the first and the last block global; here the first g.
+    """
+
+    supports = frozenset({"key_padding"})
+    seed: Int[Tensor, ""]
+
+    def __init__(
+        self,
+        block_size: int,
+        *,
+        num_global_blocks: int = 2,
+        num_window_blocks: int = 3,
+        num_random_blocks: int = 3,
+        seed: int | None = None,
+    ) -> None:
+        super().__init__()
+        if block_size < 1:
+            raise ValueError(f"block_size must be at least 1, got {block_size}")
+        if num_global_blocks < 0 or num_random_blocks < 0:
+            raise ValueError(
+                "num_global_blocks and num_random_blocks must be at least 0, "
+                f"got {num_global_blocks} and {num_random_blocks}"
+            )
+        if num_window_blocks < 1 or num_window_blocks % 2 == 0:
+            raise ValueError(
+                f"num_window_blocks must be odd, the middle is the query's own block; "
+                f"got {num_window_blocks}"
+            )
+        self.block_size = block_size
+        self.num_global_blocks = num_global_blocks
+        self.num_window_blocks = num_window_blocks
+        self.num_random_blocks = num_random_blocks
+        drawn = torch.randint(2**31, ()) if seed is None else torch.tensor(seed)
+        self.register_buffer("seed", drawn)
+        self.attend = FusedAttention()
+
+    def forward(
+        self,
+        q: Float[Tensor, "B H T_q D_k"],
+        k: Float[Tensor, "B H T_k D_k"],
+        v: Float[Tensor, "B H T_k D_v"],
+        *,
+        mask: Mask = NO_MASK,
+        bias: Float[Tensor, "#B #H T_q T_k"] | None = None,
+    ) -> Float[Tensor, "B H T_q D_v"]:
+        self.check(q, k, v, mask, bias)
+        T = k.size(2)
+        if q.size(2) != T:
+            raise ValueError(f"BigBird needs T_q = T_k, got T_q={q.size(2)} and T_k={T}")
+        first = min(T, self.num_global_blocks * self.block_size)
+        outputs = []
+        if first:
+            outputs.append(self.attend(q[:, :, :first], k, v, mask=mask))
+        if first < T:
+            outputs.append(self._sparse(q[:, :, first:], k, v, mask))
+        return torch.cat(outputs, dim=2)
+
+    def _sparse(self, q: Tensor, k: Tensor, v: Tensor, mask: Mask) -> Tensor:
+        """The queries after the global blocks."""
+        B, _, T, _ = k.shape
+        real = torch.ones(1, T, dtype=torch.bool, device=k.device)
+        if mask.key_padding is not None:
+            real = mask.key_padding.to(k.device)
+        blocks = self.blocks(-(-T // self.block_size))[self.num_global_blocks :].to(k.device)
+        queries = in_chunks(q, self.block_size).transpose(1, 2).flatten(0, 1)
+        keys, values = (self._gathered(x, blocks) for x in (k, v))
+        # Besides padding: no block, and what fills up the last one.
+        exists = (blocks != NONE)[..., None].expand(-1, -1, self.block_size).flatten(1)
+        real = self._gathered(real[:, None, :, None].expand(B, -1, -1, -1), blocks)
+        met = real.view(B, *exists.shape) & exists
+        output = self.attend(queries, keys, values, mask=Mask(key_padding=met.flatten(0, 1)))
+        return joined(output.unflatten(0, (B, -1)).transpose(1, 2), q.size(2))
+
+    def _gathered(self, x: Tensor, blocks: Tensor) -> Tensor:
+        """(B, H, T, D) as (B·N, H, blocks per query · size, D)."""
+        chosen = in_chunks(x, self.block_size)[:, :, blocks.clamp(min=0)]  # (B, H, N, m, size, D)
+        return chosen.flatten(3, 4).transpose(1, 2).flatten(0, 1)
+
+    def blocks(self, N: int) -> Int[Tensor, "N m"]:
+        """For each of N blocks of queries the blocks of keys it attends to; -1 stands for none.
+
+        For a global block, which attends to all, the row has no meaning.
+        """
+        i = torch.arange(N)[:, None]
+        g, half = self.num_global_blocks, self.num_window_blocks // 2
+        window = i + torch.arange(-half, half + 1)
+        window = window.masked_fill((window < g) | (window >= N), NONE)
+        globals_ = torch.arange(min(g, N)).expand(N, -1)
+        drawn = random_blocks(N, g, half, self.num_random_blocks, int(self.seed))
+        return torch.cat([globals_, window, drawn], dim=1)
+
+
+@lru_cache
+def random_blocks(N: int, g: int, half: int, r: int, seed: int) -> Int[Tensor, "N r"]:
+    """For each block r others, none global (below g) and none of its window; -1 where none is left.
+
+    The same arguments give the same blocks.
+    """
+    generator = random.Random(seed)
+    table = torch.full((N, r), NONE)
+    for i in range(g, N):
+        start, stop = max(g, i - half), min(N, i + half + 1)  # the window without global blocks
+        others = [*range(g, start), *range(stop, N)]
+        drawn = generator.sample(others, min(r, len(others)))
+        table[i, : len(drawn)] = torch.tensor(drawn)
+    return table
