@@ -19,17 +19,36 @@ from torch import Tensor
 
 from minitx import numpy_core
 from minitx.cores import AttentionCore, FullAttention, FusedAttention, UnsupportedMask
+from minitx.cores.linformer import Linformer
+from minitx.cores.nystrom import Nystrom
+from minitx.cores.reformer import Reformer
+from minitx.cores.routing import Routing
 from minitx.cores.base import RULES
 from minitx.masks import Mask, causal, padding
+
+from . import references
 
 Maker = Callable[[int], AttentionCore]
 
 CORES: dict[str, Maker] = {
     "FullAttention": lambda T: FullAttention(),
     "FusedAttention": lambda T: FusedAttention(),
+    "Linformer": lambda T: Linformer(T, T, start="segments"),
+    "Nystrom": lambda T: Nystrom(T, pinv_iterations=40),
+    "Reformer": lambda T: Reformer(D_k, num_buckets=1, chunk_size=T, num_rounds=2),
+    "Routing": lambda T: Routing(D_k, num_clusters=1),
 }
-APPROXIMATIONS: dict[str, list[Maker]] = {}
-REFERENCES: dict[str, Callable[[AttentionCore], AttentionCore]] = {}
+APPROXIMATIONS: dict[str, list[Maker]] = {
+    "Linformer": [lambda T, r=r: Linformer(T, min(r, T), start="segments") for r in (8, 24, 48)],
+    "Nystrom": [lambda T, m=m: Nystrom(m, pinv_iterations=12) for m in (4, 16, 48)],
+    "Reformer": [
+        lambda T, c=c: Reformer(D_k, num_buckets=4, chunk_size=c, num_rounds=2) for c in (2, 5, 13)
+    ],
+    "Routing": [lambda T, c=c: Routing(D_k, num_clusters=c) for c in (7, 3, 2)],
+}
+REFERENCES: dict[str, Callable[[AttentionCore], AttentionCore]] = {
+    "Reformer": lambda core: references.SharedQK(),
+}
 
 B, H, D_k, D_v = 2, 3, 11, 13
 LENGTHS = [(5, 7), (7, 5), (1, 7), (7, 7)]  # queries, keys
@@ -231,7 +250,8 @@ def assert_empty_rows_are_zero(
         leaves.append(bias.requires_grad_())
     output = core(*leaves[:3], mask=mask, bias=bias)
     assert (output[empty] == 0).all(), f"not exactly 0: {mask.rules}"
-    gradients = torch.autograd.grad(output.square().sum() + output.sum(), leaves)
+    loss = output.square().sum() + output.sum()
+    gradients = torch.autograd.grad(loss, leaves, materialize_grads=True)
     for name, gradient in zip("qkvb", gradients, strict=False):
         assert gradient.isfinite().all(), f"gradient of {name} is not finite: {mask.rules}"
     assert (gradients[0][empty] == 0).all(), "an empty query has a gradient"
@@ -250,6 +270,8 @@ def check_causal_is_bottom_right(make: Maker) -> None:
         q, k, _ = inputs(T_q, T_k)
         attended = weights_of(core, q, k, causal(), None) > 0
         wanted = torch.from_numpy(numpy_core.causal_allowed(T_q, T_k)).expand(B, H, T_q, T_k)
+        if dense := reference(core):
+            wanted = wanted & (weights_of(dense, q, k, causal(), None) > 0)
         assert torch.equal(attended, wanted), f"T_q={T_q}, T_k={T_k}"
 
 
