@@ -1,7 +1,6 @@
 """Attention among tokens that were put into the same bucket, without a table of all pairs."""
 
 import torch
-from jaxtyping import Bool, Int
 from torch import Tensor
 from torch.nn import functional as F
 
@@ -10,7 +9,7 @@ from minitx.cores.chunks import in_chunks, joined, with_neighbours
 NOWHERE = 2.0**62  # a place beyond all others, as a float that any integer can hold
 
 
-def take(x: Tensor, index: Int[Tensor, "..."]) -> Tensor:
+def take(x: Tensor, index: Tensor) -> Tensor:
     """Rows of x (*batch, T, D) by their number, index (*batch, *more): (*batch, *more, D)."""
     batch, T = x.shape[:-2], x.size(-2)
     first = torch.arange(batch.numel(), device=x.device).view(batch) * T
@@ -31,7 +30,7 @@ class Buckets:
     Padding is sorted behind everything, so that it moves nothing, and no one sees it.
 
     Args:
-        labels: the bucket of every token.
+        labels: the bucket of every token, (*batch, T).
         num_buckets: labels are below it.
         size: tokens per chunk.
         causal: whether tokens see none that comes later.
@@ -41,12 +40,12 @@ class Buckets:
 
     def __init__(
         self,
-        labels: Int[Tensor, "*batch T"],
+        labels: Tensor,
         num_buckets: int,
         size: int,
         *,
         causal: bool = False,
-        real: Bool[Tensor, "*#batch T"] | None = None,
+        real: Tensor | None = None,
         across: bool = False,
     ) -> None:
         self.T = labels.size(-1)
@@ -74,7 +73,7 @@ class Buckets:
         """Undoes `queries`."""
         return take(joined(chunks, self.T), self.rank)
 
-    def visible(self, place: Int[Tensor, "*batch T"] | None = None) -> Bool[Tensor, "..."]:
+    def visible(self, place: Tensor | None = None) -> Tensor:
         """Who sees whom, (*batch, N, size, 2·size): the place is in reach.
 
         Another place for every token asks whether pairs that share a chunk here are in reach there.

@@ -91,7 +91,7 @@ class Linformer(AttentionCore):
             raise ValueError(f"the core was made for {self.num_heads} heads, got {H}")
 
 
-def _mixed(matrix: Float[Tensor, "#H R T"], x: Float[Tensor, "B H T D"]) -> Tensor:
+def _mixed(matrix: Tensor, x: Tensor) -> Tensor:
     return torch.einsum("hrt,bhtd->bhrd", matrix.expand(x.size(1), -1, -1), x)
 
 

@@ -47,9 +47,10 @@ class Nystrom(AttentionCore):
         self, num_landmarks: int, *, pinv_iterations: int = 6, scale: float | None = None
     ) -> None:
         super().__init__()
-        for name, number in (("num_landmarks", num_landmarks), ("pinv_iterations", pinv_iterations)):
-            if number < 1:
-                raise ValueError(f"{name} must be at least 1, got {number}")
+        if num_landmarks < 1:
+            raise ValueError(f"num_landmarks must be at least 1, got {num_landmarks}")
+        if pinv_iterations < 1:
+            raise ValueError(f"pinv_iterations must be at least 1, got {pinv_iterations}")
         self.num_landmarks = num_landmarks
         self.pinv_iterations = pinv_iterations
         self.scale = scale
@@ -86,9 +87,7 @@ class Nystrom(AttentionCore):
         return self.attend(q, k_marks, corrected, mask=marks).to(dtype)
 
 
-def iterative_pinv(
-    A: Float[Tensor, "*batch m m"], iterations: int
-) -> Float[Tensor, "*batch m m"]:
+def iterative_pinv(A: Float[Tensor, "*batch m m"], iterations: int) -> Float[Tensor, "*batch m m"]:
     """The pseudo-inverse A⁺ of a matrix without negative entries, by matrix products alone.
 
         Z ← ¼ Z (13 I - A Z (15 I - A Z (7 I - A Z))),   from Z = Aᵀ / (‖A‖₁ ‖A‖∞)

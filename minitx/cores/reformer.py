@@ -127,24 +127,27 @@ class Reformer(AttentionCore):
         # A chunk's own tokens are the second half of those it sees.
         itself = torch.eye(buckets.size, dtype=scores.dtype, device=scores.device)
         scores = scores + ONLY_IF_ALONE * F.pad(itself, (buckets.size, 0))
-        num_rounds = scores.size(2)
-        if num_rounds > 1:
-            places = buckets.place.unbind(dim=2)
-            rounds = [buckets.visible(p.unsqueeze(2).expand_as(buckets.place)) for p in places]
-            scores = scores - sum(rounds).clamp(min=1).log()
+        if scores.size(2) > 1:
+            scores = scores - self._meetings(buckets).clamp(min=1).to(scores.dtype).log()
         # Not -inf: a row of nothing but -inf has a gradient of NaN.
         return scores.masked_fill(~buckets.visible(), torch.finfo(scores.dtype).min)
+
+    def _meetings(self, buckets: Buckets) -> Tensor:
+        """The number of rounds in which the two of a pair see each other, the paper's N_ij."""
+        rounds = buckets.place.unbind(dim=2)
+        return sum(
+            (buckets.visible(place.unsqueeze(2).expand_as(buckets.place)) for place in rounds),
+            start=torch.zeros((), dtype=torch.uint8, device=buckets.place.device),
+        )
 
     def _require_fit(self, q: Tensor, k: Tensor, mask: Mask) -> None:
         _, H, T, D = q.shape
         heads, d_head, *_ = self.rotations.shape
         if k.size(2) != T:
             raise ValueError(f"T_q ({T}) must equal T_k ({k.size(2)}): queries are the keys")
-        if D != d_head or heads not in (1, H):
+        if d_head != D or heads not in (1, H):
             raise ValueError(
                 f"the core was made for {heads} heads of width {d_head}, got {H} of {D}"
             )
         if self.across_buckets and mask.causal:
-            raise UnsupportedMask(
-                "Reformer across buckets", mask.rules, self.supports - {"causal"}
-            )
+            raise UnsupportedMask("Reformer across buckets", mask.rules, self.supports - {"causal"})

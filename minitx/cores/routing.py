@@ -1,13 +1,14 @@
 """Routing Transformer: tokens attend to those that are near the same centroid."""
 
 import torch
-from jaxtyping import Bool, Float
+from jaxtyping import Float
 from torch import Tensor
 from torch.nn import functional as F
 
 from minitx.cores.base import AttentionCore
 from minitx.cores.buckets import Buckets, take
-from minitx.functional import masked_softmax
+from minitx.cores.fused import FusedAttention
+from minitx.functional import attention_scores, masked_softmax
 from minitx.masks import NO_MASK, Mask
 
 
@@ -69,7 +70,8 @@ class Routing(AttentionCore):
         self.num_clusters = num_clusters
         self.window = window
         self.decay = decay
-        self.scale = d_head**-0.5 if scale is None else scale
+        self.scale = scale
+        self.attend = FusedAttention(scale=scale)
         drawn = torch.randn(num_heads, num_clusters, d_head)
         self.register_buffer("centroids", _normalised(drawn))
 
@@ -86,7 +88,6 @@ class Routing(AttentionCore):
         self._require_fit(q, k)
         T = q.size(2)
         window = min(self.window or -(-T // self.num_clusters), T)
-        q = q * self.scale
         real = None if mask.key_padding is None else mask.key_padding[:, None, :]
         if mask.causal:
             return self._nearest_cluster(q, k, v, window, real)
@@ -97,31 +98,29 @@ class Routing(AttentionCore):
     ) -> Tensor:
         B, H, T, _ = q.shape
         queries, keys = (self._members(x, window, real) for x in (q, k))  # (B, H, C, w)
-        allowed = None
+        rule = NO_MASK
         if real is not None:
-            allowed = take(real.expand(B, H, T).unsqueeze(-1), keys).mT
-        weights = masked_softmax(take(q, queries) @ take(k, keys).mT, allowed)
-        answers = weights @ take(v, keys)
-
-        index = queries.flatten(2).unsqueeze(-1)
-        counts = q.new_zeros(B, H, T, 1)
-        counts = counts.scatter_add(2, index, torch.ones_like(index, dtype=q.dtype))
-        answers = answers.flatten(2, 3)
-        total = answers.new_zeros(B, H, T, v.size(-1))
-        total = total.scatter_add(2, index.expand_as(answers), answers)
-        return total / counts.clamp(min=1)
+            members = real.expand(B, H, T).gather(2, keys.flatten(2))
+            rule = Mask(key_padding=members.view(-1, window))
+        # One cluster of one head is one sample here: (B·H·C, 1, w, D).
+        each = (
+            take(x, i).view(-1, 1, window, x.size(-1))
+            for x, i in zip((q, k, v), (queries, keys, keys), strict=True)
+        )
+        answers = self.attend(*each, mask=rule).view(B, H, -1, v.size(-1))
+        return _mean_by_token(answers, queries.flatten(2), T)
 
     def _nearest_cluster(
         self, q: Tensor, k: Tensor, v: Tensor, window: int, real: Tensor | None
     ) -> Tensor:
         clusters = self._affinity(q).argmax(dim=2)
         buckets = Buckets(clusters, self.num_clusters, window, causal=True, real=real)
-        scores = buckets.queries(q) @ buckets.keys(k).mT
+        scores = attention_scores(buckets.queries(q), buckets.keys(k), scale=self.scale)
         weights = masked_softmax(scores, buckets.visible())
         return buckets.restored(weights @ buckets.keys(v))
 
     @torch.no_grad()
-    def _affinity(self, x: Float[Tensor, "B H T D"]) -> Float[Tensor, "B H C T"]:
+    def _affinity(self, x: Tensor) -> Tensor:
         """Dot products of centroids and tokens; all have one length, so the largest is nearest."""
         x = _normalised(x.to(torch.promote_types(x.dtype, torch.float32)))
         return self.centroids.to(x.dtype) @ x.mT
@@ -160,10 +159,21 @@ class Routing(AttentionCore):
         heads, _, d_head = self.centroids.shape
         if k.size(2) != T:
             raise ValueError(f"T_q ({T}) must equal T_k ({k.size(2)}): both are tokens of one text")
-        if D != d_head or heads not in (1, H):
+        if d_head != D or heads not in (1, H):
             raise ValueError(
                 f"the core was made for {heads} heads of width {d_head}, got {H} of {D}"
             )
+
+
+def _mean_by_token(answers: Tensor, tokens: Tensor, T: int) -> Tensor:
+    """(B, H, M, D) with the token each of the M answers is for, as (B, H, T, D); 0 without any."""
+    B, H, _, D = answers.shape
+    total = answers.new_zeros(B, H, T, D)
+    total = total.scatter_add(2, tokens.unsqueeze(-1).expand_as(answers), answers)
+    counts = answers.new_zeros(B, H, T).scatter_add(
+        2, tokens, torch.ones_like(tokens, dtype=answers.dtype)
+    )
+    return total / counts.clamp(min=1).unsqueeze(-1)
 
 
 def _normalised(x: Tensor) -> Tensor:
