@@ -112,11 +112,14 @@ class Reformer(AttentionCore):
             across=self.across_buckets,
         )
         scores = self._scores(q, buckets)
-        z = scores.logsumexp(dim=-1, keepdim=True)
-        o = (scores - z).exp().to(v.dtype) @ buckets.keys(v)
+        # What follows does not depend on `highest`, so its gradient need not pass through it.
+        highest = scores.detach().amax(dim=-1, keepdim=True)
+        weights = scores.sub_(highest).exp_()
+        total = weights.sum(dim=-1, keepdim=True)
+        o = weights.to(v.dtype) @ buckets.keys(v) / total
+        o, z = buckets.restored(o), buckets.restored(highest + total.log())
 
-        o, z = buckets.restored(o), buckets.restored(z)
-        output = (z.softmax(dim=2).to(o.dtype) * o).sum(dim=2)
+        output = (z.softmax(dim=2) * o).sum(dim=2).to(v.dtype)
         nobody = z.amax(dim=2) <= torch.finfo(z.dtype).min / 2
         return output.masked_fill(nobody, 0.0)
 
@@ -124,13 +127,14 @@ class Reformer(AttentionCore):
         """(B, H, R, N, size, 2·size): q_i · k_j, less what the paper calls m_ij."""
         scores = buckets.queries(q * self.scale) @ buckets.keys(F.normalize(q, dim=-1)).mT
         scores = scores.to(torch.promote_types(q.dtype, torch.float32))
+        # In place from here: one table of this size is in memory at a time, not five.
         # A chunk's own tokens are the second half of those it sees.
         itself = torch.eye(buckets.size, dtype=scores.dtype, device=scores.device)
-        scores = scores + ONLY_IF_ALONE * F.pad(itself, (buckets.size, 0))
+        scores += ONLY_IF_ALONE * F.pad(itself, (buckets.size, 0))
         if scores.size(2) > 1:
-            scores = scores - self._meetings(buckets).clamp(min=1).to(scores.dtype).log()
-        # Not -inf: a row of nothing but -inf has a gradient of NaN.
-        return scores.masked_fill(~buckets.visible(), torch.finfo(scores.dtype).min)
+            scores -= self._meetings(buckets).clamp(min=1).to(scores.dtype).log_()
+        # Not -inf: in a row of nothing but -inf, -inf - -inf is NaN.
+        return scores.masked_fill_(~buckets.visible(), torch.finfo(scores.dtype).min)
 
     def _meetings(self, buckets: Buckets) -> Tensor:
         """The number of rounds in which the two of a pair see each other, the paper's N_ij."""

@@ -8,7 +8,6 @@ from torch.nn import functional as F
 from minitx.cores.base import AttentionCore
 from minitx.cores.buckets import Buckets, take
 from minitx.cores.fused import FusedAttention
-from minitx.functional import attention_scores, masked_softmax
 from minitx.masks import NO_MASK, Mask
 
 
@@ -102,12 +101,10 @@ class Routing(AttentionCore):
         if real is not None:
             members = real.expand(B, H, T).gather(2, keys.flatten(2))
             rule = Mask(key_padding=members.view(-1, window))
-        # One cluster of one head is one sample here: (B·H·C, 1, w, D).
-        each = (
-            take(x, i).view(-1, 1, window, x.size(-1))
-            for x, i in zip((q, k, v), (queries, keys, keys), strict=True)
-        )
-        answers = self.attend(*each, mask=rule).view(B, H, -1, v.size(-1))
+        # One cluster is one sample here: (B·H·C, 1, w, D).
+        clusters = take(q, queries), take(k, keys), take(v, keys)
+        answers = self.attend(*(x.flatten(0, 2).unsqueeze(1) for x in clusters), mask=rule)
+        answers = answers.view(B, H, -1, v.size(-1))
         return _mean_by_token(answers, queries.flatten(2), T)
 
     def _nearest_cluster(
@@ -115,9 +112,11 @@ class Routing(AttentionCore):
     ) -> Tensor:
         clusters = self._affinity(q).argmax(dim=2)
         buckets = Buckets(clusters, self.num_clusters, window, causal=True, real=real)
-        scores = attention_scores(buckets.queries(q), buckets.keys(k), scale=self.scale)
-        weights = masked_softmax(scores, buckets.visible())
-        return buckets.restored(weights @ buckets.keys(v))
+        # One chunk is one sample here: (B·H·N, 1, w, D) to 2·w keys.
+        chunks = buckets.queries(q), buckets.keys(k), buckets.keys(v), buckets.visible()
+        queries, keys, values, visible = (x.flatten(0, 2).unsqueeze(1) for x in chunks)
+        answers = self.attend(queries, keys, values, mask=Mask(allowed=visible))
+        return buckets.restored(answers.view(*chunks[0].shape[:-1], v.size(-1)))
 
     @torch.no_grad()
     def _affinity(self, x: Tensor) -> Tensor:
@@ -170,9 +169,8 @@ def _mean_by_token(answers: Tensor, tokens: Tensor, T: int) -> Tensor:
     B, H, _, D = answers.shape
     total = answers.new_zeros(B, H, T, D)
     total = total.scatter_add(2, tokens.unsqueeze(-1).expand_as(answers), answers)
-    counts = answers.new_zeros(B, H, T).scatter_add(
-        2, tokens, torch.ones_like(tokens, dtype=answers.dtype)
-    )
+    ones = torch.ones_like(tokens, dtype=answers.dtype)
+    counts = answers.new_zeros(B, H, T).scatter_add(2, tokens, ones)
     return total / counts.clamp(min=1).unsqueeze(-1)
 
 

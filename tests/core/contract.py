@@ -18,12 +18,17 @@ import torch
 from torch import Tensor
 
 from minitx import numpy_core
-from minitx.cores import AttentionCore, FullAttention, FusedAttention, UnsupportedMask
+from minitx.cores import (
+    AttentionCore,
+    FullAttention,
+    FusedAttention,
+    Linformer,
+    Nystrom,
+    Reformer,
+    Routing,
+    UnsupportedMask,
+)
 from minitx.cores.base import RULES
-from minitx.cores.linformer import Linformer
-from minitx.cores.nystrom import Nystrom
-from minitx.cores.reformer import Reformer
-from minitx.cores.routing import Routing
 from minitx.masks import Mask, causal, padding
 
 from . import references

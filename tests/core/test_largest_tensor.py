@@ -13,7 +13,15 @@ from torch import Tensor
 from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils._pytree import tree_leaves
 
-from minitx.cores import AttentionCore, FullAttention, FusedAttention
+from minitx.cores import (
+    AttentionCore,
+    FullAttention,
+    FusedAttention,
+    Linformer,
+    Nystrom,
+    Reformer,
+    Routing,
+)
 from minitx.masks import NO_MASK, causal, padding
 
 B, H, D = 1, 2, 16
@@ -22,6 +30,10 @@ SHORT, LONG = 1024, 2048
 # Every core that promises it, as it would be used at these lengths.
 FRUGAL: dict[str, Callable[[int], AttentionCore]] = {
     "FusedAttention": lambda T: FusedAttention(),
+    "Linformer": lambda T: Linformer(T, 64),
+    "Nystrom": lambda T: Nystrom(32),
+    "Reformer": lambda T: Reformer(D, num_buckets=16, chunk_size=64, num_rounds=2),
+    "Routing": lambda T: Routing(D, num_clusters=16, window=64),
 }
 
 
