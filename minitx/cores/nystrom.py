@@ -74,7 +74,7 @@ class Nystrom(AttentionCore):
 
         padding = mask.key_padding
         real = q.new_ones(B, T, dtype=torch.bool) if padding is None else padding
-        means = averaging(real, min(self.num_landmarks, T)).to(q.dtype)
+        means = averaging(real, min(self.num_landmarks, T), q.dtype)
         q_marks, k_marks = (torch.einsum("bmt,bhtd->bhmd", means, t) for t in (q, k))
         # A sequence with fewer tokens than landmarks leaves some of them empty.
         used = (means > 0).any(dim=-1)
@@ -93,7 +93,8 @@ def iterative_pinv(A: Float[Tensor, "*batch m m"], iterations: int) -> Float[Ten
         Z ← ¼ Z (13 I - A Z (15 I - A Z (7 I - A Z))),   from Z = Aᵀ / (‖A‖₁ ‖A‖∞)
 
     Every step multiplies small singular values of A Z by about 13/4 and brings those near 1 to 1
-    at third order, so the number of steps needed grows with the logarithm of A's condition.
+    at third order, so the number of steps needed grows with the logarithm of A's condition. What is
+    0 in exact arithmetic and 1e-16 in the machine grows, too: with a singular A, stop in time.
 
     Source: Razavi et al. 2014, used by Xiong et al. 2021, §3.
 

@@ -5,7 +5,9 @@ from jaxtyping import Bool, Float
 from torch import Tensor
 
 
-def averaging(real: Bool[Tensor, "B T"], num_segments: int) -> Float[Tensor, "B {num_segments} T"]:
+def averaging(
+    real: Bool[Tensor, "B T"], num_segments: int, dtype: torch.dtype = torch.float32
+) -> Float[Tensor, "B {num_segments} T"]:
     """The matrix S whose product with a sequence is the mean of each of its segments.
 
         S[s, t] = 1 / size of segment s   where token t is in segment s, else 0
@@ -22,4 +24,4 @@ def averaging(real: Bool[Tensor, "B T"], num_segments: int) -> Float[Tensor, "B 
     segment = number * num_segments // real.sum(dim=-1, keepdim=True).clamp(min=1)
     segments = torch.arange(num_segments, device=real.device)
     inside = (segment[:, None, :] == segments[:, None]) & real[:, None, :]
-    return inside / inside.sum(dim=-1, keepdim=True).clamp(min=1)
+    return inside.to(dtype) / inside.sum(dim=-1, keepdim=True).clamp(min=1)

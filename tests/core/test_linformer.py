@@ -117,7 +117,7 @@ def test_what_is_refused():
     with pytest.raises(ValueError, match=r"^keys \(31\) must not outnumber max_len \(29\)$"):
         made()(q, k, v)
     q, k, v = inputs(MAX_LEN)
-    with pytest.raises(ValueError, match="^the core was made for 2 heads, got 3$"):
+    with pytest.raises(ValueError, match=r"^the core was made for 2 heads, got 3$"):
         made(num_heads=2)(q, k, v)
     for rank in (0, 8):
         text = f"rank ({rank}) must lie between 1 and max_len (7)"
