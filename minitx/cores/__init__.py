@@ -4,6 +4,10 @@ from minitx.cores.base import AttentionCore, UnsupportedMask
 from minitx.cores.big_bird import BigBird
 from minitx.cores.full import FullAttention
 from minitx.cores.fused import FusedAttention
+from minitx.cores.linformer import Linformer
+from minitx.cores.nystrom import Nystrom
+from minitx.cores.reformer import Reformer
+from minitx.cores.routing import Routing
 from minitx.cores.sliding_window import SlidingWindow
 from minitx.cores.strided_sparse import StridedSparse
 from minitx.cores.tiled import TiledAttention
@@ -14,6 +18,10 @@ __all__ = [
     "BigBird",
     "FullAttention",
     "FusedAttention",
+    "Linformer",
+    "Nystrom",
+    "Reformer",
+    "Routing",
     "SlidingWindow",
     "StridedSparse",
     "TiledAttention",

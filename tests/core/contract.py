@@ -23,6 +23,10 @@ from minitx.cores import (
     BigBird,
     FullAttention,
     FusedAttention,
+    Linformer,
+    Nystrom,
+    Reformer,
+    Routing,
     SlidingWindow,
     StridedSparse,
     TiledAttention,
@@ -32,12 +36,18 @@ from minitx.cores import (
 from minitx.cores.base import RULES
 from minitx.masks import Mask, causal, padding
 
+from . import references
+
 Maker = Callable[[int], AttentionCore]
 
 CORES: dict[str, Maker] = {
     "BigBird": lambda T: BigBird(2, num_random_blocks=T),
     "FullAttention": lambda T: FullAttention(),
     "FusedAttention": lambda T: FusedAttention(),
+    "Linformer": lambda T: Linformer(T, T, start="segments"),
+    "Nystrom": lambda T: Nystrom(T, pinv_iterations=40),
+    "Reformer": lambda T: Reformer(D_k, num_buckets=1, chunk_size=T, num_rounds=2),
+    "Routing": lambda T: Routing(D_k, num_clusters=1),
     "SlidingWindow": lambda T: SlidingWindow(T),
     "StridedSparse": lambda T: StridedSparse(T),
     "TiledAttention": lambda T: TiledAttention(block_q=2, block_k=3),
@@ -45,13 +55,21 @@ CORES: dict[str, Maker] = {
 }
 APPROXIMATIONS: dict[str, list[Maker]] = {
     "BigBird": [lambda T, r=r: BigBird(4, num_random_blocks=r, seed=0) for r in (1, 4, 8)],
+    "Linformer": [lambda T, r=r: Linformer(T, min(r, T), start="segments") for r in (8, 24, 48)],
+    "Nystrom": [lambda T, m=m: Nystrom(m, pinv_iterations=12) for m in (4, 16, 48)],
+    "Reformer": [
+        lambda T, c=c: Reformer(D_k, num_buckets=4, chunk_size=c, num_rounds=2) for c in (2, 5, 13)
+    ],
+    "Routing": [lambda T, c=c: Routing(D_k, num_clusters=c) for c in (7, 3, 2)],
     "SlidingWindow": [
         lambda T, r=r: SlidingWindow(r, dilation=2, global_tokens=[0]) for r in (2, 7, 19)
     ],
     "StridedSparse": [lambda T, s=stride: StridedSparse(s) for stride in (11, 23, 41)],
     "TopK": [lambda T, k=k: TopK(k, chunk=7) for k in (3, 11, 29)],
 }
-REFERENCES: dict[str, Callable[[AttentionCore], AttentionCore]] = {}
+REFERENCES: dict[str, Callable[[AttentionCore], AttentionCore]] = {
+    "Reformer": lambda core: references.SharedQK(),
+}
 
 B, H, D_k, D_v = 2, 3, 11, 13
 LENGTHS = [(5, 7), (7, 5), (1, 7), (7, 7)]  # queries, keys
@@ -253,7 +271,8 @@ def assert_empty_rows_are_zero(
         leaves.append(bias.requires_grad_())
     output = core(*leaves[:3], mask=mask, bias=bias)
     assert (output[empty] == 0).all(), f"not exactly 0: {mask.rules}"
-    gradients = torch.autograd.grad(output.square().sum() + output.sum(), leaves)
+    loss = output.square().sum() + output.sum()
+    gradients = torch.autograd.grad(loss, leaves, materialize_grads=True)
     for name, gradient in zip("qkvb", gradients, strict=False):
         assert gradient.isfinite().all(), f"gradient of {name} is not finite: {mask.rules}"
     assert (gradients[0][empty] == 0).all(), "an empty query has a gradient"
@@ -272,6 +291,8 @@ def check_causal_is_bottom_right(make: Maker) -> None:
         q, k, _ = inputs(T_q, T_k)
         attended = weights_of(core, q, k, causal(), None) > 0
         wanted = torch.from_numpy(numpy_core.causal_allowed(T_q, T_k)).expand(B, H, T_q, T_k)
+        if dense := reference(core):
+            wanted = wanted & (weights_of(dense, q, k, causal(), None) > 0)
         assert torch.equal(attended, wanted), f"T_q={T_q}, T_k={T_k}"
 
 

@@ -1,0 +1,104 @@
+"""Linformer: keys and values are mixed down to a few before anybody attends."""
+
+from typing import Literal
+
+import torch
+from jaxtyping import Float
+from torch import Tensor, nn
+
+from minitx.cores.base import AttentionCore
+from minitx.cores.fused import FusedAttention
+from minitx.cores.segments import averaging
+from minitx.masks import NO_MASK, Mask
+
+
+class Linformer(AttentionCore):
+    """Attention to `rank` learned mixtures of the keys and values, in time and memory O(T · rank).
+
+        output = softmax(q (E k)ᵀ / √D_k) F v,   E, F of shape (rank, max_len)
+
+    Not causal: every mixture contains every position. A sequence shorter than max_len uses the
+    first T columns of E and F. Keys and values in the padding are set to 0 before they are mixed,
+    which gives what the sequence alone would give. A mixture that no real key enters is not
+    attended to; with that, E = F = identity is full attention at every length, padded or not.
+
+    Args:
+        max_len: the longest sequence of keys.
+        rank: number of mixtures, called k in the paper.
+        num_heads: heads that have their own E and F; 1 shares them between all heads.
+        share_kv: use E for the values, too.
+        start: "normal" draws E and F from N(0, 1/rank); "segments" makes each mixture the mean of
+            its own segment of the sequence. At rank = max_len that is the identity.
+        scale: factor on the dot products, 1/√D_k unless given.
+
+    Raises:
+        ValueError: if rank is not between 1 and max_len, the keys are longer than max_len, or
+            there are more heads than the projections were made for.
+
+    Source: Wang et al. 2020, §4, eq. 7; "headwise" and "key-value sharing" and the mean pooling are
+    its §4, "layerwise sharing" is one core passed to every layer. Deviations: E and F are
+    parameters with the paper's random matrices only as a start (the paper learns them without
+    saying how they start); it says nothing about padding or shorter sequences, where the
+    package `linformer` also takes the first T rows of its transposed E and F.
+    """
+
+    supports = frozenset({"key_padding"})
+
+    def __init__(
+        self,
+        max_len: int,
+        rank: int,
+        *,
+        num_heads: int = 1,
+        share_kv: bool = False,
+        start: Literal["normal", "segments"] = "normal",
+        scale: float | None = None,
+    ) -> None:
+        super().__init__()
+        if not 1 <= rank <= max_len:
+            raise ValueError(f"rank ({rank}) must lie between 1 and max_len ({max_len})")
+        self.max_len = max_len
+        self.num_heads = num_heads
+        self.E = nn.Parameter(_start(start, num_heads, rank, max_len))
+        self.F = self.E if share_kv else nn.Parameter(_start(start, num_heads, rank, max_len))
+        self.attend = FusedAttention(scale=scale)
+
+    def forward(
+        self,
+        q: Float[Tensor, "B H T_q D_k"],
+        k: Float[Tensor, "B H T_k D_k"],
+        v: Float[Tensor, "B H T_k D_v"],
+        *,
+        mask: Mask = NO_MASK,
+        bias: Float[Tensor, "#B #H T_q T_k"] | None = None,
+    ) -> Float[Tensor, "B H T_q D_v"]:
+        self.check(q, k, v, mask, bias)
+        self._require_room(k)
+        E, F = (matrix[:, :, : k.size(2)].to(q.dtype) for matrix in (self.E, self.F))
+        entered = (E != 0).any(dim=2).any(dim=0).expand(k.size(0), -1)
+        if mask.key_padding is not None:
+            padding = ~mask.key_padding[:, None, :, None]
+            k, v = k.masked_fill(padding, 0.0), v.masked_fill(padding, 0.0)
+            used = (E != 0).any(dim=0).to(q.dtype)
+            entered = (used @ mask.key_padding.to(q.dtype).T > 0).T
+        return self.attend(q, _mixed(E, k), _mixed(F, v), mask=Mask(key_padding=entered))
+
+    def _require_room(self, k: Tensor) -> None:
+        _, H, T_k, _ = k.shape
+        if T_k > self.max_len:
+            raise ValueError(f"keys ({T_k}) must not outnumber max_len ({self.max_len})")
+        if self.num_heads not in (1, H):
+            raise ValueError(f"the core was made for {self.num_heads} heads, got {H}")
+
+
+def _mixed(matrix: Tensor, x: Tensor) -> Tensor:
+    return torch.einsum("hrt,bhtd->bhrd", matrix.expand(x.size(1), -1, -1), x)
+
+
+def _start(start: str, num_heads: int, rank: int, max_len: int) -> Tensor:
+    if start == "normal":
+        return torch.randn(num_heads, rank, max_len) * rank**-0.5
+    if start == "segments":
+        everyone = torch.ones(1, max_len, dtype=torch.bool)
+        return averaging(everyone, rank).repeat(num_heads, 1, 1)
+    raise ValueError(f'start must be "normal" or "segments", got {start!r}')
