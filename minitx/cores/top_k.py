@@ -60,8 +60,8 @@ class TopK(AttentionCore):
         self.check(q, k, v, mask, bias)
         T_q, T_k = q.size(2), k.size(2)
         attend: Callable[..., Tensor] = self._attend
-        # One tensor for all: outputs kept chunk by chunk would lie between the tables of scores, and
-        # leave holes in which the next table has no room.
+        # One tensor for all: outputs kept chunk by chunk would lie between the tables of scores
+        # and leave holes in which the next table has no room.
         output = q.new_empty(*q.shape[:3], v.size(3))
         for rows in spans(T_q, self.chunk):
             allowed = tile_of(mask, rows, slice(0, T_k), T_k - T_q, q.device)
