@@ -60,14 +60,16 @@ class TopK(AttentionCore):
         self.check(q, k, v, mask, bias)
         T_q, T_k = q.size(2), k.size(2)
         attend: Callable[..., Tensor] = self._attend
-        outputs = []
+        # One tensor for all: outputs kept chunk by chunk would lie between the tables of scores
+        # and leave holes in which the next table has no room.
+        output = q.new_empty(*q.shape[:3], v.size(3))
         for rows in spans(T_q, self.chunk):
             allowed = tile_of(mask, rows, slice(0, T_k), T_k - T_q, q.device)
             some = None if bias is None else bias[:, :, rows]
-            outputs.append(
-                checkpoint(attend, q[:, :, rows], k, v, allowed, some, use_reentrant=False)
+            output[:, :, rows] = checkpoint(
+                attend, q[:, :, rows], k, v, allowed, some, use_reentrant=False
             )
-        return torch.cat(outputs, dim=2)
+        return output
 
     def _attend(
         self, q: Tensor, k: Tensor, v: Tensor, allowed: Tensor | None, bias: Tensor | None
