@@ -33,6 +33,12 @@ class Budgeted:
     softmax: bool = True
     only_on: str | None = None
 
+    @property
+    def supports(self) -> frozenset[str]:
+        """The rules that the core keeps to."""
+        supports: frozenset[str] = getattr(cores, self.name).supports
+        return supports
+
     def make(self, T: int, d_head: int) -> AttentionCore:
         """The core for texts of T tokens, its chance drawn from torch's."""
         core = getattr(cores, self.name)(**self.settings(T, d_head))

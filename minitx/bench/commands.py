@@ -165,6 +165,54 @@ def bench_scaling(
         raise click.ClickException("not every core could be measured; see above.")
 
 
+@bench.command()
+@cores_option
+@click.option("--steps", type=click.IntRange(min=1), help="Updates of every model.")
+@click.option("--seed", type=int, help="Other first weights and another order.")
+@device_option
+@quick_option
+@out_option
+def training(
+    cores: list[str],
+    steps: int | None,
+    seed: int | None,
+    device: str | None,
+    quick: bool,
+    out: Path,
+) -> None:
+    """What a small model learns with every attention core, in as many steps.
+
+    A GPT with those that can be causal, a BERT with the others, on Python's documentation, from
+    the same first weights. After Ctrl-C the same command goes on with the next core.
+    """
+    with plainly():
+        changes = {"num_steps": steps, "seed": seed}
+        given = {name: value for name, value in changes.items() if value is not None}
+        bench_training(cores, given, chosen_device(device), quick, out)
+
+
+def bench_training(
+    names: list[str], changes: dict[str, int], device: "torch.device", quick: bool, out: Path
+) -> None:
+    from dataclasses import replace
+
+    from minitx.bench import budgets, report, training_report
+    from minitx.bench.training import SETTINGS, lines, run, sizes
+
+    settings = replace(SETTINGS["quick" if quick else "full"], **changes)
+    setup = report.set_up(device, sizes(settings))
+    path = out / "training.json"
+    wanted = lines(budgets.measured(names, device))
+    with progress(len(wanted)) as at:
+        results = run(wanted, settings, path, setup, device, on_line=at)
+    show(path, training_report.picture(results, setup), training_report.table(results, setup))
+    failures = [r for r in results if r.outcome == "failed"]
+    for r in failures:
+        click.echo(f"{r.model} with {r.core} failed: {r.note}")
+    if failures:
+        raise click.ClickException("not every core could be trained; see above.")
+
+
 def chosen_device(name: str | None) -> "torch.device":
     """The device that is asked for, once it has computed something; else a GPU if there is one."""
     import torch

@@ -51,7 +51,9 @@ class Plan:
         """What else the numbers depend on, in the words of the table."""
         dtype = str(point.DTYPES.get(self.device.type, torch.float32)).removeprefix("torch.")
         rule = "causal" if self.causal else "no mask"
-        return f"1 × {point.NUM_HEADS} heads of {point.D_HEAD}, {dtype}, {rule}, {self.repeats} calls"
+        return (
+            f"1 × {point.NUM_HEADS} heads of {point.D_HEAD}, {dtype}, {rule}, {self.repeats} calls"
+        )
 
     @property
     def points(self) -> list[tuple[str, int]]:
