@@ -3,15 +3,32 @@
 import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 import torch
+from torch import Tensor
 
 from minitx import cores
 from minitx.cores import AttentionCore
 
-Settings = Callable[[int, int], dict[str, Any]]
-"""T, d_head -> keyword arguments of the core."""
+
+class Shape(NamedTuple):
+    """Of the queries that come.
+
+    Args:
+        T: tokens.
+        num_heads: H.
+        d_head: D_k.
+    """
+
+    T: int
+    num_heads: int
+    d_head: int
+
+    @property
+    def square_root(self) -> int:
+        """The power of two next to √T."""
+        return int(2 ** round(math.log2(self.T) / 2))
 
 
 @dataclass(frozen=True)
@@ -21,17 +38,19 @@ class Budgeted:
     Args:
         name: its class in `minitx.cores`.
         budget: the same in the words of the table.
-        settings: see `Settings`.
+        settings: from the shape to the core's arguments.
         softmax: False if the core computes something else than softmax attention, and its
             distance to that is no error.
         only_on: the kind of device it needs.
+        adapt: what the core learns from queries and keys, besides gradients.
     """
 
     name: str
     budget: str
-    settings: Settings = lambda T, d_head: {}
+    settings: Callable[[Shape], dict[str, Any]] = lambda shape: {}
     softmax: bool = True
     only_on: str | None = None
+    adapt: Callable[[Any, Tensor, Tensor], None] | None = None
 
     @property
     def supports(self) -> frozenset[str]:
@@ -39,33 +58,55 @@ class Budgeted:
         supports: frozenset[str] = getattr(cores, self.name).supports
         return supports
 
-    def make(self, T: int, d_head: int) -> AttentionCore:
-        """The core for texts of T tokens, its chance drawn from torch's."""
-        core = getattr(cores, self.name)(**self.settings(T, d_head))
+    def make(self, shape: Shape) -> AttentionCore:
+        """The core for such queries, its chance drawn from torch's."""
+        core = getattr(cores, self.name)(**self.settings(shape))
         assert isinstance(core, AttentionCore)
         return core
 
 
-def square_root(T: int) -> int:
-    """A power of two near √T: blocks of that size divide most lengths."""
-    return 2 ** round(math.log2(T) / 2)
-
-
 BUDGETED = (
-    Budgeted("FullAttention", "exact, keeps the table"),
-    Budgeted("FusedAttention", "exact, torch's kernel"),
+    Budgeted("FullAttention", "exact, whole table"),
+    Budgeted("FusedAttention", "exact, torch's"),
     Budgeted("TiledAttention", "exact, in tiles"),
-    Budgeted("FlashAttention", "exact, Triton kernel", only_on="cuda"),
-    Budgeted("StridedSparse", "stride ≈ √T", lambda T, d_head: {"stride": square_root(T)}),
-    Budgeted("SlidingWindow", "radius 128", lambda T, d_head: {"radius": 128}),
-    Budgeted("BigBird", "blocks of 64", lambda T, d_head: {"block_size": 64}),
-    Budgeted("TopK", "64 keys", lambda T, d_head: {"k": min(64, T)}),
-    Budgeted("Routing", "clusters ≈ √T", lambda T, d_head: {}),
-    Budgeted("Reformer", "", lambda T, d_head: {}, softmax=False),
-    Budgeted("Linformer", "rank 256", lambda T, d_head: {"max_len": T, "rank": min(256, T)}),
-    Budgeted("Nystrom", "64 landmarks", lambda T, d_head: {"num_landmarks": min(64, T)}),
+    Budgeted("FlashAttention", "exact, Triton", only_on="cuda"),
+    Budgeted("StridedSparse", "stride ≈ √T", lambda shape: {"stride": shape.square_root}),
+    Budgeted("SlidingWindow", "radius 128", lambda shape: {"radius": 128}),
+    Budgeted("BigBird", "8 blocks of 64", lambda shape: {"block_size": 64}),
+    Budgeted("TopK", "64 keys", lambda shape: {"k": 64}),
     Budgeted(
-        "Performer", "256 features", lambda T, d_head: {"d_head": d_head, "num_features": 256}
+        "Routing",
+        "≈ √T clusters",
+        lambda shape: {
+            "d_head": shape.d_head,
+            "num_clusters": shape.square_root,
+            "num_heads": shape.num_heads,
+            "decay": 0.9,
+        },
+        adapt=lambda core, q, k: core.update_centroids(q, k),
+    ),
+    Budgeted(
+        "Reformer",
+        "4 rounds of 64",
+        lambda shape: {
+            "d_head": shape.d_head,
+            "num_buckets": 64,
+            "chunk_size": 64,
+            "num_rounds": 4,
+            "num_heads": shape.num_heads,
+        },
+        softmax=False,
+    ),
+    Budgeted(
+        "Linformer",
+        "rank 256",
+        lambda shape: {"max_len": shape.T, "rank": min(256, shape.T), "start": "segments"},
+    ),
+    Budgeted("Nystrom", "64 landmarks", lambda shape: {"num_landmarks": min(64, shape.T)}),
+    Budgeted(
+        "Performer",
+        "256 features",
+        lambda shape: {"d_head": shape.d_head, "num_features": 256},
     ),
     Budgeted("LinearAttention", "elu + 1", softmax=False),
 )

@@ -13,9 +13,9 @@ import torch
 from torch import Tensor, nn
 
 from minitx.bench import report
-from minitx.bench.budgets import Budgeted
+from minitx.bench.budgets import Budgeted, Shape
 from minitx.bert import BERTConfig
-from minitx.cores import FusedAttention
+from minitx.cores import AttentionCore, FusedAttention
 from minitx.data.batching import window_batches
 from minitx.gpt import GPT, GPTConfig
 from minitx.positions import Rotary
@@ -135,7 +135,7 @@ def attempt(
     """Train, and say what went wrong if something did."""
     try:
         return trained(model, core, settings, data, device)
-    except (RuntimeError, ValueError, FloatingPointError, MemoryError) as error:
+    except Exception as error:  # whatever a core does wrong, the others have their turn
         note = f"{type(error).__name__}: {(str(error).splitlines() or [''])[0]}"
         return Trained(model, core.name, "failed", note)
 
@@ -222,6 +222,19 @@ def with_core(
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(settings.seed)
         plain = build(FusedAttention).state_dict()
-        model = build(partial(core.make, settings.length, settings.d_model // settings.num_heads))
+        model = build(partial(adapting, core, settings))
     load(model, plain, may_miss=[name for name in model.state_dict() if ".core." in name])
     return model
+
+
+def adapting(core: Budgeted, settings: Settings) -> AttentionCore:
+    """The core; one that learns from queries and keys by itself does so before each call."""
+    d_head = settings.d_model // settings.num_heads
+    made = core.make(Shape(settings.length, settings.num_heads, d_head))
+
+    def adapt(module: nn.Module, qkv: tuple[Tensor, ...]) -> None:
+        if core.adapt and module.training:
+            core.adapt(module, *qkv[:2])
+
+    made.register_forward_pre_hook(adapt)
+    return made
