@@ -43,7 +43,7 @@ def exponent(curve: Curve, *, octaves: float = OCTAVES) -> Exponent | None:
     """
     positive = {T: y for T, y in curve.items() if y > 0}
     longest = max(positive, default=0)
-    points = [(T, y) for T, y in positive.items() if T * 2**octaves >= longest * 0.999]
+    points = [(T, y) for T, y in positive.items() if T * 2**octaves >= longest]
     if len(points) < 2:
         return None
     x, y = np.log(np.array(points, dtype=float)).T

@@ -167,7 +167,7 @@ def attempt(task: Task) -> Point:
     except UnsupportedMask as error:
         return Point(task.core, task.T, "refused", str(error))
     except Exception as error:  # whatever a core does wrong, the others have their turn
-        note = f"{type(error).__name__}: {(str(error).splitlines() or [''])[0]}"
+        note = ": ".join([type(error).__name__, *str(error).splitlines()[:1]])
         outcome: Outcome = "does not fit" if is_out_of_memory(error) else "failed"
         return Point(task.core, task.T, outcome, note)
 

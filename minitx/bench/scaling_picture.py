@@ -41,7 +41,7 @@ def picture(points: Sequence[Point], setup: dict[str, Any]) -> Figure:
         for ax, (quantity, (heading, unit)) in zip(grid.flat, PANELS.items(), strict=True):
             ax.set(xscale="log", yscale="log", title=heading, ylabel=unit)
             ends = [draw(ax, points, name, quantity, i) for i, name in enumerate(names)]
-            name_ends(ax, [end for end in ends if end], right=lengths[-1])
+            name_ends(ax, [end for end in ends if end])
         for ax in grid[-1]:
             ax.set_xticks(lengths, [str(T) for T in lengths])
             ax.xaxis.set_minor_locator(NullLocator())
@@ -51,8 +51,11 @@ def picture(points: Sequence[Point], setup: dict[str, Any]) -> Figure:
 
 
 def draw(ax: Axes, points: Sequence[Point], name: str, quantity: str, number: int) -> End | None:
-    """One line; colour, marker and dashes tell which. None if nothing was measured."""
-    values = sorted(curve(points, name, quantity).items())
+    """One line; colour, marker and dashes tell which. None if there is nothing to draw.
+
+    A logarithm leaves no place for 0, which the memory of a short text can be.
+    """
+    values = sorted((T, y) for T, y in curve(points, name, quantity).items() if y > 0)
     if not values:
         return None
     x, y = np.array(values, dtype=float).T
@@ -69,15 +72,16 @@ def draw(ax: Axes, points: Sequence[Point], name: str, quantity: str, number: in
     return End(float(y[-1]), float(x[-1]), name, colour)
 
 
-def name_ends(ax: Axes, ends: Sequence[End], *, right: float) -> None:
+def name_ends(ax: Axes, ends: Sequence[End]) -> None:
     """Each line's name at its right, moved apart where they would lie on each other."""
     low, high = np.log(ax.get_ylim())
     ends = sorted(ends)
     places = apart([float(np.log(end.y)) for end in ends], gap=(high - low) / NAMES_PER_PANEL)
     for end, place in zip(ends, places, strict=True):
         ax.annotate(
-            end.name, (end.x, end.y), xytext=(right * 1.3, np.exp(place)), va="center",
-            fontsize=10, color=end.colour, annotation_clip=False,
+            end.name, (end.x, end.y), xytext=(1.06, np.exp(place)), va="center",
+            textcoords=ax.get_yaxis_transform(), fontsize=10, color=end.colour,
+            annotation_clip=False,
             arrowprops={"arrowstyle": "-", "color": end.colour, "linewidth": 0.5},
         )  # fmt: skip
 

@@ -140,7 +140,7 @@ def cell(p: Point | None) -> str:
         return SHORT[p.outcome] if p else ""
     forward, both, _, memory, error = (number(p) for number in QUANTITIES.values())
     assert forward is not None and both is not None and memory is not None and error is not None
-    return f"{short(1e3 * forward)}\n{short(1e3 * both)}\n{short(memory / 1e6)}\n{error:.1g}"
+    return f"{short(1e3 * forward)}\n{short(1e3 * both)}\n{short(memory / 1e6)}\n{error:.2g}"
 
 
 def short(number: float) -> str:

@@ -136,7 +136,7 @@ def attempt(
     try:
         return trained(model, core, settings, data, device)
     except Exception as error:  # whatever a core does wrong, the others have their turn
-        note = f"{type(error).__name__}: {(str(error).splitlines() or [''])[0]}"
+        note = ": ".join([type(error).__name__, *str(error).splitlines()[:1]])
         return Trained(model, core.name, "failed", note)
 
 
