@@ -92,6 +92,11 @@ def test_always_and_never():
     assert str(crossover(low, low)) == "> 8192"  # equal is not faster
 
 
+def test_equal_at_first_and_faster_after():
+    found = crossover({1: 2.0, 2: 1.0}, {1: 2.0, 2: 2.0})
+    assert found.length == 1.0
+
+
 def test_only_lengths_that_both_have():
     short = law(2.0, lengths=(512, 1024))
     assert str(crossover(law(1.0, factor=3000.0), short)) == "> 1024"
