@@ -1,8 +1,10 @@
 """The command `minitx bench …`; everything heavy is imported inside it."""
 
 import importlib.util
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import click
 
@@ -10,6 +12,39 @@ from minitx.terminal import plainly, usable
 
 if TYPE_CHECKING:
     import torch
+    from matplotlib.figure import Figure
+    from rich.table import Table
+
+
+device_option = click.option("--device", help="Where to compute: cpu, cuda … A GPU unless given.")
+quick_option = click.option(
+    "--quick", is_flag=True, help="Tiny sizes, in seconds: to see that it works."
+)
+out_option = click.option(
+    "--out",
+    type=click.Path(path_type=Path, file_okay=False),
+    default=Path("runs", "bench"),
+    show_default=True,
+    help="Where the numbers (.json) and the picture (.png) go.",
+)
+
+
+def several(context: click.Context, option: click.Parameter, given: tuple[str, ...]) -> list[str]:
+    """`--cores A,B --cores C` as A, B, C."""
+    return [name for text in given for name in text.replace(",", " ").split()]
+
+
+def whole_numbers(context: click.Context, option: click.Parameter, given: Any) -> list[int]:
+    """`--lengths 512,1024` as 512, 1024."""
+    words = several(context, option, given)
+    if not all(word.isdecimal() and int(word) > 0 for word in words):
+        raise click.BadParameter(f"must be whole numbers above 0, got {' '.join(words)}")
+    return [int(word) for word in words]
+
+
+cores_option = click.option(
+    "--cores", multiple=True, callback=several, help="Only these (A,B …). All unless given."
+)
 
 
 @click.group()
@@ -18,37 +53,24 @@ def bench() -> None:
 
 
 @bench.command()
-@click.option("--device", help="Where to compute: cpu, cuda … A GPU unless given.")
-@click.option("--quick", is_flag=True, help="Tiny sizes, in seconds: to see that it works.")
+@device_option
+@quick_option
 @click.option("--only", help="Only the contests with this in their name.")
-@click.option(
-    "--out",
-    type=click.Path(path_type=Path, file_okay=False),
-    default=Path("runs", "bench"),
-    show_default=True,
-    help="Where models.json and models.png go.",
-)
+@out_option
 def models(device: str | None, quick: bool, only: str | None, out: Path) -> None:
     """Attention, GPT and encoder-decoder beside PyTorch's and Hugging Face's.
 
     Both sides get the same weights and must agree before they are timed, in turn, on fresh
     inputs. After Ctrl-C the same command goes on; when all is measured it begins anew.
     """
-    import torch
-
     from minitx.bench.contest import Unequal
     from minitx.bench.memory import FailedMeasurement
 
     with plainly(Unequal, FailedMeasurement):
-        default = "cuda" if torch.cuda.is_available() else "cpu"
-        bench_models(torch.device(usable(device) or default), quick, only, out)
+        bench_models(chosen_device(device), quick, only, out)
 
 
 def bench_models(device: "torch.device", quick: bool, only: str | None, out: Path) -> None:
-    import matplotlib.pyplot as plt
-    from rich.console import Console
-    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn
-
     from minitx.bench import report
     from minitx.bench.models import SIZES, contests
     from minitx.bench.run import run
@@ -65,15 +87,7 @@ def bench_models(device: "torch.device", quick: bool, only: str | None, out: Pat
                 "--only attention and --only encoder do without."
             )
     setup = report.set_up(device, sizes)
-    bar = Progress(
-        TextColumn("{task.description}"),
-        BarColumn(),
-        MofNCompleteColumn(),
-        console=Console(stderr=True),
-        transient=True,
-    )
-    with bar:
-        task = bar.add_task("", total=len(chosen))
+    with progress(len(chosen)) as at:
         results = run(
             chosen,
             out / "models.json",
@@ -82,12 +96,156 @@ def bench_models(device: "torch.device", quick: bool, only: str | None, out: Pat
             sizes=sizes,
             seconds=1.0 if quick else 10.0,
             min_rounds=3 if quick else 7,
-            on_contest=lambda i, c: bar.update(task, completed=i, description=c.name),
+            on_contest=lambda i, c: at(i, c.name),
         )
-    out.mkdir(parents=True, exist_ok=True)
-    figure = report.picture(results)
-    figure.savefig(out / "models.png")
+    show(out / "models.json", report.picture(results), report.table(results, setup))
+
+
+@bench.command()
+@cores_option
+@click.option(
+    "--lengths",
+    multiple=True,
+    callback=whole_numbers,
+    help="Tokens (512,1024 …). 512 to 16384 unless given, a table of T × T as far as it goes.",
+)
+@click.option("--causal/--no-causal", help="Whether nobody looks ahead; what cannot is left out.")
+@device_option
+@quick_option
+@out_option
+def scaling(
+    cores: list[str],
+    lengths: list[int],
+    causal: bool,
+    device: str | None,
+    quick: bool,
+    out: Path,
+) -> None:
+    """Time, memory and error of every attention core over the length of the text.
+
+    Every point is measured in a process of its own and kept: after Ctrl-C the same command goes
+    on; when all is measured it begins anew. A length that does not fit is said to be so.
+    """
+    with plainly():
+        bench_scaling(cores, lengths, causal, chosen_device(device), quick, out)
+
+
+def bench_scaling(
+    names: list[str],
+    lengths: list[int],
+    causal: bool,
+    device: "torch.device",
+    quick: bool,
+    out: Path,
+) -> None:
+    from minitx.bench import budgets, report, scaling_report
+    from minitx.bench.point import read
+    from minitx.bench.scaling import LENGTHS, Plan, run, safe_bytes
+    from minitx.bench.scaling_picture import picture
+
+    plan = Plan(
+        budgets.measured(names, device),
+        lengths or LENGTHS["quick" if quick else "full"],
+        causal,
+        device,
+        repeats=3 if quick else 5,
+        max_seconds=2.0 if quick else 20.0,
+        max_bytes=safe_bytes(device),
+    )
+    path = out / ("scaling_causal.json" if causal else "scaling.json")
+    setup = report.set_up(device, plan.sizes)
+    with progress(len(plan.points)) as at:
+        points = run(plan, path, setup, on_point=lambda i, core, T: at(i, f"{core}, {T}"))
+    kept = report.load(path, setup, read)
+    report.save(path, setup, kept, laws=scaling_report.derived(kept))
+    show(path, picture(points, setup), *scaling_report.tables(points, setup))
+    for note in scaling_report.notes(points):
+        click.echo(note)
+    if any(p.outcome == "failed" for p in points):
+        raise click.ClickException("not every core could be measured; see above.")
+
+
+@bench.command()
+@cores_option
+@click.option("--steps", type=click.IntRange(min=1), help="Updates of every model.")
+@click.option("--seed", type=int, help="Other first weights and another order.")
+@device_option
+@quick_option
+@out_option
+def training(
+    cores: list[str],
+    steps: int | None,
+    seed: int | None,
+    device: str | None,
+    quick: bool,
+    out: Path,
+) -> None:
+    """What a small model learns with every attention core, in as many steps.
+
+    A GPT with those that can be causal, a BERT with the others, on Python's documentation, from
+    the same first weights. After Ctrl-C the same command goes on with the next core.
+    """
+    with plainly():
+        changes = {"num_steps": steps, "seed": seed}
+        given = {name: value for name, value in changes.items() if value is not None}
+        bench_training(cores, given, chosen_device(device), quick, out)
+
+
+def bench_training(
+    names: list[str], changes: dict[str, int], device: "torch.device", quick: bool, out: Path
+) -> None:
+    from dataclasses import replace
+
+    from minitx.bench import budgets, report, training_report
+    from minitx.bench.training import SETTINGS, lines, run, sizes
+
+    settings = replace(SETTINGS["quick" if quick else "full"], **changes)
+    setup = report.set_up(device, sizes(settings))
+    path = out / "training.json"
+    wanted = lines(budgets.measured(names, device))
+    with progress(len(wanted)) as at:
+        results = run(wanted, settings, path, setup, device, on_line=at)
+    show(path, training_report.picture(results, setup), training_report.table(results, setup))
+    failures = [r for r in results if r.outcome == "failed"]
+    for r in failures:
+        click.echo(f"{r.model} with {r.core} failed: {r.note}")
+    if failures:
+        raise click.ClickException("not every core could be trained; see above.")
+
+
+def chosen_device(name: str | None) -> "torch.device":
+    """The device that is asked for, once it has computed something; else a GPU if there is one."""
+    import torch
+
+    return torch.device(usable(name) or ("cuda" if torch.cuda.is_available() else "cpu"))
+
+
+@contextmanager
+def progress(total: int) -> Iterator[Callable[[int, str], None]]:
+    """A bar that is told how many are done and what comes next."""
+    from rich.console import Console
+    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn
+
+    bar = Progress(
+        TextColumn("{task.description}"),
+        BarColumn(),
+        MofNCompleteColumn(),
+        console=Console(stderr=True),
+        transient=True,
+    )
+    with bar:
+        task = bar.add_task("", total=total)
+        yield lambda i, name: bar.update(task, completed=i, description=name)
+
+
+def show(path: Path, figure: "Figure", *tables: "Table") -> None:
+    """Print the tables, keep the picture beside the numbers, and say where they are."""
+    import matplotlib.pyplot as plt
+    from rich.console import Console
+
+    figure.savefig(path.with_suffix(".png"))
     plt.close(figure)
     console = Console()
-    console.print(report.table(results, setup))
-    console.print(f"Written: {out / 'models.json'}, {out / 'models.png'}", highlight=False)
+    for table in tables:
+        console.print(table)
+    console.print(f"Written: {path}, {path.with_suffix('.png')}", highlight=False)

@@ -166,7 +166,7 @@ def placed(module: nn.Module, device: torch.device, contest: Contest) -> nn.Modu
     return module.to(device).train(contest.training)
 
 
-def timed(call: Callable[[], Tensors], device: torch.device) -> float:
+def timed(call: Callable[[], object], device: torch.device) -> float:
     """Seconds of a call, until the device is done with it."""
     synchronise(device)
     start = time.perf_counter()

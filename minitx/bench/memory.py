@@ -3,8 +3,11 @@
 Also the program that this process runs: `python -m minitx.bench.memory NAME SIDE DEVICE SIZES`.
 """
 
+import ctypes
 import subprocess
 import sys
+from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
 from typing import Literal
 
@@ -14,10 +17,41 @@ from minitx.bench.contest import Contest, placed, synchronise
 
 Side = Literal["ours", "theirs"]
 STATUS, CLEAR_REFS = Path("/proc/self/status"), Path("/proc/self/clear_refs")
+MEMINFO, CGROUP = Path("/proc/meminfo"), Path("/sys/fs/cgroup")
+KILLED = -9  # the return code of a process that SIGKILL has ended
 
 
 class FailedMeasurement(RuntimeError):
     """The process that was to measure did not answer."""
+
+
+class Killed(FailedMeasurement):
+    """The system has ended the process, as it does when memory runs out."""
+
+
+class TooSlow(FailedMeasurement):
+    """The process did not answer in time."""
+
+
+def answer(module: str, *arguments: str, timeout: float | None = None) -> str:
+    """The last line that a process of its own prints, `python -m module arguments…`.
+
+    Raises:
+        Killed: if the system has ended it.
+        TooSlow: if it takes more than timeout seconds.
+        FailedMeasurement: with its last words, if it fails in another way.
+    """
+    command = [sys.executable, "-m", module, *arguments]
+    try:
+        done = subprocess.run(command, capture_output=True, text=True, check=False, timeout=timeout)
+    except subprocess.TimeoutExpired:
+        raise TooSlow(f"it had not answered after {timeout:.0f} s") from None
+    if done.returncode == KILLED:
+        raise Killed("the system has killed it")
+    lines = done.stdout.strip().splitlines()
+    if done.returncode or not lines:
+        raise FailedMeasurement((done.stderr.strip().splitlines() or ["it said nothing"])[-1])
+    return lines[-1]
 
 
 def in_fresh_process(name: str, side: Side, device: torch.device, sizes: str) -> int:
@@ -26,17 +60,12 @@ def in_fresh_process(name: str, side: Side, device: torch.device, sizes: str) ->
     Raises:
         FailedMeasurement: if the process fails.
     """
-    answer = subprocess.run(
-        [sys.executable, "-m", "minitx.bench.memory", name, side, str(device), sizes],
-        capture_output=True,
-        text=True,
-        check=False,
-    )
-    last = (answer.stdout.split() or [""])[-1]
-    if answer.returncode or not last.isdigit():
-        error = (answer.stderr.strip().splitlines() or ["it said nothing"])[-1]
-        raise FailedMeasurement(f"the memory of {name} ({side}) could not be measured: {error}")
-    return int(last)
+    try:
+        return int(answer("minitx.bench.memory", name, side, str(device), sizes))
+    except FailedMeasurement as error:
+        raise FailedMeasurement(
+            f"the memory of {name} ({side}) could not be measured: {error}"
+        ) from None
 
 
 def extra_bytes(contest: Contest, side: Side, device: torch.device) -> int:
@@ -48,11 +77,15 @@ def extra_bytes(contest: Contest, side: Side, device: torch.device) -> int:
     )
     call = start(placed(make(), device, contest))
     random = torch.Generator().manual_seed(0)
-    prepared = call(tuple(x.to(device) for x in contest.inputs(random)))
+    return peak(call(tuple(x.to(device) for x in contest.inputs(random))), device)
+
+
+def peak(call: Callable[[], object], device: torch.device) -> int:
+    """Bytes that a call takes at its peak, with what it returns, on top of what is in use."""
     synchronise(device)
     lower_mark(device)
     before = mark(device)
-    kept = prepared()
+    kept = call()
     synchronise(device)
     after = mark(device)
     del kept
@@ -64,7 +97,14 @@ def lower_mark(device: torch.device) -> None:
     if device.type == "cuda":
         torch.cuda.reset_peak_memory_stats(device)
     elif CLEAR_REFS.exists():
+        give_back()
         CLEAR_REFS.write_text("5")
+
+
+def give_back() -> None:
+    """Let the system have what was freed, or a second call could use it again unseen."""
+    with suppress(OSError, AttributeError):  # only glibc can
+        ctypes.CDLL("libc.so.6").malloc_trim(0)
 
 
 def mark(device: torch.device) -> int:
@@ -81,6 +121,33 @@ def mark(device: torch.device) -> int:
 
     unit = 1 if sys.platform == "darwin" else 1024
     return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * unit
+
+
+def free_bytes() -> int | None:
+    """Memory that a new process may count on; None where the system does not say."""
+    if not MEMINFO.exists():
+        return None
+    fields = dict(line.split(":") for line in MEMINFO.read_text().splitlines())
+    free = int(fields["MemAvailable"].split()[0]) * 1024
+    with suppress(OSError, ValueError):  # a container may have been given less
+        allowed, used = (
+            int((CGROUP / f"memory.{name}").read_text()) for name in ("max", "current")
+        )
+        free = min(free, allowed - used)
+    return free
+
+
+def limit(max_bytes: int | None) -> None:
+    """Let this process be refused more memory than that, in place of filling the machine."""
+    if max_bytes is None or not STATUS.exists():
+        return
+    import resource
+
+    fields = dict(line.split(":", 1) for line in STATUS.read_text().splitlines())
+    wanted = int(fields["VmData"].split()[0]) * 1024 + max_bytes
+    _, hard = resource.getrlimit(resource.RLIMIT_DATA)
+    if hard == resource.RLIM_INFINITY or wanted < hard:
+        resource.setrlimit(resource.RLIMIT_DATA, (wanted, hard))
 
 
 def main(name: str, side: Side, device: str, sizes: str) -> None:

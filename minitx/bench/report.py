@@ -2,11 +2,11 @@
 
 import json
 import platform
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass
 from importlib import metadata
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import matplotlib.pyplot as plt
 import torch
@@ -16,6 +16,8 @@ from rich.table import Table
 from minitx import __version__, viz
 from minitx.bench.contest import Timing
 from minitx.training.checkpoints import whole_or_absent
+
+Kind = TypeVar("Kind")
 
 
 @dataclass(frozen=True)
@@ -70,15 +72,29 @@ def cpu_name() -> str:
     return names[0] if names else platform.processor() or platform.machine()
 
 
-def save(path: Path, setup: dict[str, Any], results: Sequence[Result]) -> None:
-    """Write what was measured so far."""
-    content = {"set_up": setup, "results": [asdict(result) for result in results]}
+def save(path: Path, setup: dict[str, Any], results: Sequence[Any], **derived: Any) -> None:
+    """Write what was measured so far, results that are dataclasses, and what follows from them."""
+    content = {"set_up": setup, "results": [asdict(result) for result in results], **derived}
     with whole_or_absent(path) as file:
         file.write(json.dumps(content, indent=1, ensure_ascii=False).encode())
 
 
-def load(path: Path, setup: dict[str, Any]) -> list[Result]:
+def result_of(content: dict[str, Any]) -> Result:
+    """One line of the table, as it stands in the file."""
+    return Result(**{**content, "timing": Timing(**content["timing"])})
+
+
+def load(
+    path: Path,
+    setup: dict[str, Any],
+    read: Callable[[dict[str, Any]], Kind] = result_of,  # type: ignore[assignment]
+) -> list[Kind]:
     """What was measured so far with this set-up; nothing if there is no file.
+
+    Args:
+        path: the file.
+        setup: of today.
+        read: makes a result of what stands in the file.
 
     Raises:
         OtherSetUp: if it was measured with another one, or the file is damaged.
@@ -88,7 +104,7 @@ def load(path: Path, setup: dict[str, Any]) -> list[Result]:
     try:
         content = json.loads(path.read_text(encoding="utf-8"))
         there = dict(content["set_up"])
-        results = [Result(**{**r, "timing": Timing(**r["timing"])}) for r in content["results"]]
+        results = [read(result) for result in content["results"]]
     except (ValueError, TypeError, KeyError):
         raise OtherSetUp(f"{path} is damaged; delete it, or choose another --out") from None
     differences = [

@@ -28,7 +28,7 @@ ROOMS = {
     "training": NO_MODEL,
     "generate": EVERY_STEP,
     "terminal": frozenset(),
-    "bench": EVERY_STEP | {"viz", "data", "training", "generate", "terminal"},
+    "bench": EVERY_STEP | {"viz", "data", "training", "generate", "terminal", "projects"},
     "projects": EVERY_STEP | {"viz", "data", "training", "generate", "terminal"},
     "grading": NO_MODEL,
     "authoring": NO_MODEL | {"grading"},
