@@ -327,7 +327,10 @@ def check_gradients_equal_full_attention(make: Maker) -> None:
             )
             for c in (core, reference(core) or FullAttention())
         )
-        torch.testing.assert_close(got, want, **EXACT)
+        for ours, theirs in zip(got, want, strict=True):
+            # An entry may be a small difference of large terms: rounding goes with the largest.
+            largest = float(theirs.abs().max())
+            torch.testing.assert_close(ours, theirs, rtol=1e-10, atol=1e-12 * max(1.0, largest))
 
 
 def check_error_falls(makers: list[Maker]) -> None:
