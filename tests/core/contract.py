@@ -311,7 +311,8 @@ def check_gradients_equal_full_attention(make: Maker) -> None:
             )
             for c in (core, reference(core) or FullAttention())
         )
-        torch.testing.assert_close(got, want, **EXACT)
+        # Gradients of size 1 to 100; one that went through an inverse has some 1e-11 of rounding.
+        torch.testing.assert_close(got, want, rtol=1e-10, atol=1e-9)
 
 
 def check_error_falls(makers: list[Maker]) -> None:
@@ -323,7 +324,8 @@ def check_error_falls(makers: list[Maker]) -> None:
     for make in makers:
         torch.manual_seed(0)
         pairs = zip(wanted, examples, strict=True)
-        errors.append(sum(float((make(T)(*x) - dense(*x)).norm()) for dense, x in pairs))
+        with torch.no_grad():
+            errors.append(sum(float((make(T)(*x) - dense(*x)).norm()) for dense, x in pairs))
     assert len(errors) >= 3
     assert all(after < before for before, after in itertools.pairwise(errors)), errors
 
