@@ -23,7 +23,8 @@ class Reformer(AttentionCore):
 
     With several rounds of hashing, o = Σ_r exp(z_r - z) o_r, z the logarithm of the sum of all
     exp(z_r); a pair that meets in N rounds counts 1/N in each. Time and memory are
-    O(T · chunk_size · num_rounds) beside the sort.
+    O(T · chunk_size · num_rounds), with more than one round O(num_rounds²) in time to find N, and
+    O(T · num_buckets) to hash.
 
     Queries and keys are one and the same: k is not read and receives no gradient. In a layer whose
     k_proj is another than q_proj, k_proj stays as it was.
@@ -44,7 +45,7 @@ class Reformer(AttentionCore):
     Source: Kitaev et al. 2020, §2 and appendix A. Deviations:
       - Asked to be causal, a token sees the chunk_size tokens before it in its bucket instead of
         chunks, whose borders depend on later tokens (see `Buckets`).
-      - Rotations are kept until `redraw`; the paper draws new ones for every call.
+      - Rotations are kept until `redraw`; the authors' code draws new ones for every call.
       - The first chunk has none before it; in the implementations it looks back to the last one.
     Both Hugging Face's layer and the package reformer-pytorch attend across buckets unless told
     otherwise and count a pair once in every round that it meets; Hugging Face's has scale 1.

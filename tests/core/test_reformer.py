@@ -55,7 +55,7 @@ def met(bucket: list[int], chunk_size: int, mask: Mask, real: list[bool], *, by_
 
 
 def by_loops(core: Reformer, q: Tensor, v: Tensor, mask: Mask = NO_MASK) -> Tensor:
-    """Equations (7) to (10) of Kitaev et al. with sums written out."""
+    """The sums of Kitaev et al. 2020, §2 and appendix A, term by term."""
     T = q.size(2)
     buckets = core.hash(q)
     output = torch.zeros(B, H, T, v.size(3), dtype=torch.float64)
