@@ -3,5 +3,7 @@
 from minitx.cores.base import AttentionCore, UnsupportedMask
 from minitx.cores.full import FullAttention
 from minitx.cores.fused import FusedAttention
+from minitx.cores.linear_attention import LinearAttention
+from minitx.cores.performer import Performer
 
-__all__ = ["AttentionCore", "FullAttention", "FusedAttention", "UnsupportedMask"]
+__all__ = ["AttentionCore", "FullAttention", "FusedAttention", "LinearAttention", "Performer", "UnsupportedMask"]

@@ -18,18 +18,32 @@ import torch
 from torch import Tensor
 
 from minitx import numpy_core
-from minitx.cores import AttentionCore, FullAttention, FusedAttention, UnsupportedMask
+from minitx.cores import (
+    AttentionCore,
+    FullAttention,
+    FusedAttention,
+    LinearAttention,
+    Performer,
+    UnsupportedMask,
+)
 from minitx.cores.base import RULES
 from minitx.masks import Mask, causal, padding
+
+from . import references
 
 Maker = Callable[[int], AttentionCore]
 
 CORES: dict[str, Maker] = {
     "FullAttention": lambda T: FullAttention(),
     "FusedAttention": lambda T: FusedAttention(),
+    "LinearAttention": lambda T: LinearAttention(chunk_size=3),
+    "Performer": lambda T: Performer(D_k, 23, chunk_size=3),
 }
 APPROXIMATIONS: dict[str, list[Maker]] = {}
-REFERENCES: dict[str, Callable[[AttentionCore], AttentionCore]] = {}
+REFERENCES: dict[str, Callable[[AttentionCore], AttentionCore]] = {
+    "LinearAttention": lambda core: references.DenseLinearAttention(),
+    "Performer": references.DensePerformer,
+}
 
 B, H, D_k, D_v = 2, 3, 11, 13
 LENGTHS = [(5, 7), (7, 5), (1, 7), (7, 7)]  # queries, keys

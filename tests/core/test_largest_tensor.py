@@ -13,7 +13,13 @@ from torch import Tensor
 from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils._pytree import tree_leaves
 
-from minitx.cores import AttentionCore, FullAttention, FusedAttention
+from minitx.cores import (
+    AttentionCore,
+    FullAttention,
+    FusedAttention,
+    LinearAttention,
+    Performer,
+)
 from minitx.masks import NO_MASK, causal, padding
 
 B, H, D = 1, 2, 16
@@ -22,6 +28,8 @@ SHORT, LONG = 1024, 2048
 # Every core that promises it, as it would be used at these lengths.
 FRUGAL: dict[str, Callable[[int], AttentionCore]] = {
     "FusedAttention": lambda T: FusedAttention(),
+    "LinearAttention": lambda T: LinearAttention(),
+    "Performer": lambda T: Performer(D),
 }
 
 
