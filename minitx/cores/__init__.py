@@ -6,4 +6,11 @@ from minitx.cores.fused import FusedAttention
 from minitx.cores.linear_attention import LinearAttention
 from minitx.cores.performer import Performer
 
-__all__ = ["AttentionCore", "FullAttention", "FusedAttention", "LinearAttention", "Performer", "UnsupportedMask"]
+__all__ = [
+    "AttentionCore",
+    "FullAttention",
+    "FusedAttention",
+    "LinearAttention",
+    "Performer",
+    "UnsupportedMask",
+]

@@ -4,12 +4,10 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from minitx.cores.base import AttentionCore
-from minitx.cores.kernelised import kernelised_attention
-from minitx.masks import NO_MASK, Mask
+from minitx.cores.kernelised import KernelisedAttention
 
 
-class LinearAttention(AttentionCore):
+class LinearAttention(KernelisedAttention):
     """Attention with weights φ(q)·φ(k), linear in the length; a model is trained with it.
 
         output_i = Σ_j φ(q_i)·φ(k_j) v_j / Σ_j φ(q_i)·φ(k_j),   φ(x) = elu(x) + 1
@@ -18,7 +16,7 @@ class LinearAttention(AttentionCore):
     sharp. Honours causal (the sums then run along the sequence) and key padding.
 
     Args:
-        chunk_size: causal only: pairs are compared inside chunks of this length.
+        chunk_size: keys that are taken at a time.
 
     Raises:
         ValueError: if chunk_size is below 1.
@@ -34,31 +32,13 @@ class LinearAttention(AttentionCore):
     tensor([1.0000, 1.5000, 3.0000])
     """
 
-    supports = frozenset({"causal", "key_padding"})
-
     def __init__(self, *, chunk_size: int = 128) -> None:
-        super().__init__()
-        if chunk_size < 1:
-            raise ValueError(f"chunk_size must be at least 1, got {chunk_size}")
-        self.chunk_size = chunk_size
+        super().__init__(chunk_size=chunk_size)
 
-    def forward(
-        self,
-        q: Float[Tensor, "B H T_q D_k"],
-        k: Float[Tensor, "B H T_k D_k"],
-        v: Float[Tensor, "B H T_k D_v"],
-        *,
-        mask: Mask = NO_MASK,
-        bias: Float[Tensor, "#B #H T_q T_k"] | None = None,
-    ) -> Float[Tensor, "B H T_q D_v"]:
-        self.check(q, k, v, mask, bias)
-        # Sums over a whole sequence need more digits than half precision has.
-        wide = torch.promote_types(q.dtype, torch.float32)
-        q, k, values = (x.to(wide) for x in (q, k, v))
-        output = kernelised_attention(
-            elu_plus_one(q), elu_plus_one(k), values, mask=mask, chunk_size=self.chunk_size
-        )
-        return output.to(v.dtype)
+    def exponent_and_factor(
+        self, x: Float[Tensor, "B H T D_k"]
+    ) -> tuple[Float[Tensor, "B H T 1"], Float[Tensor, "B H T D_k"]]:
+        return torch.zeros_like(x[..., :1]), elu_plus_one(x)
 
 
 def elu_plus_one(x: Float[Tensor, "*batch D"]) -> Float[Tensor, "*batch D"]:

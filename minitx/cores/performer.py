@@ -1,17 +1,16 @@
 """Performer: random features whose dot product is, on average, the softmax's exp."""
 
+import math
 from typing import Literal
 
 import torch
 from jaxtyping import Float
-from torch import Tensor, nn
+from torch import Tensor
 
-from minitx.cores.base import AttentionCore
-from minitx.cores.kernelised import kernelised_attention
-from minitx.masks import NO_MASK, Mask
+from minitx.cores.kernelised import KernelisedAttention
 
 
-class Performer(AttentionCore):
+class Performer(KernelisedAttention):
     """FAVOR+: softmax attention estimated with m random features, linear in the length.
 
         φ(x) = exp(w_f·x - |x|²/2) / √m,  f = 1 … m,   x: q or k divided by D_k^(1/4)
@@ -29,23 +28,19 @@ class Performer(AttentionCore):
             which has the same mean, but whose weights can be negative and whose error is largest
             where the weights are small. It is here to be compared.
         orthogonal: False draws independent Gaussian rows.
-        chunk_size: causal only: pairs are compared inside chunks of this length.
+        chunk_size: keys that are taken at a time.
 
     Raises:
         ValueError: if a size is below 1, or there are no such features.
 
     Source: Choromanski et al. 2021, §2.3, eq. 5 and lemma 1 (positive), §2.4 (orthogonal), §2.2
     and appendix B.1 for causal prefix sums; the trigonometric ones are Rahimi & Recht 2007.
-    Deviations, all exact: the authors' code subtracts from every key exponent the largest of
-    their head and adds a small number to each feature, so that nothing is 0/0. Here the largest
-    is subtracted feature by feature and added to the exponents of the queries, of which then
-    each query's own largest is taken: both leave the quotient as it is, and without causal no sum
-    of weights is below 1, so that nothing has to be added. With causal, a query all of whose keys
-    have features smaller by 10⁻¹⁹ (in float32) than those of a later key gets 0.
+    Deviations: the authors' code subtracts from all exponents of a head's keys their largest and
+    adds a small number to every feature, so that nothing is 0/0. Here each feature's own largest
+    is subtracted (see `KernelisedAttention`): nothing needs to be added, the quotient is exact.
     The sign of each row is random, too; it is not in a bare QR decomposition.
     """
 
-    supports = frozenset({"causal", "key_padding"})
     projection: Tensor
 
     def __init__(
@@ -57,16 +52,14 @@ class Performer(AttentionCore):
         orthogonal: bool = True,
         chunk_size: int = 128,
     ) -> None:
-        super().__init__()
-        sizes = {"d_head": d_head, "num_features": num_features, "chunk_size": chunk_size}
-        for name, size in sizes.items():
+        super().__init__(chunk_size=chunk_size)
+        for name, size in (("d_head", d_head), ("num_features", num_features)):
             if size < 1:
                 raise ValueError(f"{name} must be at least 1, got {size}")
         if features not in ("positive", "trigonometric"):
             raise ValueError(f"features must be positive or trigonometric, got {features}")
         self.positive = features == "positive"
         self.orthogonal = orthogonal
-        self.chunk_size = chunk_size
         self.register_buffer("projection", torch.empty(num_features, d_head))
         self.redraw()
 
@@ -77,54 +70,19 @@ class Performer(AttentionCore):
         draw = orthogonal_gaussian if self.orthogonal else torch.randn
         self.projection.copy_(draw(num_features, d_head))
 
-    def features(self, x: Float[Tensor, "*batch D_k"]) -> Float[Tensor, "*batch M"]:
-        """φ(x) of queries or keys, as in the paper: without what keeps large numbers in range."""
-        exponent, wave = self._parts(x)
-        return exponent.exp() * wave / self.projection.size(0) ** 0.5
-
-    def forward(
-        self,
-        q: Float[Tensor, "B H T_q D_k"],
-        k: Float[Tensor, "B H T_k D_k"],
-        v: Float[Tensor, "B H T_k D_v"],
-        *,
-        mask: Mask = NO_MASK,
-        bias: Float[Tensor, "#B #H T_q T_k"] | None = None,
-    ) -> Float[Tensor, "B H T_q D_v"]:
-        self.check(q, k, v, mask, bias)
-        if q.size(-1) != self.projection.size(1):
-            raise ValueError(f"D_k must be d_head={self.projection.size(1)}, got {q.size(-1)}")
-        # Exponents and sums over a whole sequence need more digits than half precision has.
-        wide = torch.promote_types(q.dtype, torch.float32)
-        q_exponent, q_wave = self._parts(q.to(wide))
-        k_exponent, k_wave = self._parts(k.to(wide))
-        if mask.key_padding is not None:
-            lowest = torch.finfo(wide).min
-            k_exponent = k_exponent.masked_fill(~mask.key_padding[:, None, :, None], lowest)
-
-        # What is moved from keys to queries, and what every query loses, cancels in the quotient.
-        highest = k_exponent.detach().amax(dim=2, keepdim=True)
-        q_exponent = q_exponent + highest
-        q_exponent = q_exponent - q_exponent.detach().amax(dim=-1, keepdim=True)
-        output = kernelised_attention(
-            q_exponent.exp() * q_wave,
-            (k_exponent - highest).exp() * k_wave,
-            v.to(wide),
-            mask=mask,
-            chunk_size=self.chunk_size,
-        )
-        return output.to(v.dtype)
-
-    def _parts(
-        self, x: Float[Tensor, "*batch D_k"]
-    ) -> tuple[Float[Tensor, "*batch _"], Float[Tensor, "*batch M"] | float]:
-        """φ(x)·√m as an exponent and what its exp is multiplied by."""
-        x = x / x.size(-1) ** 0.25
+    def exponent_and_factor(
+        self, x: Float[Tensor, "B H T D_k"]
+    ) -> tuple[Float[Tensor, "B H T _"], Float[Tensor, "B H T M"] | None]:
+        num_features, d_head = self.projection.shape
+        if x.size(-1) != d_head:
+            raise ValueError(f"D_k must be d_head={d_head}, got {x.size(-1)}")
+        x = x / d_head**0.25
         projected = x @ self.projection.T.to(x.dtype)
         half_square = x.square().sum(dim=-1, keepdim=True) / 2
+        log_root = math.log(num_features) / 2
         if self.positive:
-            return projected - half_square, 1.0
-        return half_square, torch.cat([projected.sin(), projected.cos()], dim=-1)
+            return projected - (half_square + log_root), None
+        return half_square - log_root, torch.cat([projected.sin(), projected.cos()], dim=-1)
 
 
 def orthogonal_gaussian(num_rows: int, width: int) -> Float[Tensor, "num_rows width"]:
