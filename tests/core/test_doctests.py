@@ -6,7 +6,8 @@ import importlib
 import pytest
 
 WITH_EXAMPLES = ["numpy_core", "masks", "functional", "viz"]
-WITH_EXAMPLES += ["cache", "layers", "parameters", "pretrained"]
+WITH_EXAMPLES += ["cores.linear_attention"]
+WITH_EXAMPLES += ["cache", "compressive", "experts", "layers", "parameters", "pretrained"]
 WITH_EXAMPLES += [
     f"positions.{n}" for n in ("alibi", "rotary", "sinusoidal", "t5_bias", "transformer_xl")
 ]
