@@ -108,10 +108,18 @@ class GPT(nn.Module):
             key_padding: True for tokens, False for padding, the cached ones included.
             caches: as `new_caches` makes them.
             memories: as `new_memories` makes them; token_ids are then the next segment of a text,
-                and positions must be relative.
+                and the scheme of positions must be one of attention, not of embeddings.
             positions: where each token stands; counted on from the caches unless given. Texts
                 padded at the left have other positions than their columns.
+
+        Raises:
+            ValueError: if memories are given and positions are marked on embeddings.
         """
+        if memories and self.position.only_embeds:
+            raise ValueError(
+                f"{type(self.position).__name__} marks embeddings, and a memory's states would be "
+                "marked for the segment they came from: take positions relative to the query"
+            )
         if positions is None:
             positions = counted(
                 token_ids.size(1), token_ids.device, start=len(caches[0]) if caches else 0

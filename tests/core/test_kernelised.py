@@ -3,6 +3,7 @@
 import itertools
 import math
 import re
+from functools import partial
 
 import numpy as np
 import pytest
@@ -18,6 +19,7 @@ from torch.nn import functional as F
 from minitx.cores import FullAttention, LinearAttention, Performer
 from minitx.cores.kernelised import KernelisedAttention
 from minitx.cores.performer import orthogonal_gaussian
+from minitx.gpt import GPT, GPTConfig
 from minitx.masks import Mask, causal, padding
 
 from . import contract
@@ -68,7 +70,7 @@ def test_features_far_below_zero_keep_their_digits():
     x = torch.tensor([[[[-30.0, -50.0]]]])
     # In float32 elu(-30) + 1 is exactly 0.
     features = LinearAttention().features(x)[0, 0, 0]
-    assert features.tolist() == pytest.approx([math.exp(-30), math.exp(-50)], rel=1e-6)
+    assert features.tolist() == pytest.approx([math.exp(-30), math.exp(-50)], rel=1e-6, abs=0)
 
 
 # --- the Performer against the peer --------------------------------------------------------------
@@ -270,10 +272,28 @@ def test_a_later_key_far_above_all_others_takes_nothing_away():
 
 
 def test_long_text_in_half_precision_sums_in_float32():
-    core = LinearAttention()
-    q, k = torch.zeros(2, 1, 1, 4096, 3, dtype=torch.bfloat16)
-    v = torch.ones(1, 1, 4096, 1, dtype=torch.bfloat16)
-    assert (core(q, k, v, mask=causal()) == 1).all()  # a bfloat16 sum of ones ends at 256
+    core, T = LinearAttention(chunk_size=3), 2999
+    q, k = torch.zeros(2, 1, 1, T, 3, dtype=torch.bfloat16)
+    v = torch.arange(T).ge(1000).bfloat16()[None, None, :, None]
+    mean = core(q, k, v, mask=causal())[0, 0, -1].item()
+    # A bfloat16 sum that grows by 3 at a time ends at 1024.
+    assert mean == pytest.approx(1999 / 2999, rel=2**-8)
+
+
+# --- in a model ----------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("make", [LinearAttention, partial(Performer, D_k, M, chunk_size=5)])
+def test_a_gpt_decodes_with_a_cache_as_without(make):
+    config = GPTConfig(
+        vocab_size=17, max_len=T, d_model=3 * D_k, num_heads=3, num_layers=2, dropout=0.0, core=make
+    )
+    model, token_ids = GPT(config).double().eval(), torch.randint(17, (B, T))
+    caches = model.new_caches()
+    with torch.no_grad():
+        parts = token_ids.split([11, 1, 1, 3, T - 16], dim=1)
+        got = torch.cat([model(part, caches=caches) for part in parts], dim=1)
+        torch.testing.assert_close(got, model(token_ids), rtol=1e-9, atol=1e-9)
 
 
 # --- what must not pass --------------------------------------------------------------------------

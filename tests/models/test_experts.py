@@ -122,6 +122,16 @@ def test_dtypes(dtype):
     assert (y - want).abs().max() < 8 * torch.finfo(dtype).eps * want.abs().max().clamp(min=1)
 
 
+@pytest.mark.parametrize("dtype", [torch.bfloat16, torch.float16])
+def test_the_router_decides_in_float32(dtype):
+    router, x = layer().router.to(dtype), tokens().to(dtype)
+    logits = router(x)
+    assert logits.dtype == torch.float32
+    # The very same, already rounded numbers, in float64.
+    want = x.double() @ router.weight.double().T
+    torch.testing.assert_close(logits.double(), want, rtol=1e-5, atol=1e-5)
+
+
 def test_dropout_is_inside_the_experts():
     own, x = layer(dropout=1.0, capacity_factor=9.0), tokens()
     p = own.router(x).softmax(dim=-1)

@@ -322,6 +322,13 @@ def holding_two():
             "the memory is empty: read a segment first",
         ),
         (
+            lambda: GPT(GPTConfig(V, d_model=C, num_heads=H, num_layers=1))(
+                torch.zeros(B, S).long(), memories=[SegmentMemory(3)]
+            ),
+            "Learned marks embeddings, and a memory's states would be marked for the segment they "
+            "came from: take positions relative to the query",
+        ),
+        (
             lambda: gpt().blocks(
                 torch.zeros(B, S, C).double(),
                 caches=[KVCache() for _ in range(L)],
