@@ -3,17 +3,18 @@
 Shape letters: B batch, T length, C model width.
 """
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from functools import partial
 
+import torch
 from jaxtyping import Float, Int
 from torch import Tensor, nn
 from torch.utils.checkpoint import checkpoint
 
-from minitx.cache import KVCache
-from minitx.layers import FeedForward
+from minitx.cache import KVCache, SegmentMemory
 from minitx.masks import NO_MASK, Mask
 from minitx.multihead import MultiHeadAttention
+from minitx.positions import counted
 
 
 class Residual(nn.Module):
@@ -45,6 +46,10 @@ class Residual(nn.Module):
             return x + self.dropout(sublayer(self.norm(x)))
         return self.norm(x + self.dropout(sublayer(x)))
 
+    def entering(self, x: Float[Tensor, "B T C"]) -> Float[Tensor, "B T C"]:
+        """x as the sublayer gets it."""
+        return self.norm(x) if self.pre_norm else x
+
 
 class EncoderBlock(nn.Module):
     """Self-attention, then a feed-forward network, each with its residual connection.
@@ -53,7 +58,7 @@ class EncoderBlock(nn.Module):
 
     Args:
         attention: the self-attention.
-        feed_forward: the position-wise network.
+        feed_forward: the position-wise network, `FeedForward` or `SwitchFeedForward`.
         norm: makes one normalisation layer; called once per sublayer.
         pre_norm: see `Residual`.
         dropout: see `Residual`.
@@ -64,7 +69,7 @@ class EncoderBlock(nn.Module):
     def __init__(
         self,
         attention: MultiHeadAttention,
-        feed_forward: FeedForward,
+        feed_forward: nn.Module,
         *,
         norm: Callable[[], nn.Module],
         pre_norm: bool,
@@ -83,10 +88,27 @@ class EncoderBlock(nn.Module):
         mask: Mask = NO_MASK,
         cache: KVCache | None = None,
         positions: Int[Tensor, "#B T"] | None = None,
+        earlier: Float[Tensor, "B T_m C"] | None = None,
     ) -> Float[Tensor, "B T C"]:
-        x = self.attention_residual(
-            x, lambda x: self.attention(x, mask=mask, cache=cache, positions=positions)
-        )
+        """One block.
+
+        Args:
+            x: the tokens.
+            mask: among them; with a cache or earlier states its T_k counts those too.
+            cache: of the attention.
+            positions: where each token stands; with earlier states these are counted instead.
+            earlier: what entered this block in earlier segments, see `SegmentMemory`; attended
+                to and not changed.
+        """
+
+        def attend(x: Tensor) -> Tensor:
+            if earlier is None:
+                return self.attention(x, mask=mask, cache=cache, positions=positions)
+            whole = torch.cat([self.attention_residual.entering(earlier), x], dim=1)
+            here = counted(x.size(1), x.device, start=earlier.size(1))
+            return self.attention(x, whole, mask=mask, positions=here)
+
+        x = self.attention_residual(x, attend)
         return self.feed_forward_residual(x, self.feed_forward)
 
 
@@ -96,7 +118,7 @@ class DecoderBlock(nn.Module):
     Args:
         self_attention: among the target's own tokens.
         cross_attention: from the target to memory.
-        feed_forward: the position-wise network.
+        feed_forward: the position-wise network, `FeedForward` or `SwitchFeedForward`.
         norm: makes one normalisation layer; called once per sublayer.
         pre_norm: see `Residual`.
         dropout: see `Residual`.
@@ -108,7 +130,7 @@ class DecoderBlock(nn.Module):
         self,
         self_attention: MultiHeadAttention,
         cross_attention: MultiHeadAttention,
-        feed_forward: FeedForward,
+        feed_forward: nn.Module,
         *,
         norm: Callable[[], nn.Module],
         pre_norm: bool,
@@ -178,16 +200,32 @@ class Encoder(nn.Module):
         *,
         mask: Mask = NO_MASK,
         caches: list[KVCache] | None = None,
+        memories: Sequence[SegmentMemory] | None = None,
         positions: Int[Tensor, "#B T"] | None = None,
     ) -> Float[Tensor, "B T C"]:
+        """All blocks; caches and memories, one for each, are brought up to date.
+
+        Raises:
+            ValueError: if both are given.
+        """
+        if caches and memories:
+            raise ValueError("give caches, for generation, or memories, for segments; not both")
         for i, block in enumerate(self.blocks):
             call = recomputed(block) if self.recompute and self.training else block
-            x = call(x, mask=mask, cache=caches[i] if caches else None, positions=positions)
+            entering, earlier = x, memories[i].states if memories else None
+            cache = caches[i] if caches else None
+            x = call(x, mask=mask, cache=cache, positions=positions, earlier=earlier)
+            if memories:
+                memories[i].append(entering)
         return self.norm(x)
 
     def new_caches(self) -> list[KVCache]:
         """Empty caches for one generation, one per block."""
         return [KVCache() for _ in self.blocks]
+
+    def new_memories(self, max_len: int) -> list[SegmentMemory]:
+        """Empty memories for one text read segment by segment, one per block."""
+        return [SegmentMemory(max_len) for _ in self.blocks]
 
 
 class Decoder(nn.Module):

@@ -85,6 +85,69 @@ class KVCache:
         self._length = length
 
 
+class SegmentMemory:
+    """The states that entered one layer in the segments before, without their history.
+
+    A long text is read segment by segment. Every layer attends to its own states of earlier
+    segments and to those of the present one; gradients end at the segment's beginning. A stack of
+    N layers so sees N · max_len positions back, and pays for one segment. Positions must be
+    relative, as `TransformerXL`'s are: a state is met at a larger distance in every segment.
+
+        h̃ = [SG(memory), h],   q = h W_q,   k, v = h̃ W_k, h̃ W_v
+
+    Models and stacks make one per layer (`new_memories`) and append what enters the layer.
+
+    Args:
+        max_len: positions kept, the newest.
+
+    Raises:
+        ValueError: if max_len is below 1.
+
+    Source: Dai et al. 2019, §3.2.
+
+    >>> memory = SegmentMemory(max_len=3)
+    >>> memory.append(torch.tensor([[[1.0], [2.0]]]))
+    >>> memory.append(torch.tensor([[[3.0], [4.0]]]))
+    >>> memory.states.flatten()
+    tensor([2., 3., 4.])
+    """
+
+    def __init__(self, max_len: int) -> None:
+        if max_len < 1:
+            raise ValueError(f"max_len must be at least 1, got {max_len}")
+        self.max_len = max_len
+        self._states: Tensor | None = None
+
+    def __len__(self) -> int:
+        """Number of positions that attention meets here."""
+        return 0 if self.states is None else self.states.size(1)
+
+    @property
+    def states(self) -> Float[Tensor, "B T_m C"] | None:
+        """What attention reads before the present segment, oldest first; None at a text's start."""
+        return self._states
+
+    def append(self, x: Float[Tensor, "B T C"]) -> None:
+        """Keep the states of the segment that was just read.
+
+        Raises:
+            ValueError: if batch, width or dtype are not those that are kept.
+        """
+        self._states = self._joined(x)[:, -self.max_len :]
+
+    def _joined(self, x: Tensor) -> Tensor:
+        kept, x = self._states, x.detach()
+        if kept is None:
+            return x
+        B, _, C = kept.shape
+        if (x.size(0), x.size(2), x.dtype) != (B, C, kept.dtype):
+            raise ValueError(
+                f"the memory holds states of shape (B={B}, T, C={C}) in {kept.dtype}, "
+                f"got {tuple(x.shape)} in {x.dtype}"
+            )
+        return torch.cat([kept, x], dim=1)
+
+
 def _require_same_kind(name: str, kept: Tensor, new: Tensor) -> None:
     B, H, _, D = kept.shape
     if new.shape[:2] != (B, H) or new.size(3) != D or new.dtype != kept.dtype:

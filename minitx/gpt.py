@@ -4,7 +4,7 @@ Shape letters: B batch, T length, C model width, V vocabulary.
 """
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import partial
 
@@ -13,7 +13,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from minitx.blocks import Encoder, EncoderBlock
-from minitx.cache import KVCache
+from minitx.cache import KVCache, SegmentMemory
 from minitx.cores import AttentionCore
 from minitx.layers import FeedForward, LayerNorm
 from minitx.masks import Mask
@@ -39,6 +39,7 @@ class GPTConfig:
         dropout: in training, after every sublayer, on the embeddings and on attention weights.
         core: makes the core of each attention; `FusedAttention` unless given.
         position: makes the positions; `Learned` unless given.
+        feed_forward: makes the network of each block; `FeedForward` with GELU unless given.
     """
 
     vocab_size: int = 50_257
@@ -51,6 +52,7 @@ class GPTConfig:
     dropout: float = 0.1
     core: Callable[[], AttentionCore] | None = None
     position: Callable[[], Position] | None = None
+    feed_forward: Callable[[], nn.Module] | None = None
 
     @classmethod
     def gpt2(cls) -> "GPTConfig":
@@ -96,6 +98,7 @@ class GPT(nn.Module):
         *,
         key_padding: Bool[Tensor, "B T_k"] | None = None,
         caches: list[KVCache] | None = None,
+        memories: Sequence[SegmentMemory] | None = None,
         positions: Int[Tensor, "#B T"] | None = None,
     ) -> Float[Tensor, "B T V"]:
         """Logits of the token after each of token_ids.
@@ -104,21 +107,35 @@ class GPT(nn.Module):
             token_ids: the newest tokens; all of them, if there is no cache.
             key_padding: True for tokens, False for padding, the cached ones included.
             caches: as `new_caches` makes them.
+            memories: as `new_memories` makes them; token_ids are then the next segment of a text,
+                and the scheme of positions must be one of attention, not of embeddings.
             positions: where each token stands; counted on from the caches unless given. Texts
                 padded at the left have other positions than their columns.
+
+        Raises:
+            ValueError: if memories are given and positions are marked on embeddings.
         """
+        if memories and self.position.only_embeds:
+            raise ValueError(
+                f"{type(self.position).__name__} marks embeddings, and a memory's states would be "
+                "marked for the segment they came from: take positions relative to the query"
+            )
         if positions is None:
             positions = counted(
                 token_ids.size(1), token_ids.device, start=len(caches[0]) if caches else 0
             )
         mask = Mask(causal=True, key_padding=key_padding)
         x = self.dropout(self.position.embed(self.embedding(token_ids), positions))
-        x = self.blocks(x, mask=mask, caches=caches, positions=positions)
+        x = self.blocks(x, mask=mask, caches=caches, memories=memories, positions=positions)
         return self.output(x)
 
     def new_caches(self) -> list[KVCache]:
         """Empty caches for one generation, one per block."""
         return self.blocks.new_caches()
+
+    def new_memories(self, max_len: int) -> list[SegmentMemory]:
+        """Empty memories for one text read segment by segment, one per block."""
+        return self.blocks.new_memories(max_len)
 
     def _block(self) -> EncoderBlock:
         config = self.config
@@ -132,15 +149,15 @@ class GPT(nn.Module):
                 position=None if self.position.only_embeds else self.position,
                 dropout=0.0 if core else config.dropout,
             ),
-            FeedForward(
-                config.d_model,
-                4 * config.d_model if config.d_ff is None else config.d_ff,
-                activation=gelu_tanh,
-            ),
+            config.feed_forward() if config.feed_forward else self._feed_forward(),
             norm=partial(LayerNorm, config.d_model),
             pre_norm=True,
             dropout=config.dropout,
         )
+
+    def _feed_forward(self) -> FeedForward:
+        C, d_ff = self.config.d_model, self.config.d_ff
+        return FeedForward(C, 4 * C if d_ff is None else d_ff, activation=gelu_tanh)
 
     def _initialise(self) -> None:
         for name, parameter in self.named_parameters():

@@ -12,8 +12,8 @@ from hypothesis import settings
 
 CORE = ("numpy_core", "functional", "masks", "cores", "viz")
 MODELS = ("positions", "cache", "multihead", "layers", "blocks", "seq2seq", "gpt", "bert", "t5")
-MODELS += ("longformer",)
-MODELS += ("parameters", "pretrained", "generate", "training.losses")
+MODELS += ("longformer", "experts", "compressive", "parameters", "pretrained", "generate")
+MODELS += ("training.losses",)
 
 # The shapes and types in minitx's annotations are enforced here, and only here. The side rooms
 # (grading, authoring, the command line) move no tensors and are left as they are.

@@ -4,6 +4,7 @@ from minitx.cores.base import AttentionCore, UnsupportedMask
 from minitx.cores.big_bird import BigBird
 from minitx.cores.full import FullAttention
 from minitx.cores.fused import FusedAttention
+from minitx.cores.kernelised import KernelisedAttention
 from minitx.cores.linformer import Linformer
 from minitx.cores.nystrom import Nystrom
 from minitx.cores.reformer import Reformer
@@ -18,6 +19,7 @@ __all__ = [
     "BigBird",
     "FullAttention",
     "FusedAttention",
+    "KernelisedAttention",
     "Linformer",
     "Nystrom",
     "Reformer",

@@ -14,9 +14,9 @@ LADDER = (  # from the bottom; parts on one step do not import each other
     {"functional"},
     {"kernels"},
     {"positions", "cores", "cache"},
-    {"multihead", "layers"},
+    {"multihead", "layers", "experts"},
     {"blocks", "longformer"},
-    {"seq2seq", "gpt", "bert", "t5", "vit", "swin"},
+    {"seq2seq", "gpt", "bert", "t5", "vit", "swin", "compressive"},
     {"pretrained", "distill"},
 )
 EVERY_STEP = frozenset().union(*LADDER)

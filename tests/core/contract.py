@@ -23,8 +23,10 @@ from minitx.cores import (
     BigBird,
     FullAttention,
     FusedAttention,
+    LinearAttention,
     Linformer,
     Nystrom,
+    Performer,
     Reformer,
     Routing,
     SlidingWindow,
@@ -44,8 +46,10 @@ CORES: dict[str, Maker] = {
     "BigBird": lambda T: BigBird(2, num_random_blocks=T),
     "FullAttention": lambda T: FullAttention(),
     "FusedAttention": lambda T: FusedAttention(),
+    "LinearAttention": lambda T: LinearAttention(chunk_size=3),
     "Linformer": lambda T: Linformer(T, T, start="segments"),
     "Nystrom": lambda T: Nystrom(T, pinv_iterations=40),
+    "Performer": lambda T: Performer(D_k, 23, chunk_size=3),
     "Reformer": lambda T: Reformer(D_k, num_buckets=1, chunk_size=T, num_rounds=2),
     "Routing": lambda T: Routing(D_k, num_clusters=1),
     "SlidingWindow": lambda T: SlidingWindow(T),
@@ -68,6 +72,8 @@ APPROXIMATIONS: dict[str, list[Maker]] = {
     "TopK": [lambda T, k=k: TopK(k, chunk=7) for k in (3, 11, 29)],
 }
 REFERENCES: dict[str, Callable[[AttentionCore], AttentionCore]] = {
+    "LinearAttention": lambda core: references.DenseLinearAttention(),
+    "Performer": references.DensePerformer,
     "Reformer": lambda core: references.SharedQK(),
 }
 

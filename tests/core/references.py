@@ -1,9 +1,52 @@
-"""Dense versions of cores whose exact setting is not softmax attention of q and k."""
+"""With the whole table in memory: what cores equal that are exact in another way than softmax."""
 
 import torch
+from torch import Tensor
 
 from minitx.cores import AttentionCore
-from minitx.masks import NO_MASK
+from minitx.masks import NO_MASK, Mask
+
+
+class DenseKernel(AttentionCore):
+    """Every φ(q_i)·φ(k_j) in a table, what is forbidden set to 0, each row divided by its sum."""
+
+    supports = frozenset({"causal", "key_padding"})
+
+    def kernel(self, q: Tensor, k: Tensor) -> Tensor:
+        """(B, H, T_q, T_k): the weights before they are divided."""
+        raise NotImplementedError
+
+    def forward(
+        self, q: Tensor, k: Tensor, v: Tensor, *, mask: Mask = NO_MASK, bias: Tensor | None = None
+    ) -> Tensor:
+        self.check(q, k, v, mask, bias)
+        table = self.kernel(q, k) * mask.dense(q.size(2), k.size(2), q.device)
+        sums = table.sum(dim=-1, keepdim=True)
+        return torch.where(sums == 0, 0.0, table / torch.where(sums == 0, 1.0, sums)) @ v
+
+
+class DenseLinearAttention(DenseKernel):
+    """Katharopoulos et al. 2020, eq. 7, by torch's elu."""
+
+    def kernel(self, q: Tensor, k: Tensor) -> Tensor:
+        return (torch.nn.functional.elu(q) + 1) @ (torch.nn.functional.elu(k) + 1).mT
+
+
+class DensePerformer(DenseKernel):
+    """Choromanski et al. 2021, lemma 1: Σ_f exp(w_f·(q + k) - (|q|² + |k|²)/2), summed by logs."""
+
+    def __init__(self, core: AttentionCore) -> None:
+        super().__init__()
+        self.projection = core.projection
+
+    def kernel(self, q: Tensor, k: Tensor) -> Tensor:
+        w = self.projection.to(q.dtype)
+        q, k = (x * x.size(-1) ** -0.25 for x in (q, k))
+        exponents = [x @ w.mT - x.norm(dim=-1, keepdim=True) ** 2 / 2 for x in (q, k)]
+        pairs = exponents[0].unsqueeze(3) + exponents[1].unsqueeze(2)  # (B, H, T_q, T_k, M)
+        logs = pairs.logsumexp(dim=-1)
+        # A factor for the row cancels when the row is divided by its sum.
+        return (logs - logs.detach().amax(dim=-1, keepdim=True)).exp()
 
 
 class SharedQK(AttentionCore):

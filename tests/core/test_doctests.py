@@ -6,7 +6,11 @@ import importlib
 import pytest
 
 WITH_EXAMPLES = ["numpy_core", "masks", "functional", "viz"]
-WITH_EXAMPLES += ["positions", "cache", "layers", "parameters", "pretrained"]
+WITH_EXAMPLES += ["cores.linear_attention"]
+WITH_EXAMPLES += ["cache", "compressive", "experts", "layers", "parameters", "pretrained"]
+WITH_EXAMPLES += [
+    f"positions.{n}" for n in ("alibi", "rotary", "sinusoidal", "t5_bias", "transformer_xl")
+]
 WITH_EXAMPLES += ["generate", "training.losses", "training.schedules"]
 
 

@@ -9,7 +9,16 @@ from torch.nn import functional as F
 from minitx.blocks import DecoderBlock, EncoderBlock
 from minitx.layers import FeedForward, LayerNorm
 from minitx.multihead import MultiHeadAttention
-from minitx.positions import ALiBi, Learned, NoPosition, Rotary, Shaw, Sinusoidal, T5Bias
+from minitx.positions import (
+    ALiBi,
+    Learned,
+    NoPosition,
+    Rotary,
+    Shaw,
+    Sinusoidal,
+    T5Bias,
+    TransformerXL,
+)
 from minitx.seq2seq import Transformer, TransformerConfig
 
 # float64, sums of some hundred terms of size one: rounding is near 1e-14, a mistake near 1.
@@ -24,6 +33,7 @@ IN_ATTENTION = {  # name -> scheme for H heads of width D
     ),
     "ALiBi": lambda H, D: ALiBi(H),
     "Rotary": lambda H, D: Rotary(D),
+    "TransformerXL": lambda H, D: TransformerXL(H, D),
 }
 ON_EMBEDDINGS = {  # name -> scheme for width C
     "Sinusoidal": Sinusoidal,

@@ -246,8 +246,15 @@ DOORS = {
     "T5Bias, one direction": {"bias"},
     "ALiBi": {"bias"},
     "Rotary": {"rotate"},
+    "TransformerXL": {"bias"},
 }
-TABLES = {"Learned": (23, C), "Shaw": (7, D), "T5Bias": (8, H), "T5Bias, one direction": (6, H)}
+TRAINED = {
+    "Learned": {"table.weight": (23, C)},
+    "Shaw": {"table.weight": (7, D)},
+    "T5Bias": {"table.weight": (8, H)},
+    "T5Bias, one direction": {"table.weight": (6, H)},
+    "TransformerXL": {"u": (H, D), "v": (H, D), "r_proj.weight": (C, C)},
+}
 
 
 @pytest.mark.parametrize("name", SCHEMES)
@@ -270,7 +277,7 @@ def test_every_scheme_enters_through_one_door(name):
 def test_what_is_trained_and_stored(name):
     scheme = SCHEMES[name]
     shapes = {n: tuple(p.shape) for n, p in scheme.named_parameters()}
-    assert shapes == ({"table.weight": TABLES[name]} if name in TABLES else {})
+    assert shapes == TRAINED.get(name, {})
     assert set(scheme.state_dict()) == set(shapes)
 
 
