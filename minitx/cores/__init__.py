@@ -4,9 +4,10 @@ from minitx.cores.base import AttentionCore, UnsupportedMask
 from minitx.cores.big_bird import BigBird
 from minitx.cores.full import FullAttention
 from minitx.cores.fused import FusedAttention
-from minitx.cores.kernelised import KernelisedAttention
+from minitx.cores.linear_attention import LinearAttention
 from minitx.cores.linformer import Linformer
 from minitx.cores.nystrom import Nystrom
+from minitx.cores.performer import Performer
 from minitx.cores.reformer import Reformer
 from minitx.cores.routing import Routing
 from minitx.cores.sliding_window import SlidingWindow
@@ -19,9 +20,10 @@ __all__ = [
     "BigBird",
     "FullAttention",
     "FusedAttention",
-    "KernelisedAttention",
+    "LinearAttention",
     "Linformer",
     "Nystrom",
+    "Performer",
     "Reformer",
     "Routing",
     "SlidingWindow",
