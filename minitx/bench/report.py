@@ -2,20 +2,23 @@
 
 import json
 import platform
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass
 from importlib import metadata
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
-import matplotlib.pyplot as plt
 import torch
-from matplotlib.figure import Figure
-from rich.table import Table
 
-from minitx import __version__, viz
+from minitx import __version__
 from minitx.bench.contest import Timing
 from minitx.training.checkpoints import whole_or_absent
+
+if TYPE_CHECKING:  # measuring needs neither
+    from matplotlib.figure import Figure
+    from rich.table import Table
+
+Row = TypeVar("Row")
 
 
 @dataclass(frozen=True)
@@ -70,15 +73,27 @@ def cpu_name() -> str:
     return names[0] if names else platform.processor() or platform.machine()
 
 
-def save(path: Path, setup: dict[str, Any], results: Sequence[Result]) -> None:
-    """Write what was measured so far."""
+def save(path: Path, setup: dict[str, Any], results: Sequence[Any]) -> None:
+    """Write what was measured so far: dataclasses of any kind."""
     content = {"set_up": setup, "results": [asdict(result) for result in results]}
     with whole_or_absent(path) as file:
         file.write(json.dumps(content, indent=1, ensure_ascii=False).encode())
 
 
 def load(path: Path, setup: dict[str, Any]) -> list[Result]:
+    """The results of contests that were measured so far, see `load_rows`."""
+    return load_rows(path, setup, lambda r: Result(**{**r, "timing": Timing(**r["timing"])}))
+
+
+def load_rows(
+    path: Path, setup: dict[str, Any], make: Callable[[dict[str, Any]], Row]
+) -> list[Row]:
     """What was measured so far with this set-up; nothing if there is no file.
+
+    Args:
+        path: what `save` wrote.
+        setup: from `set_up`.
+        make: the dictionary of a result -> the result.
 
     Raises:
         OtherSetUp: if it was measured with another one, or the file is damaged.
@@ -88,7 +103,7 @@ def load(path: Path, setup: dict[str, Any]) -> list[Result]:
     try:
         content = json.loads(path.read_text(encoding="utf-8"))
         there = dict(content["set_up"])
-        results = [Result(**{**r, "timing": Timing(**r["timing"])}) for r in content["results"]]
+        results = [make(r) for r in content["results"]]
     except (ValueError, TypeError, KeyError):
         raise OtherSetUp(f"{path} is damaged; delete it, or choose another --out") from None
     differences = [
@@ -103,8 +118,10 @@ def load(path: Path, setup: dict[str, Any]) -> list[Result]:
     return results
 
 
-def table(results: Sequence[Result], setup: dict[str, Any]) -> Table:
+def table(results: Sequence[Result], setup: dict[str, Any]) -> "Table":
     """One row per contest; a ratio above 1 means that minitx is faster."""
+    from rich.table import Table
+
     out = Table(
         title=f"{setup['device']}, {setup['threads']} threads, torch {setup['torch']}",
         caption="minitx above, the peer below; ratio: how many times as fast as the peer minitx "
@@ -128,8 +145,12 @@ def table(results: Sequence[Result], setup: dict[str, Any]) -> Table:
     return out
 
 
-def picture(results: Sequence[Result]) -> Figure:
+def picture(results: Sequence[Result]) -> "Figure":
     """Every contest's ratio with the middle half of its rounds; 1 is the peer."""
+    import matplotlib.pyplot as plt
+
+    from minitx import viz
+
     with viz.style():
         figure, ax = plt.subplots(figsize=(6.0, 1.2 + 0.55 * len(results)))
         for row, result in enumerate(results):
