@@ -5,21 +5,24 @@ turn, together with a large matrix product whose rate is the yardstick. What is 
 after each row.
 """
 
+import importlib.util
 import statistics
+import sys
 import time
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 import torch
 
-from minitx.bench import memory, report
+from minitx.bench import attention_report, memory, report
 from minitx.bench.attention_peers import MINITX, Attend, CannotRun, columns, first_that_runs
 from minitx.bench.attention_problem import DIRECTIONS, Direction, Inputs, Problem
 from minitx.bench.attention_reference import OUTPUTS, Answer, Errors, bound, compare
 from minitx.bench.attention_results import Entry, Result, from_json
-from minitx.bench.attention_rows import Row, Sizes, in_haste
+from minitx.bench.attention_rows import SIZES, Row, Sizes, in_haste, rows
+from minitx.bench.attention_setup import set_up
 from minitx.bench.attention_timing import (
     MATMUL,
     Quartiles,
@@ -92,10 +95,14 @@ def measure(
     inputs = [problem.inputs(i, device) for i in range(SETS)]
     entries, attends = checked(problem, inputs[0], device)
     yardstick = matmul(sizes.matmul, problem.type, device)
-    rates, rounds, clocks = {}, {}, {}
+    rates: dict[str, Quartiles] = {}
+    rounds: dict[str, int] = {}
+    clocks: dict[str, float] = {}
     for direction in DIRECTIONS:
         calls = {name: prepared(attend, direction) for name, attend in attends.items()}
-        peaks = {name: peak(attend, problem, inputs[1], direction) for name, attend in attends.items()}
+        peaks = {
+            name: peak(attend, problem, inputs[1], direction) for name, attend in attends.items()
+        }
         asked = ask_clocks() if device.type == "cuda" else None
         times = in_turn(
             {MATMUL: yardstick, **calls}, inputs, device, seconds=seconds, min_rounds=min_rounds
@@ -120,8 +127,8 @@ def checked(
             answer, attend, remark = first_that_runs(
                 column, problem, device, lambda attend: answer_of(attend, inputs)
             )
-        except CannotRun as reason:
-            entries[column.name] = Entry(reason=str(reason))
+        except CannotRun as error:
+            entries[column.name] = Entry(reason=str(error))
             continue
         answers[column.name], attends[column.name] = answer, attend
         entries[column.name] = Entry(remark=remark)
@@ -168,9 +175,7 @@ def timed(
     peak: float | None,
 ) -> Entry:  # fmt: skip
     """The entry with one direction's figures."""
-    out = replace(
-        entry, seconds={**(entry.seconds or {}), direction: Quartiles.of(times[name])}
-    )
+    out = replace(entry, seconds={**(entry.seconds or {}), direction: Quartiles.of(times[name])})
     if MINITX in times:
         ratios = [b / a for a, b in zip(times[MINITX], times[name], strict=True)]
         out = replace(out, ratio={**(out.ratio or {}), direction: Quartiles.of(ratios)})
@@ -179,9 +184,7 @@ def timed(
     return out
 
 
-def peak(
-    attend: Attend, problem: Problem, inputs: Inputs, direction: Direction
-) -> float | None:
+def peak(attend: Attend, problem: Problem, inputs: Inputs, direction: Direction) -> float | None:
     """Bytes at the peak of a call, inputs included, as a share of what must be there.
 
     Only on a GPU, where PyTorch counts them; in a call that is not the first of its kind.
@@ -192,6 +195,7 @@ def peak(
     if direction == "forward":
         call = prepared(attend, "forward")(inputs)
     else:
+
         def call() -> Any:
             return answer_of(attend, inputs)
 
@@ -205,3 +209,87 @@ def peak(
     del kept
     given = inputs[:3] if direction == "forward" else inputs
     return (extra + sum(x.nbytes for x in given)) / problem.least_bytes(direction)
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """How a command ended.
+
+    Args:
+        words: what was found, for people.
+        failed: one sentence each.
+        complete: False if time was up before the end; the same command goes on.
+    """
+
+    words: str
+    failed: list[str]
+    complete: bool
+
+    @property
+    def exit_code(self) -> int:
+        """0 all well, 1 something failed, 3 time was up."""
+        return 1 if self.failed else 0 if self.complete else 3
+
+
+class UnknownRow(ValueError):
+    """No row has such a name."""
+
+
+def bench(
+    device: torch.device,
+    *,
+    quick: bool,
+    only: str | None,
+    out: Path,
+    deadline: float = float("inf"),
+    say: Callable[[str], None] = lambda line: print(line, file=sys.stderr),
+) -> Outcome:
+    """The whole benchmark: measured, written to out, and told.
+
+    Args:
+        device: from `device_for`.
+        quick: tiny sizes.
+        only: words that a row's name must have.
+        out: the folder for attention.json, attention.txt and attention.png.
+        deadline: see `run`.
+        say: is told how it goes on.
+
+    Raises:
+        UnknownRow: if no row has these words.
+        OtherSetUp: if out has other measurements.
+    """
+    name = f"{device.type}, quick" if quick else device.type
+    sizes = SIZES[name]
+    chosen = [row for row in rows(sizes) if (only or "") in row.name]
+    if not chosen:
+        names = "; ".join(row.name for row in rows(sizes))
+        raise UnknownRow(f"no row has {only!r} in its name: {names}")
+    setup = set_up(device, name)
+    results = run(
+        chosen,
+        out / "attention.json",
+        setup,
+        device,
+        sizes=sizes,
+        seconds=0.0 if quick else 1.0,
+        min_rounds=2 if quick else 20,
+        deadline=deadline,
+        on_row=lambda done, row: say(f"[{done + 1}/{len(chosen)}] {row.name}"),
+    )
+    words = attention_report.text(results, setup) if results else "Nothing was measured in time.\n"
+    out.mkdir(parents=True, exist_ok=True)
+    (out / "attention.txt").write_text(words, encoding="utf-8")
+    if results and importlib.util.find_spec("matplotlib"):
+        save_picture(results, setup, out / "attention.png")
+    else:
+        say("No picture: matplotlib is not installed.")
+    failed = attention_report.failures(results)
+    return Outcome(words, failed, complete=len(results) == len(chosen))
+
+
+def save_picture(results: Sequence[Result], setup: dict[str, Any], path: Path) -> None:
+    import matplotlib.pyplot as plt
+
+    figure = attention_report.picture(results, setup)
+    figure.savefig(path)
+    plt.close(figure)

@@ -115,7 +115,7 @@ def flex(problem: Problem, device: torch.device) -> Iterator[tuple[str, Attend]]
         B = problem.B if problem.key_lengths is not None else None
         sizes = (B, None, problem.T_q, problem.T_k)
         blocks = module.create_block_mask(rules(problem, device), *sizes, device=str(device))
-    grouped = problem.H != problem.H_kv
+    grouped = problem.H_kv != problem.H
     yield (
         "",
         lambda q, k, v: compiled(

@@ -24,7 +24,8 @@ class Inputs(NamedTuple):
 
     def leaves(self) -> "Inputs":
         """The same numbers as leaves that collect gradients."""
-        return Inputs(*(x.detach().requires_grad_() for x in self[:3]), self.grad)
+        q, k, v = (x.detach().requires_grad_() for x in self[:3])
+        return Inputs(q, k, v, self.grad)
 
 
 class Slice(NamedTuple):

@@ -44,7 +44,9 @@ def reference(problem: Problem, inputs: Inputs, part: Slice, dtype: torch.dtype)
     """
     b, first, last = part
     group = problem.H // problem.H_kv
-    q, grad = (x[b : b + 1, first * group : last * group].to(dtype) for x in (inputs.q, inputs.grad))
+    q, grad = (
+        x[b : b + 1, first * group : last * group].to(dtype) for x in (inputs.q, inputs.grad)
+    )
     k, v = (x[b : b + 1, first:last].to(dtype) for x in (inputs.k, inputs.v))
     outputs, dqs = [], []
     dk, dv = (torch.zeros_like(x, dtype=torch.float64) for x in (k, v))

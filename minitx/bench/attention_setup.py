@@ -64,7 +64,9 @@ def device_for(name: str | None, *, quick: bool) -> torch.device:
         raise NoDevice("on the CPU the kernel is interpreted, which is slow: add --quick")
     interpreted = os.environ.get("TRITON_INTERPRET") == "1"
     if device.type == "cuda" and interpreted:
-        raise NoDevice("TRITON_INTERPRET=1 is set, so the kernel would not run on the GPU: unset it")
+        raise NoDevice(
+            "TRITON_INTERPRET=1 is set, so the kernel would not run on the GPU: unset it"
+        )
     if device.type == "cpu" and not interpreted:
         if "triton" in sys.modules:
             raise NoDevice("Triton is loaded already: set TRITON_INTERPRET=1 before Python starts")

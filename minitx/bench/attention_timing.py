@@ -118,6 +118,7 @@ def in_turn(
         min_rounds: at least 2.
     """
     watch, names = Watch(device), list(calls)
+    at_once = UNSYNCHRONISED if device.type == "cuda" else 1
     times: dict[str, list[float]] = {name: [] for name in names}
     for name in names:
         for _ in range(2):  # warm-up
@@ -127,7 +128,7 @@ def in_turn(
     done = 0
     while done < min_rounds or time.perf_counter() - start < seconds:
         waiting = []
-        for turn in range(done, done + UNSYNCHRONISED):
+        for turn in range(done, done + at_once):
             first = turn % len(names)
             for name in names[first:] + names[:first]:
                 call = calls[name](inputs[turn % len(inputs)])
@@ -136,7 +137,7 @@ def in_turn(
         synchronise(device)
         for name, elapsed in waiting:
             times[name].append(elapsed())
-        done += UNSYNCHRONISED
+        done += at_once
     return times
 
 
