@@ -231,8 +231,8 @@ class Outcome:
         return 1 if self.failed else 0 if self.complete else 3
 
 
-class UnknownRow(ValueError):
-    """No row has such a name."""
+class UnknownName(ValueError):
+    """No row or case has such a name."""
 
 
 def bench(
@@ -255,7 +255,7 @@ def bench(
         say: is told how it goes on.
 
     Raises:
-        UnknownRow: if no row has these words.
+        UnknownName: if no row has these words.
         OtherSetUp: if out has other measurements.
     """
     name = f"{device.type}, quick" if quick else device.type
@@ -263,7 +263,7 @@ def bench(
     chosen = [row for row in rows(sizes) if (only or "") in row.name]
     if not chosen:
         names = "; ".join(row.name for row in rows(sizes))
-        raise UnknownRow(f"no row has {only!r} in its name: {names}")
+        raise UnknownName(f"no row has {only!r} in its name: {names}")
     setup = set_up(device, name)
     results = run(
         chosen,
@@ -279,10 +279,10 @@ def bench(
     words = attention_report.text(results, setup) if results else "Nothing was measured in time.\n"
     out.mkdir(parents=True, exist_ok=True)
     (out / "attention.txt").write_text(words, encoding="utf-8")
-    if results and importlib.util.find_spec("matplotlib"):
-        save_picture(results, setup, out / "attention.png")
-    else:
+    if importlib.util.find_spec("matplotlib") is None:
         say("No picture: matplotlib is not installed.")
+    elif results:
+        save_picture(results, setup, out / "attention.png")
     failed = attention_report.failures(results)
     return Outcome(words, failed, complete=len(results) == len(chosen))
 
