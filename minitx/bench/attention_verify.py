@@ -7,6 +7,7 @@ because compiling takes longer than checking.
 
 import math
 import os
+import re
 import time
 from collections.abc import Callable, Iterable, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
@@ -190,7 +191,8 @@ def second_derivative(attend: Attend, inputs: Inputs, problem: Problem) -> str:
         (dq,) = torch.autograd.grad(attend(q, k, v), q, grad, create_graph=True)
         torch.autograd.grad(dq.sum(), k)
     except RuntimeError as refusal:
-        return "" if "derivative" in str(refusal) else f"refused in other words: {refusal}"
+        said = re.search("derivative|differentiate", str(refusal))
+        return "" if said else f"refused in other words: {first_line(refusal)}"
     return "a second derivative was not refused"
 
 
