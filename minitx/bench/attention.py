@@ -271,7 +271,7 @@ def bench(
         setup,
         device,
         sizes=sizes,
-        seconds=0.0 if quick else 1.0,
+        seconds=0.0 if quick else 0.5,
         min_rounds=2 if quick else 20,
         deadline=deadline,
         on_row=lambda done, row: say(f"[{done + 1}/{len(chosen)}] {row.name}"),

@@ -126,17 +126,18 @@ def flex(problem: Problem, device: torch.device) -> Iterator[tuple[str, Attend]]
 
 def rules(problem: Problem, device: torch.device) -> Callable[..., Tensor]:
     """The problem's rules in FlexAttention's words: sequence, head, query, key -> may they meet."""
-    shift = problem.T_k - problem.T_q
+    # Plain numbers, which a compiler takes for constants.
+    shift, causal, window = problem.T_k - problem.T_q, problem.causal, problem.window
+    ragged = problem.key_lengths is not None
     lengths = torch.tensor([problem.length(b) for b in range(problem.B)], device=device)
 
     def meet(b: Tensor, h: Tensor, i: Tensor, j: Tensor) -> Tensor:
         allowed = j >= 0
-        if problem.causal:
+        if causal:
             allowed = allowed & (j <= i + shift)
-        if problem.window is not None:
-            allowed = allowed & (j >= i + shift - problem.window)
-            allowed = allowed & (j <= i + shift + problem.window)
-        if problem.key_lengths is not None:
+        if window is not None:
+            allowed = allowed & (j >= i + shift - window) & (j <= i + shift + window)
+        if ragged:
             allowed = allowed & (j < lengths[b])
         return allowed
 

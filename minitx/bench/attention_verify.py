@@ -30,6 +30,8 @@ from minitx.bench.attention_report import NONE, aligned
 from minitx.bench.attention_setup import set_up
 
 SANITIZER = "compute-sanitizer --tool memcheck python -m minitx.bench.gpu verify --quick --jobs 1"
+MOST = 60  # cases that a process tries
+BYTES_EACH = 8e9  # that a process may need
 MOST_TOLD = 30  # failures; verify.json has them all
 
 
@@ -140,6 +142,7 @@ def lack_of_memory(problem: Problem, device: torch.device) -> str:
     if device.type != "cuda":
         return ""
     needed = 2 * problem.least_bytes("backward") + 6e9
+    torch.cuda.empty_cache()
     free = torch.cuda.mem_get_info(device)[0]
     return f"needs {needed / 1e9:.0f} GB, {free / 1e9:.0f} are free" if needed > free else ""
 
@@ -298,8 +301,8 @@ def verify(
         wrong = sum(bool(v.failed) for v in done.values())
         say(f"[{reached}/{len(chosen)}] {found[-1].case}" + (f"; {wrong} failed" if wrong else ""))
 
-    groups = list(by_compilation(case for case in to_do if case.kind not in LARGE).values())
-    jobs = jobs or (min(8, os.cpu_count() or 1) if device.type == "cuda" else 1)
+    groups = by_compilation([case for case in to_do if case.kind not in LARGE])
+    jobs = jobs or processes_for(device)
     if jobs > 1:
         in_processes(groups, str(device), jobs, deadline, keep)
         groups = []
@@ -314,12 +317,21 @@ def verify(
     return Outcome(words, wrong, complete=len(found) == len(chosen))
 
 
-def by_compilation(chosen: Iterable[Case]) -> dict[tuple[str, int], list[Case]]:
-    """Cases that share compiled kernels, together."""
+def processes_for(device: torch.device) -> int:
+    """How many there is room for."""
+    if device.type != "cuda":
+        return 1
+    room = int(torch.cuda.mem_get_info(device)[0] // BYTES_EACH)
+    return max(1, min(8, os.cpu_count() or 1, room))
+
+
+def by_compilation(chosen: Sequence[Case]) -> list[list[Case]]:
+    """Cases that share compiled kernels, together, but not too many; the largest groups first."""
     groups: dict[tuple[str, int], list[Case]] = {}
     for case in chosen:
         groups.setdefault((case.problem.dtype, case.problem.D), []).append(case)
-    return groups
+    parts = [group[i : i + MOST] for group in groups.values() for i in range(0, len(group), MOST)]
+    return sorted(parts, key=len, reverse=True)
 
 
 def text(found: Sequence[Verdict], setup: dict[str, Any]) -> str:

@@ -102,8 +102,9 @@ def is_command(name: str) -> bool:
 def outcome(name: str, command: Sequence[str], deadline: float) -> Outcome:
     """Run a command until it ends or time is up; its output is what it found."""
     process = subprocess.Popen(command, stdout=subprocess.PIPE, text=True)
+    left = None if deadline == float("inf") else max(0.0, deadline - time.monotonic())
     try:
-        words, _ = process.communicate(timeout=max(0.0, deadline - time.monotonic()))
+        words, _ = process.communicate(timeout=left)
     except subprocess.TimeoutExpired:
         process.send_signal(signal.SIGINT)  # it keeps what it has
         try:

@@ -88,10 +88,27 @@ def test_rows_far_apart_reach_beyond_32_bits():
 
 def test_what_does_not_fit_is_skipped(monkeypatch):
     monkeypatch.setattr(torch.cuda, "mem_get_info", lambda device: (16e9, 16e9))
+    monkeypatch.setattr(torch.cuda, "empty_cache", lambda: None)
     many = Problem(513, 32, 4, 1024, 1024, 128, "float32")
     cuda = torch.device("cuda")
     assert attention_verify.lack_of_memory(many, cuda).endswith(" GB, 16 are free")
     assert not attention_verify.lack_of_memory(replace(many, B=2), cuda)
+
+
+def test_work_is_shared_out():
+    every = [c for c in cases(GRIDS["cuda"]) if c.kind not in attention_verify.LARGE]
+    groups = attention_verify.by_compilation(every)
+    assert sorted(map(name_of, sum(groups, []))) == sorted(map(name_of, every))
+    assert all(len({(c.problem.dtype, c.problem.D) for c in group}) == 1 for group in groups)
+    assert len(groups[0]) == max(map(len, groups)) == attention_verify.MOST
+
+
+def test_as_many_processes_as_there_is_room_for(monkeypatch):
+    assert attention_verify.processes_for(CPU) == 1
+    monkeypatch.setattr(os, "cpu_count", lambda: 16)
+    for free, wanted in ((4e9, 1), (15e9, 1), (30e9, 3), (140e9, 8)):
+        monkeypatch.setattr(torch.cuda, "mem_get_info", lambda device, free=free: (free, 141e9))
+        assert attention_verify.processes_for(torch.device("cuda")) == wanted
 
 
 # --- verdicts -------------------------------------------------------------------------------
@@ -388,7 +405,7 @@ def test_another_benchmark_is_a_process_that_is_stopped_in_time():
     assert time.monotonic() - start < 20
     assert not found.complete
     assert found.words == "models: time was up\na row\nkept\n"
-    failed = gpu.outcome("models", [sys.executable, "-c", "exit(4)"], start + 60)
+    failed = gpu.outcome("models", [sys.executable, "-c", "exit(4)"], float("inf"))
     assert failed.failed == ["models ended with exit code 4"]
     well = gpu.outcome("models", [sys.executable, "-c", "print(1)"], start + 60)
     assert (well.words, well.exit_code) == ("1\n", 0)
