@@ -98,7 +98,9 @@ def test_what_does_not_fit_is_skipped(monkeypatch):
 def test_work_is_shared_out():
     every = [c for c in cases(GRIDS["cuda"]) if c.kind not in attention_verify.LARGE]
     groups = attention_verify.by_compilation(every)
-    assert sorted(map(name_of, sum(groups, []))) == sorted(map(name_of, every))
+    assert sorted(name_of(case) for group in groups for case in group) == sorted(
+        map(name_of, every)
+    )
     assert all(len({(c.problem.dtype, c.problem.D) for c in group}) == 1 for group in groups)
     assert len(groups[0]) == max(map(len, groups)) == attention_verify.MOST
 
