@@ -90,7 +90,7 @@ def with_rule(base: Row, words: str, **changes: Any) -> Row:
 
 
 def ragged(B: int, T: int) -> tuple[int, ...]:
-    """Key lengths from an eighth of T to T, evenly spread, the last one odd ones out.
+    """Key lengths from an eighth of T to T, evenly spread.
 
     >>> ragged(4, 64)
     (8, 27, 46, 64)

@@ -33,6 +33,7 @@ from minitx.bench.report import OtherSetUp
 OTHERS = ("models", "scaling")  # commands of `minitx bench` besides this file's own
 PARTS = ("verify", "attention", *OTHERS)
 FINISHED = "finished.json"
+LEFT_OUT = "left out: "
 PATIENCE = 20.0  # seconds that another benchmark has to stop in
 
 
@@ -82,9 +83,9 @@ def other(name: str) -> Callable[[Settings], Outcome]:
     def run(settings: Settings) -> Outcome:
         missing = [p for p in ("click", "rich", "matplotlib") if not importlib.util.find_spec(p)]
         if missing:
-            return Outcome(f"{name}: left out, not installed: {', '.join(missing)}\n", [], True)
+            return Outcome(f"{LEFT_OUT}{name}, not installed: {', '.join(missing)}\n", [], True)
         if not is_command(name):
-            return Outcome(f"{name}: left out, there is no minitx bench {name}\n", [], True)
+            return Outcome(f"{LEFT_OUT}{name}, there is no minitx bench {name}\n", [], True)
         command = [sys.executable, "-m", "minitx", "bench", name, "--device", str(settings.device)]
         command += ["--out", str(settings.folder), *["--quick"] * settings.quick]
         return outcome(name, command, settings.deadline)
@@ -141,8 +142,9 @@ def everything(parts: Sequence[str], settings: Settings) -> int:
         say(part)
         outcomes[part] = RUNS[part](settings)
         settings.folder.mkdir(parents=True, exist_ok=True)
-        if outcomes[part].exit_code == 0 and not settings.only:
-            finished[part] = outcomes[part].words
+        words = outcomes[part].words
+        if outcomes[part].exit_code == 0 and not settings.only and not words.startswith(LEFT_OUT):
+            finished[part] = words
             (settings.folder / FINISHED).write_text(json.dumps(finished), encoding="utf-8")
         words = "\n".join(f"== {name}\n\n{o.words}" for name, o in outcomes.items())
         heading = f"{device_name(settings.device)}, {datetime.now():%Y-%m-%d %H:%M}\n\n"

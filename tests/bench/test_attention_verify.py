@@ -417,11 +417,20 @@ def test_benchmarks_that_are_not_there_are_left_out(monkeypatch):
     settings = gpu.Settings(CPU, True, Path("x"), None, 0.0)
     assert gpu.is_command("models")
     found = gpu.other("chess")(settings)
-    assert found.words == "chess: left out, there is no minitx bench chess\n"
+    assert found.words == "left out: chess, there is no minitx bench chess\n"
     monkeypatch.setattr(gpu.importlib.util, "find_spec", lambda name: None)
     found = gpu.other("models")(settings)
-    assert found.words == "models: left out, not installed: click, rich, matplotlib\n"
+    assert found.words == "left out: models, not installed: click, rich, matplotlib\n"
     assert found.exit_code == 0
+
+
+def test_what_was_left_out_is_tried_again(tmp_path, parts, monkeypatch):
+    arguments = ["--device", "cpu", "--quick", "--out", str(tmp_path)]
+    left_out = gpu.other("chess")
+    monkeypatch.setitem(gpu.RUNS, "attention", left_out)
+    assert gpu.main(arguments) == 0
+    (finished,) = tmp_path.glob("*/finished.json")
+    assert set(json.loads(finished.read_text())) == {"verify"}
 
 
 BARE = """
@@ -445,7 +454,7 @@ def test_on_a_bare_machine(tmp_path):
     )
     assert answer.returncode == 0, answer.stderr
     assert "No picture: matplotlib is not installed." in answer.stderr
-    assert "models: left out, not installed: click, rich, matplotlib" in answer.stdout
+    assert "left out: models, not installed: click, rich, matplotlib" in answer.stdout
     assert "D 16, T 32, causal" in answer.stdout
     (folder,) = tmp_path.iterdir()
     there = {path.name for path in folder.iterdir()}
