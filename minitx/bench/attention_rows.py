@@ -93,7 +93,7 @@ def ragged(B: int, T: int) -> tuple[int, ...]:
     """Key lengths from an eighth of T to T, evenly spread.
 
     >>> ragged(4, 64)
-    (8, 27, 46, 64)
+    (8, 27, 45, 64)
     """
     return tuple(round(T / 8 + (T - T / 8) * b / max(1, B - 1)) for b in range(B))
 

@@ -10,7 +10,14 @@ import os
 import re
 import time
 from collections.abc import Callable, Iterable, Sequence
-from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
+from concurrent.futures import (
+    FIRST_COMPLETED,
+    Future,
+    ProcessPoolExecutor,
+    ThreadPoolExecutor,
+    wait,
+)
+from concurrent.futures.process import BrokenProcessPool
 from dataclasses import dataclass
 from multiprocessing import get_context
 from pathlib import Path
@@ -241,21 +248,30 @@ def failed(group: Iterable[Case], reason: str) -> list[Verdict]:
 
 
 def in_processes(
-    groups: Sequence[Sequence[Case]], device: str, jobs: int, deadline: float,
+    groups: Sequence[Sequence[Case]],
+    device: str,
+    jobs: int,
+    deadline: float,
     on_group: Callable[[list[Verdict]], None],
-) -> None:  # fmt: skip
+) -> None:
     """Try groups of cases, each in a process that nothing else can have broken."""
-    waiting, running = list(groups), dict[Future[list[Verdict]], Sequence[Case]]()
-    context = get_context("spawn")
-    with ProcessPoolExecutor(jobs, mp_context=context, max_tasks_per_child=1) as pool:
+    waiting, running = list(groups), set[Future[list[Verdict]]]()
+    with ThreadPoolExecutor(jobs) as threads:  # each waits for one process
         while running or (waiting and time.monotonic() < deadline):
             while waiting and len(running) < jobs and time.monotonic() < deadline:
-                group = waiting.pop(0)
-                running[pool.submit(verdicts, group, device)] = group
-            for done in wait(running, return_when=FIRST_COMPLETED).done:
-                group = running.pop(done)
-                error = done.exception()
-                on_group(failed(group, f"the process died: {error}") if error else done.result())
+                running.add(threads.submit(in_process, waiting.pop(0), device))
+            done, running = wait(running, return_when=FIRST_COMPLETED)
+            for future in done:
+                on_group(future.result())
+
+
+def in_process(group: Sequence[Case], device: str) -> list[Verdict]:
+    """The verdicts of a process of its own."""
+    with ProcessPoolExecutor(1, mp_context=get_context("spawn")) as pool:
+        try:
+            return pool.submit(verdicts, group, device).result()
+        except BrokenProcessPool as error:
+            return failed(group, f"the process died: {error}")
 
 
 def verify(

@@ -122,7 +122,7 @@ def answer(problem, inputs, **changes):
     return (output, *torch.autograd.grad(output, (q, k, v), grad))
 
 
-@pytest.mark.parametrize("problem", SETTINGS, ids=str)
+@pytest.mark.parametrize("problem", SETTINGS[::5], ids=str)
 def test_a_right_answer_has_no_error(problem):
     inputs = problem.inputs(0, CPU)
     errors, single = compare(problem, inputs, {"ours": answer(problem, inputs)})

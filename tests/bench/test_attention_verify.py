@@ -286,21 +286,22 @@ def test_the_summary_has_the_largest_errors():
     assert "compute-sanitizer --tool memcheck python -m minitx.bench.gpu verify --quick" in text
 
 
-def dies(group, device):
-    os._exit(9)
-
-
-def passes(group, device):
+def dies_at_scale(group, device):
+    if group[0].kind == "scale":
+        os._exit(9)
     return [Verdict(name_of(c), c.kind, c.problem.dtype) for c in group]
 
 
-@pytest.mark.parametrize(("work", "reason"), [(dies, "the process died: "), (passes, "")])
-def test_processes_beside_each_other(work, reason, monkeypatch):
-    monkeypatch.setattr(attention_verify, "verdicts", work)
-    groups, found = [of_kind("window")[:2], of_kind("scale")[:1]], []
+def test_a_process_that_dies_takes_nothing_with_it(monkeypatch):
+    monkeypatch.setattr(attention_verify, "verdicts", dies_at_scale)
+    groups, found = [of_kind("scale")[:1], of_kind("window")[:2], of_kind("lengths")[:1]], []
     in_processes(groups, "cpu", 2, time.monotonic() + 60, found.extend)
-    assert len(found) == 3
-    assert all(v.failed.startswith(reason) and bool(v.failed) == bool(reason) for v in found)
+    assert {v.case for v in found} == {name_of(case) for group in groups for case in group}
+    for verdict in found:
+        assert verdict.failed.startswith("the process died: ") == (verdict.kind == "scale")
+    found.clear()
+    in_processes(groups, "cpu", 2, time.monotonic() - 1, found.extend)
+    assert found == []
 
 
 def test_the_command(tmp_path, monkeypatch, right):
