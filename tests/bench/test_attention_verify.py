@@ -297,8 +297,8 @@ def test_a_process_that_dies_takes_nothing_with_it(monkeypatch):
     groups, found = [of_kind("scale")[:1], of_kind("window")[:2], of_kind("lengths")[:1]], []
     in_processes(groups, "cpu", 2, time.monotonic() + 60, found.extend)
     assert {v.case for v in found} == {name_of(case) for group in groups for case in group}
-    for verdict in found:
-        assert verdict.failed.startswith("the process died: ") == (verdict.kind == "scale")
+    for v in found:
+        assert v.failed.startswith("the process died: ") == (v.kind == "scale")
     found.clear()
     in_processes(groups, "cpu", 2, time.monotonic() - 1, found.extend)
     assert found == []
