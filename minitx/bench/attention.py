@@ -69,7 +69,7 @@ def run(
     Raises:
         OtherSetUp: if the file holds other measurements.
     """
-    kept = report.load_rows(path, setup, from_json)
+    kept = report.load(path, setup, from_json)
     done = {result.row.name: result for result in kept}
     if all(row.name in done for row in chosen):
         done = {}

@@ -304,7 +304,7 @@ def verify(
     if not chosen:
         raise UnknownName(f"no case has {only!r} in its name: --verify without --only tells them")
     path, setup = out / "verify.json", set_up(device, sizes)
-    done = {v.case: v for v in report.load_rows(path, setup, lambda kept: Verdict(**kept))}
+    done = {v.case: v for v in report.load(path, setup, lambda kept: Verdict(**kept))}
     done = {name: found for name, found in done.items() if not found.failed}
     if all(name_of(case) in done for case in chosen):
         done = {}

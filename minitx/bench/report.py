@@ -18,7 +18,7 @@ if TYPE_CHECKING:  # measuring needs neither
     from matplotlib.figure import Figure
     from rich.table import Table
 
-Row = TypeVar("Row")
+Kind = TypeVar("Kind")
 
 
 @dataclass(frozen=True)
@@ -73,27 +73,29 @@ def cpu_name() -> str:
     return names[0] if names else platform.processor() or platform.machine()
 
 
-def save(path: Path, setup: dict[str, Any], results: Sequence[Any]) -> None:
-    """Write what was measured so far: dataclasses of any kind."""
-    content = {"set_up": setup, "results": [asdict(result) for result in results]}
+def save(path: Path, setup: dict[str, Any], results: Sequence[Any], **derived: Any) -> None:
+    """Write what was measured so far, results that are dataclasses, and what follows from them."""
+    content = {"set_up": setup, "results": [asdict(result) for result in results], **derived}
     with whole_or_absent(path) as file:
         file.write(json.dumps(content, indent=1, ensure_ascii=False).encode())
 
 
-def load(path: Path, setup: dict[str, Any]) -> list[Result]:
-    """The results of contests that were measured so far, see `load_rows`."""
-    return load_rows(path, setup, lambda r: Result(**{**r, "timing": Timing(**r["timing"])}))
+def result_of(content: dict[str, Any]) -> Result:
+    """One line of the table, as it stands in the file."""
+    return Result(**{**content, "timing": Timing(**content["timing"])})
 
 
-def load_rows(
-    path: Path, setup: dict[str, Any], make: Callable[[dict[str, Any]], Row]
-) -> list[Row]:
+def load(
+    path: Path,
+    setup: dict[str, Any],
+    read: Callable[[dict[str, Any]], Kind] = result_of,  # type: ignore[assignment]
+) -> list[Kind]:
     """What was measured so far with this set-up; nothing if there is no file.
 
     Args:
-        path: what `save` wrote.
-        setup: from `set_up`.
-        make: the dictionary of a result -> the result.
+        path: the file.
+        setup: of today.
+        read: makes a result of what stands in the file.
 
     Raises:
         OtherSetUp: if it was measured with another one, or the file is damaged.
@@ -103,7 +105,7 @@ def load_rows(
     try:
         content = json.loads(path.read_text(encoding="utf-8"))
         there = dict(content["set_up"])
-        results = [make(r) for r in content["results"]]
+        results = [read(result) for result in content["results"]]
     except (ValueError, TypeError, KeyError):
         raise OtherSetUp(f"{path} is damaged; delete it, or choose another --out") from None
     differences = [
