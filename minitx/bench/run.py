@@ -39,7 +39,8 @@ def run(
         OtherSetUp: if the file holds other measurements.
         FailedMeasurement: if the memory cannot be measured.
     """
-    done = {result.name: result for result in report.load(path, setup, report.result_of)}
+    kept: list[Result] = report.load(path, setup)
+    done = {result.name: result for result in kept}
     if all(contest.name in done for contest in contests):
         done = {}
     for i, contest in enumerate(contests):
