@@ -70,6 +70,52 @@ def models(device: str | None, quick: bool, only: str | None, out: Path) -> None
         bench_models(chosen_device(device), quick, only, out)
 
 
+@bench.command()
+@click.option("--verify", is_flag=True, help="Is the kernel right here, everywhere? Times nothing.")
+@click.option("--device", help="cuda unless given; cpu only with --quick.")
+@click.option("--quick", is_flag=True, help="Tiny sizes, to see that it works.")
+@click.option("--only", help="Only the rows or cases with this in their name.")
+@click.option("--minutes", type=float, default=float("inf"), help="Stop within so many.")
+@click.option(
+    "--out",
+    type=click.Path(path_type=Path, file_okay=False),
+    default=Path("runs", "bench"),
+    show_default=True,
+    help="Where tables, figures and pictures go.",
+)
+@click.pass_context
+def attention(
+    ctx: click.Context, verify: bool, device: str | None, quick: bool, only: str | None,
+    minutes: float, out: Path,
+) -> None:  # fmt: skip
+    """minitx's attention kernel beside cuDNN's, FlashAttention-2 and FlexAttention.
+
+    All must be right before they are timed. After Ctrl-C or the minutes the same command goes on.
+    Exit codes: 0 all well, 1 something is wrong, 2 wrong use, 3 time was up. python -m
+    minitx.bench.gpu does this and everything else that wants a GPU.
+    """
+    import time
+
+    from minitx.bench import attention as timing
+    from minitx.bench import attention_setup, attention_verify
+
+    deadline = time.monotonic() + 60 * minutes
+    with plainly():
+        try:
+            where = attention_setup.device_for(device, quick=quick)
+            act = attention_verify.verify if verify else timing.bench
+            found = act(where, quick=quick, only=only, out=out, deadline=deadline, say=say)
+        except (attention_setup.NoDevice, timing.UnknownName) as error:
+            raise click.UsageError(str(error)) from None
+    click.echo(found.words)
+    click.echo(f"Written to {out}")
+    ctx.exit(found.exit_code)
+
+
+def say(line: str) -> None:
+    click.echo(line, err=True)
+
+
 def bench_models(device: "torch.device", quick: bool, only: str | None, out: Path) -> None:
     from minitx.bench import report
     from minitx.bench.models import SIZES, contests

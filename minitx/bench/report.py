@@ -6,16 +6,17 @@ from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass
 from importlib import metadata
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
-import matplotlib.pyplot as plt
 import torch
-from matplotlib.figure import Figure
-from rich.table import Table
 
-from minitx import __version__, viz
+from minitx import __version__
 from minitx.bench.contest import Timing
 from minitx.training.checkpoints import whole_or_absent
+
+if TYPE_CHECKING:  # measuring needs neither
+    from matplotlib.figure import Figure
+    from rich.table import Table
 
 Kind = TypeVar("Kind")
 
@@ -119,8 +120,10 @@ def load(
     return results
 
 
-def table(results: Sequence[Result], setup: dict[str, Any]) -> Table:
+def table(results: Sequence[Result], setup: dict[str, Any]) -> "Table":
     """One row per contest; a ratio above 1 means that minitx is faster."""
+    from rich.table import Table
+
     out = Table(
         title=f"{setup['device']}, {setup['threads']} threads, torch {setup['torch']}",
         caption="minitx above, the peer below; ratio: how many times as fast as the peer minitx "
@@ -144,8 +147,12 @@ def table(results: Sequence[Result], setup: dict[str, Any]) -> Table:
     return out
 
 
-def picture(results: Sequence[Result]) -> Figure:
+def picture(results: Sequence[Result]) -> "Figure":
     """Every contest's ratio with the middle half of its rounds; 1 is the peer."""
+    import matplotlib.pyplot as plt
+
+    from minitx import viz
+
     with viz.style():
         figure, ax = plt.subplots(figsize=(6.0, 1.2 + 0.55 * len(results)))
         for row, result in enumerate(results):
