@@ -11,6 +11,8 @@ import triton
 import triton.language as tl
 
 from minitx.kernels.tiles import (
+    LN_2,
+    LOG2_E,
     blocks_seen,
     described,
     head_of,
@@ -19,10 +21,6 @@ from minitx.kernels.tiles import (
     sees,
     store_tile,
 )
-
-LOG2_E = tl.constexpr(1.4426950408889634)
-LN_2 = tl.constexpr(0.6931471805599453)
-
 
 @triton.jit
 def attend(
@@ -38,7 +36,7 @@ def attend(
         K_j = load_tile(
             K_head, j, length, stride_kt, stride_kd, D_K, B_C, COLS_K, DESCRIBED, UPCAST
         )
-        S_ij = tl.dot(Q_i, K_j.T, input_precision=PRECISION)
+        S_ij = tl.dot(Q_i, K_j.T, input_precision=PRECISION, out_dtype=O_i.dtype)
         if MASKED:
             key = j + tl.arange(0, B_C)
             S_ij = tl.where(
@@ -123,5 +121,5 @@ def flash_forward(
     O_head = head_of(O, b, h, stride_ob, stride_oh)
     store_tile(O_head, O_i, i, T_q, stride_ot, stride_od, D_V, B_R, COLS_V)
     row = i + tl.arange(0, B_R)
-    L_head = L + (tl.program_id(0) // T_r).to(tl.int64) * T_q
+    L_head = head_of(L, 0, b * H + h, 0, T_q)
     tl.store(L_head + row, L_i, mask=row < T_q)

@@ -10,6 +10,9 @@ is left = right = window; without a rule both reach past the ends.
 import triton
 import triton.language as tl
 
+LOG2_E = tl.constexpr(1.4426950408889634)
+LN_2 = tl.constexpr(0.6931471805599453)
+
 
 @triton.jit
 def head_of(X, b, h, stride_b, stride_h):
