@@ -1,7 +1,8 @@
 """Interchangeable attention: the same call, different ways of computing it."""
 
 from minitx.cores.base import AttentionCore, UnsupportedMask
+from minitx.cores.flash import FlashAttention
 from minitx.cores.full import FullAttention
 from minitx.cores.fused import FusedAttention
 
-__all__ = ["AttentionCore", "FullAttention", "FusedAttention", "UnsupportedMask"]
+__all__ = ["AttentionCore", "FlashAttention", "FullAttention", "FusedAttention", "UnsupportedMask"]

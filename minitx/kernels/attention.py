@@ -1,6 +1,7 @@
 """`flash_attention`: the tiled kernels as one differentiable function on tensors."""
 
 import math
+from typing import Any
 
 import torch
 from jaxtyping import Float, Int
@@ -227,13 +228,13 @@ def _(
     return empty_like_heads(q), empty_like_heads(k), empty_like_heads(v)
 
 
-def _keep(ctx: torch.autograd.function.FunctionCtx, inputs: tuple, output: tuple) -> None:
+def _keep(ctx: Any, inputs: tuple[Any, ...], output: tuple[Tensor, Tensor]) -> None:
     q, k, v, key_lengths, *ctx.settings = inputs
     ctx.save_for_backward(q, k, v, *output, key_lengths)
     ctx.mark_non_differentiable(output[1])
 
 
-def _differentiate(ctx, d_output: Tensor, _: Tensor | None):
+def _differentiate(ctx: Any, d_output: Tensor, _: Tensor | None) -> tuple[Tensor | None, ...]:
     q, k, v, output, log_sum, key_lengths = ctx.saved_tensors
     gradients = torch.ops.minitx.flash_backward(
         d_output, q, k, v, output, log_sum, key_lengths, *ctx.settings
@@ -241,7 +242,7 @@ def _differentiate(ctx, d_output: Tensor, _: Tensor | None):
     return *gradients, None, None, None, None, None
 
 
-def _refuse(ctx, *gradients):
+def _refuse(ctx: Any, *gradients: Tensor | None) -> None:
     raise RuntimeError(
         "flash_attention has no second derivative; FullAttention or "
         "minitx.functional.scaled_dot_product_attention has one"

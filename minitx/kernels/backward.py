@@ -10,6 +10,7 @@ any order. Here dQ has a kernel of its own. That recomputes P twice, seven matri
 of five, but two runs are equal bit for bit.
 """
 # mypy: ignore-errors
+# ruff: noqa: E741
 # What stands under @triton.jit is Triton's language; it only looks like Python.
 
 import triton
@@ -65,7 +66,7 @@ def row_sums(L_head, D_head, row, T_q):
 @triton.jit
 def add_to_keys(
     dK_j, dV_j, K_j, V_j, Q_head, dO_head, L_head, D_head, start, stop, gap, gap_size, key, T_q,
-    shift, length, left, right, qk_scale, stride_qt, stride_qd, stride_dot, stride_dod,
+    shift, left, right, qk_scale, stride_qt, stride_qd, stride_dot, stride_dod,
     D_K: tl.constexpr, D_V: tl.constexpr, B_R: tl.constexpr, COLS_K: tl.constexpr,
     COLS_V: tl.constexpr, MASKED: tl.constexpr, DESCRIBED: tl.constexpr,
     PRECISION: tl.constexpr, UPCAST: tl.constexpr,
@@ -77,14 +78,12 @@ def add_to_keys(
     for n in range(start, stop):
         i = tl.where(n < gap, n, n + gap_size) * B_R
         row = i + tl.arange(0, B_R)
-        Q_i = load_tile(
-            Q_head, i, T_q, stride_qt, stride_qd, D_K, B_R, COLS_K, DESCRIBED, UPCAST
-        )
+        Q_i = load_tile(Q_head, i, T_q, stride_qt, stride_qd, D_K, B_R, COLS_K, DESCRIBED, UPCAST)
         L_i, D_i = row_sums(L_head, D_head, row, T_q)
         S_ji = tl.dot(K_j, Q_i.T, input_precision=PRECISION, out_dtype=dK_j.dtype)
         P_ji = tl.exp2(S_ji * qk_scale - L_i[None, :])
         if MASKED:
-            visible = sees(row[None, :] + shift, key[:, None], left, right, length)
+            visible = sees(row[None, :] + shift, key[:, None], left, right)
             P_ji = tl.where(visible, P_ji, 0.0)
         dO_i = load_tile(
             dO_head, i, T_q, stride_dot, stride_dod, D_V, B_R, COLS_V, DESCRIBED, UPCAST
@@ -131,7 +130,7 @@ def flash_backward_keys(
     dV_j = tl.zeros([B_C, COLS_V], accumulator)
 
     # The band read the other way: a key at j is seen from j - right to j + left. Query i stands
-    # at position i + shift. Keys beyond the length are left to the end: they have rows of their own.
+    # at position i + shift. Keys beyond the length have rows of their own, zeroed at the end.
     shift = T_k - T_q
     key = j + tl.arange(0, B_C)
     last = tl.minimum(j + B_C, length) - 1 - shift
@@ -148,13 +147,13 @@ def flash_backward_keys(
         L_head, D_head = head_of(L, 0, b * H + h, 0, T_q), head_of(D, 0, b * H + h, 0, T_q)
         dK_j, dV_j = add_to_keys(
             dK_j, dV_j, K_j, V_j, Q_head, dO_head, L_head, D_head, whole_start, whole_stop,
-            whole_stop, 0, key, T_q, shift, length, left, right, qk_scale, stride_qt, stride_qd,
+            whole_stop, 0, key, T_q, shift, left, right, qk_scale, stride_qt, stride_qd,
             stride_dot, stride_dod,
             D_K, D_V, B_R, COLS_K, COLS_V, False, DESCRIBED, PRECISION, UPCAST,
         )  # fmt: skip
         dK_j, dV_j = add_to_keys(
             dK_j, dV_j, K_j, V_j, Q_head, dO_head, L_head, D_head, start, stop - whole,
-            whole_start, whole, key, T_q, shift, length, left, right, qk_scale, stride_qt,
+            whole_start, whole, key, T_q, shift, left, right, qk_scale, stride_qt,
             stride_qd, stride_dot, stride_dod,
             D_K, D_V, B_R, COLS_K, COLS_V, True, DESCRIBED, PRECISION, UPCAST,
         )  # fmt: skip
@@ -189,7 +188,7 @@ def add_to_queries(
         P_ij = tl.exp2(S_ij * qk_scale - L_i[:, None])
         if MASKED:
             key = j + tl.arange(0, B_C)
-            visible = sees(position[:, None], key[None, :], left, right, length)
+            visible = sees(position[:, None], key[None, :], left, right) & (key < length)[None, :]
             P_ij = tl.where(visible, P_ij, 0.0)
         dP_ij = tl.dot(dO_i, V_j.T, input_precision=PRECISION, out_dtype=dQ_i.dtype)
         dS_ij = P_ij * (dP_ij - D_i[:, None])

@@ -18,7 +18,7 @@ except ImportError as missing:
         "minitx.cores.FusedAttention needs none"
     ) from missing
 
-from minitx.kernels import backward, forward
+from minitx.kernels import backward, forward, tuning
 
 
 def interpreted() -> bool:
@@ -40,84 +40,102 @@ class Call:
         scale: float,
         allow_tf32: bool,
     ) -> None:
-        _require_device(q)
-        _require_lengths(key_lengths, k.size(2))
+        require_device(q)
+        require_lengths(key_lengths, k.size(2))
+        _, H, T_q, D_k = q.shape
+        _, H_kv, T_k, D_v = v.shape
+        far = max(T_q, T_k)  # beyond both ends from everywhere
+        left = far if window is None else min(window, far)
         self.q, self.k, self.v = q, k, v
         self.key_lengths = None if key_lengths is None else key_lengths.contiguous()
-        far = max(q.size(2), k.size(2))  # beyond both ends from everywhere
-        left = far if window is None else min(window, far)
-        right = 0 if causal else left
-        B, H, T_q, D_k = q.shape
-        T_k, D_v = k.size(2), v.size(3)
-        self.programs = B * H
-        self.numbers = (H, T_q, T_k, left, right, scale)
+        self.numbers = (H, T_q, T_k, left, 0 if causal else left, scale)
         self.constants: dict[str, Any] = {
-            "GROUP": H // k.size(1),
+            "GROUP": H // H_kv,
             "D_K": D_k,
             "D_V": D_v,
             "COLS_K": max(16, triton.next_power_of_2(D_k)),
             "COLS_V": max(16, triton.next_power_of_2(D_v)),
             "PRECISION": "tf32" if allow_tf32 else "ieee",
-            "UPCAST": q.dtype == torch.bfloat16 and interpreted(),
+            "UPCAST": _upcast(q),
         }
 
     def forward(self, output: Tensor, log_sum: Tensor) -> None:
-        tensors = (self.q, self.k, self.v, output)
-        self._run("forward", forward.flash_forward, tensors, (log_sum,), self.q)
+        """Write the output, and the log-sum-exp of each query."""
+        tensors = (self.q, self.k, self.v, output, log_sum)
+        self._run("forward", forward.flash_forward, tensors, self.q)
 
     def backward(
-        self,
-        d_output: Tensor,
-        output: Tensor,
-        log_sum: Tensor,
-        dq: Tensor,
-        dk: Tensor,
-        dv: Tensor,
+        self, d_output: Tensor, output: Tensor, log_sum: Tensor, dq: Tensor, dk: Tensor, dv: Tensor
     ) -> None:
+        """Write the gradients of q, k and v."""
         delta = torch.empty_like(log_sum)
         self._delta(output, d_output, delta)
-        inputs = (self.q, self.k, self.v, d_output)
-        sums = (log_sum, delta)
-        self._run("keys", backward.flash_backward_keys, inputs, sums, self.k, dk, dv)
-        self._run("queries", backward.flash_backward_queries, inputs, sums, self.q, dq)
+        inputs = (self.q, self.k, self.v, d_output, log_sum, delta)
+        self._run("keys", backward.flash_backward_keys, (*inputs, dk, dv), self.k)
+        self._run("queries", backward.flash_backward_queries, (*inputs, dq), self.q)
 
     def _delta(self, output: Tensor, d_output: Tensor, delta: Tensor) -> None:
-        """D of algorithm 2: one pass over memory, so that any tile will do."""
-        H, T_q, *_ = self.numbers
+        B, H, T_q = delta.shape
         names = ("D_V", "COLS_V", "UPCAST")
+        constants = {name: self.constants[name] for name in names}
+        rows = 32  # one pass over memory: any tile will do
         with on(self.q.device):
-            backward.flash_delta[(self.programs * triton.cdiv(T_q, 32),)](
-                output, d_output, delta, *output.stride(), *d_output.stride(), H, T_q,
-                B_R=32, **{name: self.constants[name] for name in names},
-            )  # fmt: skip
+            backward.flash_delta[(B * H * triton.cdiv(T_q, rows),)](
+                output, d_output, delta, *_strides(output, d_output), H, T_q, B_R=rows, **constants
+            )
 
-    def _run(
-        self,
-        which: Pass,
-        kernel: Any,
-        tensors: tuple[Tensor, ...],
-        sums: tuple[Tensor, ...],
-        divided: Tensor,
-        *results: Tensor,
-    ) -> None:
-        """Launch with one program per tile of `divided`."""
-        width = max(self.constants["COLS_K"], self.constants["COLS_V"])
-        launch = chosen(which, self.q, divided.size(2), width)
-        block = launch.B_c if which == "keys" else launch.B_r
-        grid = (divided.size(0) * divided.size(1) * triton.cdiv(divided.size(2), block),)
-        described = launch.described and all(map(describable, tensors))
-        if described:
-            triton.set_allocator(_scratch)
-        strides = [s for t in (*tensors, *results) for s in t.stride()]
-        with on(self.q.device):
-            kernel[grid](
-                *tensors, *sums, *results, self.key_lengths, *strides, *self.numbers,
-                B_R=launch.B_r, B_C=launch.B_c, DESCRIBED=described, num_warps=launch.warps,
-                num_stages=launch.stages, **self.constants,
-            )  # fmt: skip
+    def _run(self, which: Pass, kernel: Any, tensors: tuple[Tensor, ...], cut: Tensor) -> None:
+        """Launch one program per tile of `cut`."""
+        B, H, T, _ = cut.shape
+        describable = all(map(fit_for_descriptors, tensors[:4]))
+
+        def run(launch: Launch) -> None:
+            described = launch.described and describable
+            if described:  # the setting belongs to a thread, and the backward pass has its own
+                triton.set_allocator(_scratch)
+            block = launch.B_c if which == "keys" else launch.B_r
+            with on(self.q.device):
+                kernel[(B * H * triton.cdiv(T, block),)](
+                    *tensors, self.key_lengths, *_strides(*tensors), *self.numbers,
+                    B_R=launch.B_r, B_C=launch.B_c, DESCRIBED=described,
+                    num_warps=launch.warps, num_stages=launch.stages, **self.constants,
+                )  # fmt: skip
+
+        launch = chosen(which, self.q, T, max(self.constants["COLS_K"], self.constants["COLS_V"]))
+        if self.q.is_cuda and tuning.asked():
+            launch = tuning.fastest(self._kind(which), launch, run)
+        run(launch)
+
+    def _kind(self, which: Pass) -> str:
+        """What calls have in common that may share one search."""
+        _, T_q, T_k, left, right, _ = self.numbers
+        far = max(T_q, T_k)
+        band = f"{'full' if left == far else 'window'} {'causal' if right == 0 else ''}"
+        lengths = f"{triton.next_power_of_2(T_q)} {triton.next_power_of_2(T_k)}"
+        device = torch.cuda.get_device_name(self.q.device)
+        constants = " ".join(map(str, self.constants.values()))
+        return f"{device} {triton.__version__} {which} {self.q.dtype} {lengths} {band} {constants}"
 
 
-def describable(x: Tensor) -> bool:
+def _strides(*tensors: Tensor) -> list[int]:
+    """Those of the tensors with heads in them, one after another."""
+    return [stride for x in tensors if x.dim() == 4 for stride in x.stride()]
+
+
+def _upcast(q: Tensor) -> bool:
+    """Whether to compute in float32 what is stored in 16 bits.
+
+    In the interpreter, whose arithmetic in bfloat16 is wrong; and where there are no tensor cores
+    to use, so that converting once saves registers.
+    """
+    if q.dtype == torch.float64:
+        return False
+    if interpreted():
+        return q.dtype == torch.bfloat16
+    return torch.cuda.get_device_capability(q.device) < (8, 0)
+
+
+def fit_for_descriptors(x: Tensor) -> bool:
     """Whether tiles of x can be read by descriptor: the copy engine's demands on addresses."""
     size = x.element_size()
     return (
@@ -137,11 +155,14 @@ def _scratch(size: int, alignment: int, stream: int | None) -> Tensor:
     return torch.empty(size, dtype=torch.int8, device="cuda")
 
 
-def _require_device(q: Tensor) -> None:
+def require_device(q: Tensor) -> None:
     if q.device.type == "cuda":
         _advise(q.device)
-        if q.dtype == torch.bfloat16 and torch.cuda.get_device_capability(q.device) < (8, 0):
-            raise TypeError("this GPU has no bfloat16 (that came with sm_80); use float16")
+        if q.dtype == torch.float64:
+            raise TypeError(
+                "on a GPU flash_attention takes float16, bfloat16 and float32, got float64; "
+                "minitx.cores.FusedAttention takes it"
+            )
     elif not (q.device.type == "cpu" and interpreted()):
         raise RuntimeError(
             f"flash_attention runs on CUDA devices, got tensors on {q.device}; use "
@@ -160,7 +181,7 @@ def _advise(device: torch.device) -> None:
         )
 
 
-def _require_lengths(key_lengths: Tensor | None, T_k: int) -> None:
+def require_lengths(key_lengths: Tensor | None, T_k: int) -> None:
     if key_lengths is None or key_lengths.device.type != "cpu":
         return
     if int(key_lengths.min()) < 0 or int(key_lengths.max()) > T_k:

@@ -5,6 +5,7 @@ T_c blocks of B_c keys, running maximum m, running sum ℓ, and the log-sum-exp 
 backward pass. The outer loop over blocks of queries is the grid: one program each.
 """
 # mypy: ignore-errors
+# ruff: noqa: E741
 # What stands under @triton.jit is Triton's language; it only looks like Python.
 
 import triton
@@ -21,6 +22,7 @@ from minitx.kernels.tiles import (
     sees,
     store_tile,
 )
+
 
 @triton.jit
 def attend(
@@ -39,9 +41,8 @@ def attend(
         S_ij = tl.dot(Q_i, K_j.T, input_precision=PRECISION, out_dtype=O_i.dtype)
         if MASKED:
             key = j + tl.arange(0, B_C)
-            S_ij = tl.where(
-                sees(position[:, None], key[None, :], left, right, length), S_ij, float("-inf")
-            )
+            visible = sees(position[:, None], key[None, :], left, right) & (key < length)[None, :]
+            S_ij = tl.where(visible, S_ij, float("-inf"))
         m_new = tl.maximum(m_i, tl.max(S_ij, 1) * qk_scale)
         shift = m_new
         if MASKED:  # a row that has seen nothing yet: -inf - -inf would be NaN
@@ -54,7 +55,11 @@ def attend(
             V_head, j, length, stride_vt, stride_vd, D_V, B_C, COLS_V, DESCRIBED, UPCAST
         )
         O_i = tl.dot(
-            P_ij.to(V_j.dtype), V_j, O_i * correction[:, None], input_precision=PRECISION, out_dtype=O_i.dtype
+            P_ij.to(V_j.dtype),
+            V_j,
+            O_i * correction[:, None],
+            input_precision=PRECISION,
+            out_dtype=O_i.dtype,
         )
         # Only now, so that the sum can run beside the matrix product.
         l_i = l_i * correction + tl.sum(P_ij, 1)

@@ -14,11 +14,9 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
-from minitx.kernels.launch import TABLE, Launch, Pass
+from minitx.kernels.launch import SHARED_KIB, TABLE, Kind, Launch, Pass
 
-# Shared memory that one program may ask for, in KiB: CUDA programming guide, technical
-# specifications per compute capability.
-SHARED_LIMIT = {75: 64, 80: 163, 89: 99, 90: 227}
+DTYPES: dict[Kind, str] = {"half": "bf16", "single": "fp32"}
 
 
 @dataclass(frozen=True)
@@ -58,7 +56,14 @@ def kernel_of(which: Pass) -> Any:
 
 
 def compiled(
-    arch: int, which: Pass, width: int, launch: Launch, *, dtype: str = "bf16", group: int = 1
+    arch: int,
+    which: Pass,
+    width: int,
+    launch: Launch,
+    *,
+    dtype: str = "bf16",
+    group: int = 1,
+    upcast: bool = False,
 ) -> Any:
     """A kernel compiled for an architecture: contiguous heads of this width, aligned to 16."""
     import triton
@@ -77,7 +82,7 @@ def compiled(
         "COLS_V": columns,
         "DESCRIBED": launch.described,
         "PRECISION": "ieee",
-        "UPCAST": False,
+        "UPCAST": upcast,
     }
     signature, attributes = {}, {}
     for place, name in enumerate(kernel.arg_names):
@@ -106,8 +111,14 @@ def _kind_of(name: str, dtype: str) -> tuple[str, bool]:
     return ("constexpr" if name.isupper() and name != "H" else "i32"), False
 
 
-def resources(arch: int, kind: str, which: Pass, width: int, launch: Launch) -> Resources:
-    kernel = compiled(arch, which, width, launch, dtype={"half": "bf16" if arch >= 80 else "fp16"}.get(kind, "fp32"))
+def resources(arch: int, kind: Kind, which: Pass, width: int, launch: Launch) -> Resources:
+    kernel = compiled(
+        arch,
+        which,
+        width,
+        launch,
+        dtype={"half": "bf16" if arch >= 80 else "fp16"}.get(kind, "fp32"),
+    )
     usage = _usage(kernel.asm["cubin"])
     ptx = kernel.asm["ptx"]
     cores = "wgmma" if "wgmma.mma_async" in ptx else "mma" if "mma.sync" in ptx else "none"
@@ -149,7 +160,7 @@ def main(arguments: list[str]) -> None:
         tile = f"{r.B_r}×{r.B_c}"
         print(
             f"sm_{r.arch} {r.kind:6} {r.which:7} {r.width:4}  {tile:>9} {r.warps:5} {r.stages:6} "
-            f"{r.registers:9} {r.spilled:7} {r.shared / 1024:6.1f}/{SHARED_LIMIT[r.arch]:<3}  "
+            f"{r.registers:9} {r.spilled:7} {r.shared / 1024:6.1f}/{SHARED_KIB[r.arch]:<3}  "
             f"{r.tensor_cores}"
         )
 

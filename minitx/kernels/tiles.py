@@ -5,6 +5,7 @@ t - left … t + right, and of those only the first `length`. Causal is right = 
 is left = right = window; without a rule both reach past the ends.
 """
 # mypy: ignore-errors
+# ruff: noqa: RET505
 # What stands under @triton.jit is Triton's language; it only looks like Python.
 
 import triton
@@ -86,9 +87,9 @@ def blocks_seen(first, last, before, after, T, BLOCK: tl.constexpr):
 
 
 @triton.jit
-def sees(query, key, left, right, length):
-    """Whether a query at this position may attend to that key."""
-    return (key < length) & (key >= query - left) & (key <= query + right)
+def sees(query, key, left, right):
+    """Whether a query at this position may attend to that key, as far as the band goes."""
+    return (key >= query - left) & (key <= query + right)
 
 
 @triton.jit
