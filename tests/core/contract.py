@@ -18,13 +18,20 @@ import torch
 from torch import Tensor
 
 from minitx import numpy_core
-from minitx.cores import AttentionCore, FullAttention, FusedAttention, UnsupportedMask
+from minitx.cores import (
+    AttentionCore,
+    FlashAttention,
+    FullAttention,
+    FusedAttention,
+    UnsupportedMask,
+)
 from minitx.cores.base import RULES
 from minitx.masks import Mask, causal, padding
 
 Maker = Callable[[int], AttentionCore]
 
 CORES: dict[str, Maker] = {
+    "FlashAttention": lambda T: FlashAttention(),
     "FullAttention": lambda T: FullAttention(),
     "FusedAttention": lambda T: FusedAttention(),
 }

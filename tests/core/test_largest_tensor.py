@@ -13,7 +13,7 @@ from torch import Tensor
 from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils._pytree import tree_leaves
 
-from minitx.cores import AttentionCore, FullAttention, FusedAttention
+from minitx.cores import AttentionCore, FlashAttention, FullAttention, FusedAttention
 from minitx.masks import NO_MASK, causal, padding
 
 B, H, D = 1, 2, 16
@@ -21,6 +21,7 @@ SHORT, LONG = 1024, 2048
 
 # Every core that promises it, as it would be used at these lengths.
 FRUGAL: dict[str, Callable[[int], AttentionCore]] = {
+    "FlashAttention": lambda T: FlashAttention(),
     "FusedAttention": lambda T: FusedAttention(),
 }
 
