@@ -157,7 +157,7 @@ def _scratch(size: int, alignment: int, stream: int | None) -> Tensor:
 
 def require_device(q: Tensor) -> None:
     if q.device.type == "cuda":
-        _advise(q.device)
+        advise(q.device)
         if q.dtype == torch.float64:
             raise TypeError(
                 "on a GPU flash_attention takes float16, bfloat16 and float32, got float64; "
@@ -172,7 +172,7 @@ def require_device(q: Tensor) -> None:
 
 
 @cache
-def _advise(device: torch.device) -> None:
+def advise(device: torch.device) -> None:
     if torch.cuda.get_device_capability(device) < (8, 0):
         warnings.warn(
             f"Triton does not use the tensor cores of {torch.cuda.get_device_name(device)}: "

@@ -121,7 +121,8 @@ def flash_forward(
     )  # fmt: skip
 
     # A row that saw nothing has ℓ = 0 and m = -inf: its output is 0, its L is -inf.
-    O_i = O_i / tl.where(l_i == 0.0, 1.0, l_i)[:, None]
+    l_i = tl.where(l_i == 0.0, 1.0, l_i)
+    O_i = O_i / l_i[:, None]
     L_i = (m_i + tl.log2(l_i)) * LN_2
     O_head = head_of(O, b, h, stride_ob, stride_oh)
     store_tile(O_head, O_i, i, T_q, stride_ot, stride_od, D_V, B_R, COLS_V)

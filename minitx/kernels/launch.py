@@ -119,7 +119,7 @@ TABLE: dict[int, dict[Kind, dict[Pass, dict[int, Launch]]]] = {
 }
 
 # In the interpreter a tile costs Python, whatever its size: small ones where there are few.
-INTERPRETED = {256: Launch(16, 16, 1, 1), 2**31: Launch(128, 128, 1, 1)}
+INTERPRETED = {256: Launch(32, 32, 1, 1), 2**31: Launch(256, 256, 1, 1)}
 
 
 def generation(capability: int, shared: int) -> int:
