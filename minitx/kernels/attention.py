@@ -138,16 +138,15 @@ def _require_sizes(q: Tensor, k: Tensor, v: Tensor, key_lengths: Tensor | None) 
 # --- the operators that autograd and the compiler see --------------------------------------------
 
 
-def empty_like_heads(x: Tensor, width: int | None = None) -> Tensor:
-    """(B, H, T, width) to write to, with heads beside each other in memory where x has them so.
+def _to_write(x: Tensor, last: Tensor) -> Tensor:
+    """Room for (B, H, T) of x and the width of last, with heads beside each other as x has them.
 
     Then merging the heads afterwards is a view, as splitting them was.
     """
-    B, H, T, D = x.shape
-    width = D if width is None else width
+    B, H, T, _ = x.shape
     if x.stride(1) < x.stride(2):
-        return x.new_empty(B, T, H, width).transpose(1, 2)
-    return x.new_empty(B, H, T, width)
+        return x.new_empty(B, T, H, last.size(3)).transpose(1, 2)
+    return x.new_empty(B, H, T, last.size(3))
 
 
 def _sums_dtype(q: Tensor) -> torch.dtype:
@@ -166,7 +165,7 @@ def flash_forward(
     allow_tf32: bool,
 ) -> tuple[Tensor, Tensor]:
     """The output and, per query, the logarithm of the sum of its exponentials (-inf for none)."""
-    output = empty_like_heads(q, v.size(3))
+    output = _to_write(q, v)
     log_sum = q.new_empty(q.shape[:3], dtype=_sums_dtype(q))
     from minitx.kernels.calls import Call
 
@@ -185,7 +184,7 @@ def _(
     scale: float,
     allow_tf32: bool,
 ) -> tuple[Tensor, Tensor]:
-    return empty_like_heads(q, v.size(3)), q.new_empty(q.shape[:3], dtype=_sums_dtype(q))
+    return _to_write(q, v), q.new_empty(q.shape[:3], dtype=_sums_dtype(q))
 
 
 @torch.library.custom_op("minitx::flash_backward", mutates_args=())
@@ -205,7 +204,7 @@ def flash_backward(
     """The gradients of q, k and v."""
     from minitx.kernels.calls import Call
 
-    dq, dk, dv = (empty_like_heads(x) for x in (q, k, v))
+    dq, dk, dv = (_to_write(x, x) for x in (q, k, v))
     call = Call(q, k, v, key_lengths, causal, window, scale, allow_tf32)
     call.backward(d_output, output, log_sum, dq, dk, dv)
     return dq, dk, dv
@@ -225,7 +224,7 @@ def _(
     scale: float,
     allow_tf32: bool,
 ) -> tuple[Tensor, Tensor, Tensor]:
-    return empty_like_heads(q), empty_like_heads(k), empty_like_heads(v)
+    return _to_write(q, q), _to_write(k, k), _to_write(v, v)
 
 
 def _keep(ctx: Any, inputs: tuple[Any, ...], output: tuple[Tensor, Tensor]) -> None:

@@ -53,14 +53,14 @@ def flash_delta(
 
 
 @triton.jit
-def row_sums(L_head, D_head, row, T_q):
-    """L in base 2 and D of some queries, such that P = 0 beyond the end and where nothing is seen.
+def sums_of(L_head, D_head, row, T_q):
+    """L in base 2, and D, of some queries; such that exp2(anything - L) = 0 beyond the last.
 
-    There exp2(anything - inf) = 0, and no further mask is needed.
+    For a query that sees nothing L is -inf and P infinite, but masked: it has no whole block.
     """
     L_i = tl.load(L_head + row, mask=row < T_q, other=float("inf"))
     D_i = tl.load(D_head + row, mask=row < T_q, other=0.0)
-    return tl.where(L_i == float("-inf"), float("inf"), L_i * LOG2_E), D_i
+    return L_i * LOG2_E, D_i
 
 
 @triton.jit
@@ -79,7 +79,7 @@ def add_to_keys(
         i = tl.where(n < gap, n, n + gap_size) * B_R
         row = i + tl.arange(0, B_R)
         Q_i = load_tile(Q_head, i, T_q, stride_qt, stride_qd, D_K, B_R, COLS_K, DESCRIBED, UPCAST)
-        L_i, D_i = row_sums(L_head, D_head, row, T_q)
+        L_i, D_i = sums_of(L_head, D_head, row, T_q)
         S_ji = tl.dot(K_j, Q_i.T, input_precision=PRECISION, out_dtype=dK_j.dtype)
         P_ji = tl.exp2(S_ji * qk_scale - L_i[None, :])
         if MASKED:
@@ -226,7 +226,7 @@ def flash_backward_queries(
     Q_i = load_tile(Q_head, i, T_q, stride_qt, stride_qd, D_K, B_R, COLS_K, False, UPCAST)
     dO_i = load_tile(dO_head, i, T_q, stride_dot, stride_dod, D_V, B_R, COLS_V, False, UPCAST)
     L_head, D_head = head_of(L, 0, b * H + h, 0, T_q), head_of(D, 0, b * H + h, 0, T_q)
-    L_i, D_i = row_sums(L_head, D_head, i + tl.arange(0, B_R), T_q)
+    L_i, D_i = sums_of(L_head, D_head, i + tl.arange(0, B_R), T_q)
     dQ_i = tl.zeros([B_R, COLS_K], accumulator)
 
     first = i + T_k - T_q

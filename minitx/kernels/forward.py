@@ -54,13 +54,8 @@ def attend(
         V_j = load_tile(
             V_head, j, length, stride_vt, stride_vd, D_V, B_C, COLS_V, DESCRIBED, UPCAST
         )
-        O_i = tl.dot(
-            P_ij.to(V_j.dtype),
-            V_j,
-            O_i * correction[:, None],
-            input_precision=PRECISION,
-            out_dtype=O_i.dtype,
-        )
+        O_i = O_i * correction[:, None]
+        O_i = tl.dot(P_ij.to(V_j.dtype), V_j, O_i, input_precision=PRECISION, out_dtype=O_i.dtype)
         # Only now, so that the sum can run beside the matrix product.
         l_i = l_i * correction + tl.sum(P_ij, 1)
         m_i = m_new

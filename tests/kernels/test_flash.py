@@ -43,21 +43,21 @@ def drawn(B, H, H_kv, T_q, T_k, D_k, D_v, *, dtype=torch.float64, seed=0, layout
 
 def log_sums(q, k, v, *, causal=False, window=None, key_lengths=None, scale=None):
     scale = 1 / math.sqrt(q.size(3)) if scale is None else scale
-    if q.dtype == torch.float64:
+    if q.dtype == torch.float64 or scale <= 0:
         q, scale = q * scale, 1.0
     return operators.flash_forward(q, k, v, key_lengths, causal, window, scale, False)[1]
 
 
-def assert_right(q, k, v, d_output, **rules):
+def assert_right(q, k, v, d_output, *, close=None, **rules):
     """Everything that the kernels compute, against the same by definition."""
-    close = CLOSE[q.dtype]
+    close = close or CLOSE[q.dtype]
     leaves = [x.detach().clone(memory_format=torch.preserve_format) for x in (q, k, v)]
     leaves = [x.requires_grad_() for x in leaves]
     output = flash_attention(*leaves, **rules)
     assert output.dtype == q.dtype
     wanted, log_sum = dense.attention(*leaves, **rules)
     torch.testing.assert_close(output.double(), wanted, **close)
-    precise = CLOSE[torch.float32 if q.dtype != torch.float64 else torch.float64]
+    precise = close if q.dtype == torch.float64 else {"rtol": 1e-6, "atol": 1e-5}
     torch.testing.assert_close(log_sums(q, k, v, **rules).double(), log_sum.detach(), **precise)
     got = torch.autograd.grad(output, leaves, d_output)
     want = torch.autograd.grad(wanted, leaves, d_output.double())
@@ -110,7 +110,8 @@ def test_output_log_sum_and_gradients(case, tiles):
 @given(
     seed=st.integers(0, 2**32), T_q=st.integers(1, 35), T_k=st.integers(1, 35),
     H_kv=st.integers(1, 2), group=st.integers(1, 2), D=st.integers(1, 9), D_v=st.integers(1, 9),
-    causal=st.booleans(), window=st.none() | st.integers(0, 40), short=st.none() | st.integers(0, 35),
+    causal=st.booleans(), window=st.none() | st.integers(0, 40),
+    short=st.none() | st.integers(0, 35),
 )  # fmt: skip
 @settings(max_examples=20)
 def test_any_sizes_and_rules(seed, T_q, T_k, H_kv, group, D, D_v, causal, window, short):
@@ -138,7 +139,8 @@ def test_scores_of_any_size(factor, shift, tiles):
     q, k, v, d_output = drawn(1, 1, 1, 19, 37, 11, 13)
     q[..., -1], k[..., -1] = 1.0, shift
     q[..., :-1] *= factor
-    assert_right(q, k, v, d_output, scale=1.0)
+    # Of scores near 30,000 the rounding alone is 1e-12, and q's gradient is that times 30,000.
+    assert_right(q, k, v, d_output, scale=1.0, close={"rtol": 1e-6, "atol": 1e-6})
 
 
 def test_nothing_beyond_the_length_is_read(tiles):
@@ -168,7 +170,7 @@ def test_a_head_behind_2_to_the_31_elements(tiles):
     for strides in ((far, 512, 16, 1), (2048, far, 16, 1), (2048, 1024, far, 1)):
         shape = (2, 1, 5, 16) if strides[0] == far else (1, 2, 5, 16)
         shape = (1, 1, 2, 16) if strides[2] == far else shape
-        q, _, _, d_output = drawn(*shape[:2], shape[1], shape[2], shape[2], 16, 16, dtype=F16)
+        q, *_ = drawn(*shape[:2], shape[1], shape[2], shape[2], 16, 16, dtype=F16)
         spread = buffer.as_strided(shape, strides).copy_(q).detach()
         output = flash_attention(spread, spread, spread)
         wanted, _ = dense.attention(q, q, q)
@@ -222,10 +224,8 @@ def test_under_compile_there_is_one_graph():
     compiled = torch.compile(call, backend="aot_eager", fullgraph=True)
     got, wanted = compiled(q, k, v), call(q, k, v)
     assert torch.equal(got, wanted)
-    for a, b in zip(
-        *(torch.autograd.grad(x, (q, k, v), d_output) for x in (got, wanted)), strict=True
-    ):
-        assert torch.equal(a, b)
+    gradients = [torch.autograd.grad(x, (q, k, v), d_output) for x in (got, wanted)]
+    assert all(torch.equal(a, b) for a, b in zip(*gradients, strict=True))
 
 
 def test_autocast_decides_the_type():
@@ -282,8 +282,8 @@ def zeros(*shape, **options):
 Q, K = zeros(2, 4, 5, 8), zeros(2, 2, 7, 8)
 REFUSED = {
     "dtypes": (TypeError, (Q, K.half(), K), {},
-               "q, k and v must have one dtype, got torch.float32, torch.float16 and torch.float32; "
-               "convert them, or run under torch.autocast"),
+               "q, k and v must have one dtype, got torch.float32, torch.float16 and "
+               "torch.float32; convert them, or run under torch.autocast"),
     "integers": (TypeError, (Q.int(), K.int(), K.int()), {},
                  "q, k and v must be one of float16, bfloat16, float32, float64, got torch.int32"),
     "devices": (ValueError, (Q, K.to("meta"), K), {},
@@ -322,7 +322,7 @@ def test_refusals_say_what_was_got_and_wanted(case, as_users_run):
 def test_padding_before_a_word_is_refused():
     q = zeros(2, 3, 5, 11)
     words = torch.tensor([[True, True, False, False, True], [True] * 5])
-    with pytest.raises(ValueError, match="^FlashAttention can honour key_padding at the end"):
+    with pytest.raises(ValueError, match=r"^FlashAttention can honour key_padding at the end"):
         FlashAttention()(q, q, q, mask=Mask(key_padding=words))
 
 
@@ -362,13 +362,13 @@ def test_on_a_gpu_float64_is_refused_and_slow_devices_are_named_once(monkeypatch
     monkeypatch.setattr(torch.cuda, "get_device_capability", lambda device: (7, 5))
     monkeypatch.setattr(torch.cuda, "get_device_name", lambda device: "Tesla T4")
     calls.advise.cache_clear()
-    with pytest.warns(UserWarning, match="tensor cores of Tesla T4: .* FusedAttention is fast"):
+    with pytest.warns(UserWarning, match=r"tensor cores of Tesla T4: .*FusedAttention is fast"):
         calls.require_device(Pretended())
     with warnings.catch_warnings():
         warnings.simplefilter("error")
         calls.require_device(Pretended())
     Pretended.dtype = F64
-    with pytest.raises(TypeError, match="^on a GPU flash_attention takes float16, bfloat16 and"):
+    with pytest.raises(TypeError, match=r"^on a GPU flash_attention takes float16, bfloat16 and"):
         calls.require_device(Pretended())
 
 
