@@ -69,8 +69,17 @@ def test_matrix_products_run_on_the_tensor_cores(table):
 
 @pytest.mark.parametrize(
     ("capability", "kib", "wanted"),
-    [(75, 64, 75), (80, 163, 80), (86, 99, 89), (87, 163, 80), (89, 99, 89), (90, 227, 90)]
-    + [(100, 227, 90), (120, 99, 89), (70, 96, 75)],
+    [
+        (70, 96, 75),
+        (75, 64, 75),
+        (80, 163, 80),
+        (86, 99, 89),
+        (87, 163, 80),
+        (89, 99, 89),
+        (90, 227, 90),
+        (100, 227, 90),
+        (120, 99, 89),
+    ],
 )
 def test_the_generation_is_chosen_by_shared_memory_too(capability, kib, wanted):
     assert generation(capability, kib * 1024) == wanted

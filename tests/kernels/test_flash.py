@@ -1,5 +1,6 @@
 """The kernels, interpreted, against dense attention in float64: output, log-sum-exp, gradients."""
 
+import doctest
 import math
 import re
 import subprocess
@@ -378,6 +379,10 @@ def test_on_a_gpu_float64_is_refused_and_slow_devices_are_named_once(monkeypatch
     Pretended.dtype = F64
     with pytest.raises(TypeError, match=r"^on a GPU flash_attention takes float16, bfloat16 and"):
         calls.require_device(Pretended())
+
+
+def test_the_examples_in_the_launch_table_are_right():
+    assert doctest.testmod(launch).failed == 0
 
 
 # --- tuning, when asked for -----------------------------------------------------------------------
