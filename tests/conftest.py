@@ -10,7 +10,7 @@ import jaxtyping
 import pytest
 from hypothesis import settings
 
-CORE = ("numpy_core", "functional", "masks", "cores", "viz")
+CORE = ("numpy_core", "functional", "masks", "cores", "viz", "kernels.attention")
 MODELS = ("positions", "cache", "multihead", "layers", "blocks", "seq2seq", "gpt", "bert", "t5")
 MODELS += ("longformer", "experts", "compressive", "parameters", "pretrained", "generate")
 MODELS += ("training.losses",)

@@ -2,6 +2,7 @@
 
 from minitx.cores.base import AttentionCore, UnsupportedMask
 from minitx.cores.big_bird import BigBird
+from minitx.cores.flash import FlashAttention
 from minitx.cores.full import FullAttention
 from minitx.cores.fused import FusedAttention
 from minitx.cores.linear_attention import LinearAttention
@@ -18,6 +19,7 @@ from minitx.cores.top_k import TopK
 __all__ = [
     "AttentionCore",
     "BigBird",
+    "FlashAttention",
     "FullAttention",
     "FusedAttention",
     "LinearAttention",

@@ -21,6 +21,7 @@ from minitx import numpy_core
 from minitx.cores import (
     AttentionCore,
     BigBird,
+    FlashAttention,
     FullAttention,
     FusedAttention,
     LinearAttention,
@@ -41,9 +42,11 @@ from minitx.masks import Mask, causal, padding
 from . import references
 
 Maker = Callable[[int], AttentionCore]
+patch_once_per_launch()
 
 CORES: dict[str, Maker] = {
     "BigBird": lambda T: BigBird(2, num_random_blocks=T),
+    "FlashAttention": lambda T: FlashAttention(),
     "FullAttention": lambda T: FullAttention(),
     "FusedAttention": lambda T: FusedAttention(),
     "LinearAttention": lambda T: LinearAttention(chunk_size=3),

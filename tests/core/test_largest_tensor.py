@@ -16,6 +16,7 @@ from torch.utils._pytree import tree_leaves
 from minitx.cores import (
     AttentionCore,
     BigBird,
+    FlashAttention,
     FullAttention,
     FusedAttention,
     LinearAttention,
@@ -37,6 +38,7 @@ SHORT, LONG = 1024, 2048
 # Every core that promises it, as it would be used at these lengths.
 FRUGAL: dict[str, Callable[[int], AttentionCore]] = {
     "BigBird": lambda T: BigBird(32),
+    "FlashAttention": lambda T: FlashAttention(),
     "FusedAttention": lambda T: FusedAttention(),
     "LinearAttention": lambda T: LinearAttention(),
     "Linformer": lambda T: Linformer(T, 64),

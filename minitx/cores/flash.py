@@ -1,0 +1,85 @@
+"""Exact attention in tiles, by the Triton kernels."""
+
+import torch
+from jaxtyping import Float
+from torch import Tensor
+
+from minitx.cores.base import AttentionCore
+from minitx.kernels import flash_attention
+from minitx.masks import NO_MASK, Mask
+
+
+class FlashAttention(AttentionCore):
+    """`minitx.kernels.flash_attention` behind the rules of a core.
+
+        output = softmax(scale · q kᵀ) v,   over the keys that mask and window allow
+
+    Needs Triton and a CUDA device (or Triton's interpreter). No table of T_q × T_k is made,
+    forward or backward. Padding must lie at the end of each sequence, as `padding(lengths)` puts
+    it, because the kernel knows lengths only; looking whether it does makes the CPU wait once.
+
+    Args:
+        window: how far a query sees to either side (with causal, to the left); everywhere unless
+            given.
+        scale: factor on the dot products, 1/√D_k unless given.
+        allow_tf32: float32 may be rounded to TF32 in matrix products.
+
+    Raises:
+        ValueError: in a call, if there is padding before a word.
+
+    Source: Dao 2023 (FlashAttention-2), algorithms 1 and 2.
+    """
+
+    supports = frozenset({"causal", "key_padding"})
+
+    def __init__(
+        self, *, window: int | None = None, scale: float | None = None, allow_tf32: bool = False
+    ) -> None:
+        super().__init__()
+        self.window = window
+        self.scale = scale
+        self.allow_tf32 = allow_tf32
+
+    def forward(
+        self,
+        q: Float[Tensor, "B H T_q D_k"],
+        k: Float[Tensor, "B H T_k D_k"],
+        v: Float[Tensor, "B H T_k D_v"],
+        *,
+        mask: Mask = NO_MASK,
+        bias: Float[Tensor, "#B #H T_q T_k"] | None = None,
+    ) -> Float[Tensor, "B H T_q D_v"]:
+        self.check(q, k, v, mask, bias)
+        lengths = None
+        if mask.key_padding is not None:
+            lengths = torch.ops.minitx.lengths_of(mask.key_padding.to(q.device))
+        return flash_attention(
+            q,
+            k,
+            v,
+            causal=mask.causal,
+            window=self.window,
+            key_lengths=lengths,
+            scale=self.scale,
+            allow_tf32=self.allow_tf32,
+        )
+
+
+@torch.library.custom_op("minitx::lengths_of", mutates_args=())
+def lengths_of(key_padding: Tensor) -> Tensor:
+    """How many keys are words, if they come first; one operator, so that compiling goes around it.
+
+    Raises:
+        ValueError: if there is padding before a word.
+    """
+    if bool((key_padding[:, 1:] > key_padding[:, :-1]).any()):
+        raise ValueError(
+            "FlashAttention can honour key_padding at the end of a sequence only, and got some "
+            "before a word; pad on the right, or use FusedAttention"
+        )
+    return key_padding.sum(dim=1, dtype=torch.int32)
+
+
+@lengths_of.register_fake
+def _(key_padding: Tensor) -> Tensor:
+    return key_padding.new_empty(key_padding.size(0), dtype=torch.int32)
