@@ -12,7 +12,9 @@ def in_chunks(x: Tensor, size: int, *, fill: float | bool = 0) -> Tensor:
     tensor([[1, 2],
             [3, 0]])
     """
-    x = F.pad(x, (0, 0, 0, -x.size(-2) % size), value=fill)
+    missing = -x.size(-2) % size
+    if missing:  # padding by nothing would copy
+        x = F.pad(x, (0, 0, 0, missing), value=fill)
     return x.unflatten(-2, (-1, size))
 
 

@@ -39,7 +39,10 @@ from minitx.cores import (
 from minitx.cores.base import RULES
 from minitx.masks import Mask, causal, padding
 
+from ..interpreter import patch_once_per_launch
 from . import references
+
+patch_once_per_launch()
 
 Maker = Callable[[int], AttentionCore]
 patch_once_per_launch()
