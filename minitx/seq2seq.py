@@ -42,6 +42,8 @@ class TransformerConfig:
             output layer shares the target's table in any case.
         output_bias: whether the logits have one; the paper's have none.
         core: makes the core of each self-attention; `FusedAttention` unless given.
+        decoder_core: the same in the decoder, which needs one that can be causal; as core unless
+            given.
         position: makes the positions of one stack; `Sinusoidal` unless given.
     """
 
@@ -60,6 +62,7 @@ class TransformerConfig:
     share_embeddings: bool = False
     output_bias: bool = False
     core: Callable[[], AttentionCore] | None = None
+    decoder_core: Callable[[], AttentionCore] | None = None
     position: Callable[[], Position] | None = None
 
     @classmethod
@@ -192,7 +195,7 @@ class Transformer(nn.Module):
     def _encoder_block(self) -> EncoderBlock:
         config = self.config
         return EncoderBlock(
-            self._self_attention(self.src_position),
+            self._self_attention(self.src_position, config.core),
             self._feed_forward(),
             norm=self._norm,
             pre_norm=config.pre_norm,
@@ -202,7 +205,7 @@ class Transformer(nn.Module):
     def _decoder_block(self) -> DecoderBlock:
         config = self.config
         return DecoderBlock(
-            self._self_attention(self.tgt_position),
+            self._self_attention(self.tgt_position, config.decoder_core or config.core),
             MultiHeadAttention(config.d_model, config.num_heads, dropout=config.dropout),
             self._feed_forward(),
             norm=self._norm,
@@ -210,9 +213,11 @@ class Transformer(nn.Module):
             dropout=config.dropout,
         )
 
-    def _self_attention(self, position: Position) -> MultiHeadAttention:
+    def _self_attention(
+        self, position: Position, make_core: Callable[[], AttentionCore] | None
+    ) -> MultiHeadAttention:
         config = self.config
-        core = config.core() if config.core else None
+        core = make_core() if make_core else None
         return MultiHeadAttention(
             config.d_model,
             config.num_heads,

@@ -228,8 +228,9 @@ def training(
 ) -> None:
     """What a small model learns with every attention core, in as many steps.
 
-    A GPT with those that can be causal, a BERT with the others, on Python's documentation, from
-    the same first weights. After Ctrl-C the same command goes on with the next core.
+    A GPT with those that can be causal, a BERT with the others, an encoder and decoder with all:
+    on Python's documentation, from the same first weights. After Ctrl-C the same command goes on
+    with the next core.
     """
     with plainly():
         changes = {"num_steps": steps, "seed": seed}

@@ -11,25 +11,28 @@ from typing import Any, Literal
 
 import torch
 from torch import Tensor, nn
+from torch.nn import functional as F
 
 from minitx.bench import report
 from minitx.bench.budgets import Budgeted, Shape
 from minitx.bert import BERTConfig
 from minitx.cores import AttentionCore, FusedAttention
 from minitx.data.batching import window_batches
+from minitx.data.vocabulary import BOS
 from minitx.gpt import GPT, GPTConfig
 from minitx.positions import Rotary
 from minitx.pretrained import load
 from minitx.projects import corpus, masked, text
 from minitx.projects.corpus import Corpus, Settings
-from minitx.training import Processes, mean_loss, train
+from minitx.seq2seq import Transformer, TransformerConfig
+from minitx.training import IGNORE, Processes, label_smoothed_cross_entropy, mean_loss, train
 
-Kind = Literal["GPT", "BERT"]
+Kind = Literal["GPT", "BERT", "encoder-decoder"]
 
 VALIDATION_PIECES = 8
 SETTINGS = {
     "full": Settings(
-        num_steps=100, max_lr=3e-3, warmup_steps=10, batch_size=2, length=1024, num_layers=2
+        num_steps=60, max_lr=3e-3, warmup_steps=10, batch_size=2, length=1024, num_layers=2
     ),
     "quick": Settings(num_steps=3, batch_size=2, length=64, d_model=32, num_heads=2, num_layers=1),
 }
@@ -40,7 +43,7 @@ class Trained:
     """One line of the table.
 
     Args:
-        model: GPT where the core can be causal, else BERT.
+        model: which of the three families.
         core: its name.
         outcome: "trained", or "failed".
         note: why it failed.
@@ -87,11 +90,18 @@ def sizes(settings: Settings) -> str:
 
 
 def lines(cores: Sequence[Budgeted]) -> list[tuple[Kind, Budgeted]]:
-    """GPT with every core that can be causal; BERT with the others, and with what is exact."""
+    """GPT with every core that can be causal, encoder and decoder with all of them.
+
+    BERT only with those that cannot be causal, and beside them with what is exact.
+    """
     able = [core for core in cores if "causal" in core.supports]
     unable = [core for core in cores if core not in able]
     beside = [core for core in able if core.name == "FusedAttention"] if unable else []
-    return [("GPT", core) for core in able] + [("BERT", core) for core in beside + unable]
+    return [
+        *(("GPT", core) for core in able),
+        *(("BERT", core) for core in beside + unable),
+        *(("encoder-decoder", core) for core in cores),
+    ]
 
 
 def run(
@@ -212,7 +222,47 @@ def bert(core: Budgeted, settings: Settings, data: Corpus, group: Processes) -> 
     )
 
 
-LESSONS = {"GPT": gpt, "BERT": bert}
+def encoder_decoder(core: Budgeted, settings: Settings, data: Corpus, group: Processes) -> Lesson:
+    """A text written anew by the decoder, while the encoder reads it with holes.
+
+    A core that cannot be causal serves the encoder only; the decoder then has torch's.
+    """
+    V = len(data.vocabulary)
+    config = TransformerConfig(
+        src_vocab_size=V,
+        tgt_vocab_size=V,
+        d_model=settings.d_model,
+        num_heads=settings.num_heads,
+        num_encoder_layers=settings.num_layers,
+        num_decoder_layers=settings.num_layers,
+        d_ff=4 * settings.d_model,
+        dropout=settings.dropout,
+        pre_norm=True,
+        decoder_core=None if "causal" in core.supports else FusedAttention,
+        position=partial(Rotary, settings.d_model // settings.num_heads),
+    )
+    holes = partial(masked.holes, vocab_size=V, settings=settings, group=group)
+    return Lesson(
+        with_core(lambda make: Transformer(replace(config, core=make)), core, settings).to(
+            group.device
+        ),
+        rewriting_loss_sum,
+        holes(data.train, batch_size=settings.batch_size),
+        holes(data.validation, batch_size=VALIDATION_PIECES)(0),
+    )
+
+
+def rewriting_loss_sum(model: nn.Module, batch: masked.Holes) -> tuple[Tensor, Tensor]:
+    """Of the characters in the holes only, and how many they are."""
+    read, targets = batch
+    asked = targets != IGNORE
+    whole = torch.where(asked, targets, read)
+    written = F.pad(whole[:, :-1], (1, 0), value=BOS)
+    logits = model(read, written)
+    return label_smoothed_cross_entropy(logits, targets, reduction="sum"), asked.sum()
+
+
+LESSONS = {"GPT": gpt, "BERT": bert, "encoder-decoder": encoder_decoder}
 
 
 def with_core(

@@ -11,16 +11,18 @@ from minitx import viz
 from minitx.bench.scaling_report import NAME_WIDTH, title
 from minitx.bench.training import Trained
 
-COLOURS = {"GPT": viz.PALETTE[0], "BERT": viz.PALETTE[1]}
-MARKERS = {"GPT": viz.MARKERS[0], "BERT": viz.MARKERS[1]}
+FAMILIES = ("GPT", "BERT", "encoder-decoder")
+COLOURS = dict(zip(FAMILIES, viz.PALETTE, strict=False))
+MARKERS = dict(zip(FAMILIES, viz.MARKERS, strict=False))
 
 
 def table(results: Sequence[Trained], setup: dict[str, Any]) -> Table:
-    """One row per model and core; losses of GPT and BERT are of different things."""
+    """One row per model and core; losses of different models are of different things."""
     out = Table(
         title=f"{setup['device']}, {setup['threads']} threads, torch {setup['torch']}",
         caption=f"{setup['sizes']}; loss in nats per character on text never seen, GPT's of every "
-        "character, BERT's of the hidden ones; both begin with the same weights with every core; "
+        "character, the others' of the hidden ones; a model begins with the same weights with "
+        "every core, and where that cannot be causal the decoder has torch's; "
         "* computes something else than softmax attention",
     )
     out.add_column("model")

@@ -10,15 +10,17 @@ import pytest
 import torch
 from click.testing import CliRunner
 from rich.console import Console
+from torch import nn
 
 from minitx.bench import budgets, training, training_report
 from minitx.bench.budgets import BUDGETED, Budgeted
 from minitx.bench.training import SETTINGS, Trained, lines, trained
 from minitx.cli import cli
-from minitx.cores import FullAttention
+from minitx.cores import FullAttention, FusedAttention
+from minitx.data.vocabulary import BOS
 from minitx.masks import NO_MASK
 from minitx.projects.corpus import Corpus
-from minitx.training import Processes
+from minitx.training import IGNORE, Processes
 
 CPU = torch.device("cpu")
 TINY = replace(SETTINGS["quick"], length=32, batch_size=2, num_steps=2)
@@ -64,7 +66,7 @@ def learned(model, core, settings=TINY):
 FULL, FUSED = budgets.measured(["FullAttention", "FusedAttention"], CPU)
 
 
-@pytest.mark.parametrize("model", ["GPT", "BERT"])
+@pytest.mark.parametrize("model", ["GPT", "BERT", "encoder-decoder"])
 def test_equal_cores_learn_the_same(model, planted):
     full, fused = learned(model, FULL), learned(model, FUSED)
     assert (full.model, full.core, full.outcome) == (model, "FullAttention", "trained")
@@ -73,16 +75,18 @@ def test_equal_cores_learn_the_same(model, planted):
     assert full.loss == pytest.approx(fused.loss, rel=1e-4)
     assert full.parameters == fused.parameters
     assert 0 < full.seconds < 60
-    if model == "BERT":
+    if model != "GPT":
         other = learned(model, planted(OneWay))
         assert other.start == pytest.approx(fused.start, rel=1e-5)
         assert other.loss == pytest.approx(fused.loss, rel=1e-4)
         assert other.parameters == fused.parameters + 3 * TINY.num_layers
 
 
-@pytest.mark.parametrize(("model", "share"), [("GPT", 0.8), ("BERT", 0.95)])
+@pytest.mark.parametrize(
+    ("model", "share"), [("GPT", 0.8), ("BERT", 0.95), ("encoder-decoder", 0.95)]
+)
 def test_it_learns(model, share):
-    """A BERT is told about one character in seven, and learns the more slowly."""
+    """The last two are told about one character in seven, and learn the more slowly."""
     got = learned(model, FUSED, replace(TINY, num_steps=60, max_lr=1e-2))
     assert got.loss < share * got.start
 
@@ -119,11 +123,38 @@ def test_a_core_that_adapts_does_so_in_training_only(planted):
 
 def test_gpt_for_the_causal_and_bert_for_the_others(planted):
     unable = planted(OneWay)
-    assert lines([FULL, FUSED]) == [("GPT", FULL), ("GPT", FUSED)]
+    assert lines([FULL, FUSED]) == [
+        ("GPT", FULL), ("GPT", FUSED), ("encoder-decoder", FULL), ("encoder-decoder", FUSED),
+    ]  # fmt: skip
     assert lines([FULL, unable, FUSED]) == [
         ("GPT", FULL), ("GPT", FUSED), ("BERT", FUSED), ("BERT", unable),
+        ("encoder-decoder", FULL), ("encoder-decoder", unable), ("encoder-decoder", FUSED),
     ]  # fmt: skip
-    assert lines([unable]) == [("BERT", unable)]
+    assert lines([unable]) == [("BERT", unable), ("encoder-decoder", unable)]
+
+
+def test_what_cannot_be_causal_serves_the_encoder_only(planted):
+    corpus, group = Corpus.of(TEXT), Processes(0, 1, CPU)
+    for core, in_decoder in ((planted(OneWay), FusedAttention), (FULL, FullAttention)):
+        model = training.encoder_decoder(core, TINY, corpus, group).model
+        wanted = type(core.make(budgets.Shape(32, 2, 16)))
+        assert all(type(b.attention.core) is wanted for b in model.encoder.blocks)
+        assert all(type(b.self_attention.core) is in_decoder for b in model.decoder.blocks)
+
+
+def test_the_loss_of_rewriting_is_that_of_the_holes():
+    """Only what the encoder cannot read is asked, and the decoder never reads what it is asked."""
+    model = nn.Embedding(17, 17)
+    read, targets = torch.tensor([[5, 4, 7]]), torch.tensor([[IGNORE, 6, IGNORE]])
+
+    def reads(src, tgt):
+        assert torch.equal(src, read)
+        assert torch.equal(tgt, torch.tensor([[BOS, 5, 6]]))
+        return model(tgt)
+
+    loss, count = training.rewriting_loss_sum(reads, (read, targets))
+    assert count == 1
+    torch.testing.assert_close(loss, -model(torch.tensor(5)).log_softmax(-1)[6])
 
 
 # --- the table and the picture --------------------------------------------------------------------
@@ -181,7 +212,8 @@ def test_the_command_writes_table_json_and_plot(tiny):
     assert answer.exit_code == 0, answer.output
     assert "Written: runs/bench/training.json, runs/bench/training.png" in answer.stdout
     assert Path("runs/bench/training.png").read_bytes().startswith(b"\x89PNG")
-    assert [r["core"] for r in content()["results"]] == ["FullAttention", "FusedAttention"]
+    both = ["FullAttention", "FusedAttention"]
+    assert [r["core"] for r in content()["results"]] == 2 * both  # GPT, encoder-decoder
     assert content()["set_up"]["sizes"] == (
         "1 layers of 2 heads, width 32; 3 steps of 2 × 32 characters, seed 0"
     )
@@ -196,7 +228,7 @@ def test_a_core_that_fails_is_told_and_the_others_are_trained(tiny, planted):
     assert answer.exit_code == 1
     assert "GPT with Breaking failed: TypeError: no such thing\n" in answer.stdout
     assert "Error: not every core could be trained; see above.\n" in answer.stderr
-    assert [r["outcome"] for r in content()["results"]] == ["trained", "failed"]
+    assert [r["outcome"] for r in content()["results"]] == 2 * ["trained", "failed"]
 
 
 def test_interrupted_it_goes_on_with_the_next_core(tiny, monkeypatch):
@@ -215,10 +247,11 @@ def test_interrupted_it_goes_on_with_the_next_core(tiny, monkeypatch):
     assert "Stopped after step 1; run it again to continue" in stopped.stderr
     first = content()["results"]
     assert call(*command).exit_code == 0
-    assert asked == ["FullAttention", "FusedAttention", "FusedAttention"]
+    both = ["FullAttention", "FusedAttention"]
+    assert asked == [*both, "FusedAttention", *both]
     assert content()["results"][0] == first[0]
     call(*command)
-    assert asked[3:] == ["FullAttention", "FusedAttention"]  # anew
+    assert asked[5:] == 2 * both  # anew
 
 
 def test_every_core_has_a_line():
