@@ -96,8 +96,9 @@ def attention(
     """
     import time
 
-    from minitx.bench import attention as timing
-    from minitx.bench import attention_setup, attention_verify
+    from minitx.bench.attention import run as timing
+    from minitx.bench.attention import setup as attention_setup
+    from minitx.bench.attention import verify as attention_verify
 
     deadline = time.monotonic() + 60 * minutes
     with plainly():

@@ -25,9 +25,10 @@ from pathlib import Path
 
 import torch
 
-from minitx.bench import attention, attention_verify
-from minitx.bench.attention import Outcome
-from minitx.bench.attention_setup import NoDevice, device_for, fingerprint
+from minitx.bench.attention import run as attention
+from minitx.bench.attention import verify as attention_verify
+from minitx.bench.attention.run import Outcome
+from minitx.bench.attention.setup import NoDevice, device_for, fingerprint
 from minitx.bench.report import OtherSetUp
 
 OTHERS = ("models", "scaling")  # commands of `minitx bench` besides this file's own

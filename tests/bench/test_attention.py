@@ -16,15 +16,17 @@ from click.testing import CliRunner
 from torch.nn import functional as F
 from torch.nn.attention import SDPBackend, sdpa_kernel
 
-from minitx.bench import attention, attention_report, attention_setup
-from minitx.bench import attention_timing as timing
-from minitx.bench.attention import allowed, measure, run
-from minitx.bench.attention_peers import CannotRun, Column, compiled_only, first_that_runs
-from minitx.bench.attention_problem import Inputs, Problem
-from minitx.bench.attention_results import Entry, Result, from_json
-from minitx.bench.attention_rows import SIZES, in_haste, ragged, rows
-from minitx.bench.attention_setup import NoDevice, device_for, set_up
-from minitx.bench.attention_timing import Quartiles, answered, in_turn, prepared
+from minitx.bench.attention import report as attention_report
+from minitx.bench.attention import run as attention
+from minitx.bench.attention import setup as attention_setup
+from minitx.bench.attention import timing as timing
+from minitx.bench.attention.peers import CannotRun, Column, compiled_only, first_that_runs
+from minitx.bench.attention.problem import Inputs, Problem
+from minitx.bench.attention.results import Entry, Result, from_json
+from minitx.bench.attention.rows import SIZES, in_haste, ragged, rows
+from minitx.bench.attention.run import allowed, measure, run
+from minitx.bench.attention.setup import NoDevice, device_for, set_up
+from minitx.bench.attention.timing import Quartiles, answered, in_turn, prepared
 from minitx.bench.report import OtherSetUp
 from minitx.cli import cli
 
@@ -301,7 +303,7 @@ def test_another_kernel_is_another_measurement(tmp_path, right):
 
 
 def test_the_kernel_is_known_by_its_source(tmp_path, monkeypatch):
-    monkeypatch.setattr(attention_setup, "__file__", str(tmp_path / "bench" / "x.py"))
+    monkeypatch.setattr(attention_setup, "__file__", str(tmp_path / "bench" / "attention" / "x.py"))
     (tmp_path / "kernels").mkdir()
     source = tmp_path / "kernels" / "forward.py"
     source.write_text("one")

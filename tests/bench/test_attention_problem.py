@@ -6,10 +6,10 @@ import math
 import pytest
 import torch
 
-from minitx.bench import attention_reference
-from minitx.bench.attention_peers import rules
-from minitx.bench.attention_problem import Inputs, Problem, Slice
-from minitx.bench.attention_reference import Effort, bound, compare, reference, row_error
+from minitx.bench.attention import reference as attention_reference
+from minitx.bench.attention.peers import rules
+from minitx.bench.attention.problem import Inputs, Problem, Slice
+from minitx.bench.attention.reference import Effort, bound, compare, reference, row_error
 from minitx.functional import scaled_dot_product_attention
 from minitx.masks import causal
 

@@ -13,11 +13,12 @@ import pytest
 import torch
 from click.testing import CliRunner
 
-from minitx.bench import attention_verify, gpu
-from minitx.bench.attention import Outcome
-from minitx.bench.attention_cases import FEATURES, GRIDS, LAYOUTS, Case, cases
-from minitx.bench.attention_problem import Problem
-from minitx.bench.attention_verify import Verdict, in_processes, name_of, verdict, verify
+from minitx.bench import gpu
+from minitx.bench.attention import verify as attention_verify
+from minitx.bench.attention.cases import FEATURES, GRIDS, LAYOUTS, Case, cases
+from minitx.bench.attention.problem import Problem
+from minitx.bench.attention.run import Outcome
+from minitx.bench.attention.verify import Verdict, in_processes, name_of, verdict, verify
 from minitx.cli import cli
 
 from .attentions import once, plain, stand_in

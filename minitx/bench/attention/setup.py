@@ -36,7 +36,7 @@ def version(package: str) -> str:
 def fingerprint() -> str:
     """A short name of the kernel's source as it is now: other source, other measurements."""
     digest = hashlib.sha256()
-    for path in sorted((Path(__file__).parents[1] / "kernels").glob("*.py")):
+    for path in sorted((Path(__file__).parents[2] / "kernels").glob("*.py")):
         digest.update(path.read_bytes())
     return digest.hexdigest()[:8]
 

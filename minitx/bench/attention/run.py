@@ -16,14 +16,15 @@ from typing import Any
 
 import torch
 
-from minitx.bench import attention_report, memory, report
-from minitx.bench.attention_peers import MINITX, Attend, CannotRun, columns, first_that_runs
-from minitx.bench.attention_problem import DIRECTIONS, Direction, Inputs, Problem
-from minitx.bench.attention_reference import OUTPUTS, Answer, Errors, bound, compare
-from minitx.bench.attention_results import Entry, Result, from_json
-from minitx.bench.attention_rows import SIZES, Row, Sizes, in_haste, rows
-from minitx.bench.attention_setup import set_up
-from minitx.bench.attention_timing import (
+from minitx.bench import memory, report
+from minitx.bench.attention import report as attention_report
+from minitx.bench.attention.peers import MINITX, Attend, CannotRun, columns, first_that_runs
+from minitx.bench.attention.problem import DIRECTIONS, Direction, Inputs, Problem
+from minitx.bench.attention.reference import OUTPUTS, Answer, Errors, bound, compare
+from minitx.bench.attention.results import Entry, Result, from_json
+from minitx.bench.attention.rows import SIZES, Row, Sizes, in_haste, rows
+from minitx.bench.attention.setup import set_up
+from minitx.bench.attention.timing import (
     MATMUL,
     Quartiles,
     answered,

@@ -11,8 +11,8 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from minitx.bench.attention_peers import Attend
-from minitx.bench.attention_problem import Direction, Inputs
+from minitx.bench.attention.peers import Attend
+from minitx.bench.attention.problem import Direction, Inputs
 from minitx.bench.contest import synchronise
 
 Prepare = Callable[[Inputs], Callable[[], Any]]

@@ -4,9 +4,9 @@ import statistics
 from collections.abc import Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
-from minitx.bench.attention_peers import MINITX
-from minitx.bench.attention_problem import DIRECTIONS, Direction
-from minitx.bench.attention_results import Entry, Result
+from minitx.bench.attention.peers import MINITX
+from minitx.bench.attention.problem import DIRECTIONS, Direction
+from minitx.bench.attention.results import Entry, Result
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes

@@ -28,13 +28,13 @@ from torch import Tensor
 from torch.utils.checkpoint import checkpoint
 
 from minitx.bench import report
-from minitx.bench.attention import Outcome, UnknownName, answer_of
-from minitx.bench.attention_cases import GRIDS, LARGE, Case, cases
-from minitx.bench.attention_peers import MINITX, Attend, first_line, healthy
-from minitx.bench.attention_problem import Inputs, Problem
-from minitx.bench.attention_reference import OUTPUTS, bound, compare
-from minitx.bench.attention_report import NONE, aligned
-from minitx.bench.attention_setup import set_up
+from minitx.bench.attention.cases import GRIDS, LARGE, Case, cases
+from minitx.bench.attention.peers import MINITX, Attend, first_line, healthy
+from minitx.bench.attention.problem import Inputs, Problem
+from minitx.bench.attention.reference import OUTPUTS, bound, compare
+from minitx.bench.attention.report import NONE, aligned
+from minitx.bench.attention.run import Outcome, UnknownName, answer_of
+from minitx.bench.attention.setup import set_up
 
 SANITIZER = "compute-sanitizer --tool memcheck python -m minitx.bench.gpu verify --quick --jobs 1"
 MOST = 60  # cases that a process tries
@@ -52,7 +52,7 @@ class Verdict:
         dtype: the problem's.
         failed: what is wrong; "" if nothing.
         skipped: why it was not tried; "" if it was.
-        errors: of the output and each gradient, see `attention_reference.row_error`.
+        errors: of the output and each gradient, see `attention.reference.row_error`.
         used: the largest error, as a share of what is allowed.
     """
 

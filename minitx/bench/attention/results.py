@@ -4,9 +4,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from minitx.bench.attention_problem import Direction, Problem
-from minitx.bench.attention_rows import Row
-from minitx.bench.attention_timing import Quartiles
+from minitx.bench.attention.problem import Direction, Problem
+from minitx.bench.attention.rows import Row
+from minitx.bench.attention.timing import Quartiles
 
 
 @dataclass(frozen=True)
@@ -17,7 +17,7 @@ class Entry:
         reason: why it was not timed; "" if it was.
         wrong: it ran, and its answer was further from the right one than rounding explains.
         remark: how it was called, where that matters.
-        errors: for the output and each gradient, see `attention_reference.row_error`.
+        errors: for the output and each gradient, see `attention.reference.row_error`.
         allowed: the largest that they may be.
         seconds: of a call, by direction.
         ratio: how many times as fast as this column minitx is, by direction, of each round.
@@ -43,7 +43,7 @@ class Result:
         entries: by column.
         matmul: floating-point operations per second of the matrix product, by direction.
         rounds: by direction.
-        clocks: see `attention_timing.answered`.
+        clocks: see `attention.timing.answered`.
         took: seconds for everything, compilers included.
     """
 

@@ -13,7 +13,7 @@ from torch import Tensor
 from torch.nn import functional as F
 from torch.nn.attention import SDPBackend, sdpa_kernel
 
-from minitx.bench.attention_problem import Problem
+from minitx.bench.attention.problem import Problem
 from minitx.bench.contest import AttentionKernels
 
 Attend = Callable[[Tensor, Tensor, Tensor], Tensor]

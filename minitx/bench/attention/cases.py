@@ -8,7 +8,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from minitx.bench.attention_problem import Inputs, Problem
+from minitx.bench.attention.problem import Inputs, Problem
 
 LARGE = ("long", "more than 2³¹ elements")  # kinds that want the GPU for themselves
 FEATURES = ("torch.compile", "autocast", "checkpoint", "second derivative", "only v", "inference")

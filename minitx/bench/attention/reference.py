@@ -10,7 +10,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from minitx.bench.attention_problem import Inputs, Problem, Slice
+from minitx.bench.attention.problem import Inputs, Problem, Slice
 from minitx.functional import scaled_dot_product_attention
 from minitx.masks import Mask
 

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
-from minitx.bench.attention_problem import Problem
+from minitx.bench.attention.problem import Problem
 
 
 @dataclass(frozen=True)

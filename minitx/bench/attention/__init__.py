@@ -1,0 +1,1 @@
+"""`minitx bench attention`: the Triton kernel beside the attentions that people use."""
