@@ -13,6 +13,7 @@ Exit codes: 0 all done and well, 1 something failed, 2 wrong use, 3 time was up:
 import argparse
 import importlib.util
 import json
+import os
 import re
 import signal
 import subprocess
@@ -21,6 +22,7 @@ import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from functools import partial
 from pathlib import Path
 
 import torch
@@ -103,7 +105,9 @@ def is_command(name: str) -> bool:
 
 def outcome(name: str, command: Sequence[str], deadline: float) -> Outcome:
     """Run a command until it ends or time is up; its output is what it found."""
-    process = subprocess.Popen(command, stdout=subprocess.PIPE, text=True)
+    # A shell's background jobs ignore Ctrl-C, and would leave that to their children.
+    hear = partial(signal.signal, signal.SIGINT, signal.SIG_DFL) if os.name == "posix" else None
+    process = subprocess.Popen(command, stdout=subprocess.PIPE, text=True, preexec_fn=hear)
     left = None if deadline == float("inf") else max(0.0, deadline - time.monotonic())
     try:
         words, _ = process.communicate(timeout=left)

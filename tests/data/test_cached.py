@@ -34,6 +34,9 @@ def folder(tmp_path, monkeypatch):
 def no_warning_unless_expected():
     with warnings.catch_warnings():
         warnings.simplefilter("error")
+        # What tests before this one left open is told whenever rubbish is collected.
+        warnings.simplefilter("ignore", ResourceWarning)
+        warnings.simplefilter("ignore", pytest.PytestUnraisableExceptionWarning)
         yield
 
 
