@@ -38,7 +38,7 @@ def exponent(curve: Curve, *, octaves: float = OCTAVES) -> Exponent | None:
     Returns:
         None if there are fewer than two points.
 
-    >>> exponent({100: 3.0, 200: 12.0, 400: 48.0}).value
+    >>> round(exponent({100: 3.0, 200: 12.0, 400: 48.0}).value, 9)
     2.0
     """
     positive = {T: y for T, y in curve.items() if y > 0}

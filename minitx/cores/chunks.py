@@ -1,6 +1,5 @@
 """Cutting a sequence into chunks of equal size, for cores that attend chunk by chunk."""
 
-import torch
 from torch import Tensor
 from torch.nn import functional as F
 
@@ -8,6 +7,7 @@ from torch.nn import functional as F
 def in_chunks(x: Tensor, size: int, *, fill: float | bool = 0) -> Tensor:
     """(*, T, D) as (*, N, size, D) with N = ⌈T / size⌉; the last chunk is filled up.
 
+    >>> import torch
     >>> in_chunks(torch.tensor([[1], [2], [3]]), 2).squeeze(-1)
     tensor([[1, 2],
             [3, 0]])
@@ -30,11 +30,12 @@ def with_neighbours(
 
     Beyond the ends there are chunks of fill.
 
+    >>> import torch
     >>> with_neighbours(torch.tensor([[[1], [2]], [[3], [4]]])).squeeze(-1)
     tensor([[0, 0, 1, 2],
             [1, 2, 3, 4]])
     """
-    N = chunks.size(-3)
     filled = F.pad(chunks, (0, 0, 0, 0, before, after), value=fill)
-    rows = [filled.narrow(-3, offset, N) for offset in range(before + 1 + after)]
-    return torch.cat(rows, dim=-2)
+    # A view: neighbouring windows share what they have in common.
+    size = chunks.size(-2)
+    return filled.flatten(-3, -2).unfold(-2, (before + 1 + after) * size, size).mT

@@ -9,6 +9,7 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from minitx.cores.base import AttentionCore
+from minitx.cores.chunks import with_neighbours
 from minitx.cores.fused import FusedAttention
 from minitx.masks import NO_MASK, Mask
 
@@ -155,13 +156,11 @@ class _Cut:
 
     def queries(self, x: Tensor) -> Tensor:
         """(*, T_q, D) as (*, dilation, N, size, D)."""
-        return self._sequences(x, self.skipped, 0, 0).unflatten(-2, (self.N, self.size))
+        return self._chunks(x, self.skipped)
 
     def keys(self, x: Tensor) -> Tensor:
-        """(*, T_k, D) as (*, dilation, N, W, D): each chunk between its neighbours, as a view."""
-        x = self._sequences(x, -self.first, self.before, self.after)
-        width = (self.before + 1 + self.after) * self.size
-        return x.unfold(-2, width, self.size).mT
+        """(*, T_k, D) as (*, dilation, N, W, D): each chunk between its neighbours."""
+        return with_neighbours(self._chunks(x, -self.first), before=self.before, after=self.after)
 
     def for_all(self, x: Tensor) -> Tensor:
         """(*, G, D) as (*, dilation, N, G, D): the same for every chunk."""
@@ -171,12 +170,11 @@ class _Cut:
         """(*, dilation, N, size, D) as (*, T_q, D)."""
         return chunks.movedim(-4, -2).flatten(-4, -2)[..., self.skipped : self.T, :]
 
-    def _sequences(self, x: Tensor, front: int, before: int, after: int) -> Tensor:
-        """(*, T, D) as (*, dilation, length, D), with chunks of zeros before and after."""
-        chunk = self.size * self.dilation
-        behind = self.N * chunk - self.T
-        x = F.pad(x, (0, 0, front + before * chunk, behind + after * chunk))
-        return x.unflatten(-2, (-1, self.dilation)).transpose(-3, -2)
+    def _chunks(self, x: Tensor, front: int) -> Tensor:
+        """(*, T, D) as (*, dilation, N, size, D), with zeros in front and up to the last chunk."""
+        behind = self.N * self.size * self.dilation - self.T
+        x = F.pad(x, (0, 0, front, behind)).unflatten(-2, (-1, self.dilation))
+        return x.transpose(-3, -2).unflatten(-2, (self.N, self.size))
 
 
 def _folded(x: Tensor) -> Tensor:

@@ -1,21 +1,22 @@
-"""The examples in minitx's docstrings give what they say."""
+"""The examples in minitx's docstrings give what they say, in every module that has one."""
 
 import doctest
 import importlib
+from pathlib import Path
 
 import pytest
 
-WITH_EXAMPLES = ["numpy_core", "masks", "functional", "viz"]
-WITH_EXAMPLES += ["cores.linear_attention"]
-WITH_EXAMPLES += ["cache", "compressive", "experts", "layers", "parameters", "pretrained"]
-WITH_EXAMPLES += [
-    f"positions.{n}" for n in ("alibi", "rotary", "sinusoidal", "t5_bias", "transformer_xl")
+import minitx
+
+from .architecture import sources
+
+WITH_EXAMPLES = [
+    name for name, source in sources(Path(minitx.__file__).parent).items() if "    >>> " in source
 ]
-WITH_EXAMPLES += ["generate", "training.losses", "training.schedules"]
 
 
 @pytest.mark.parametrize("module", WITH_EXAMPLES)
 def test_examples(module):
-    result = doctest.testmod(importlib.import_module(f"minitx.{module}"))
+    result = doctest.testmod(importlib.import_module(module))
     assert result.attempted > 0
     assert result.failed == 0
