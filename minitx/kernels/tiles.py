@@ -16,41 +16,39 @@ LN_2 = tl.constexpr(0.6931471805599453)
 
 
 @triton.jit
-def head_of(X, b, h, stride_b, stride_h):
-    """Where head h of sample b begins."""
+def sample_of(X, b, stride_b):
+    """Where sample b begins."""
     # int64: the tensor may have more than 2³¹ elements, and an overflow would be silent.
-    return X + tl.cast(b, tl.int64) * stride_b + tl.cast(h, tl.int64) * stride_h
+    return X + tl.cast(b, tl.int64) * stride_b
 
 
 @triton.jit
 def described(
-    head, T, stride_t, D: tl.constexpr, ROWS: tl.constexpr, COLS: tl.constexpr,
+    sample, H, T, stride_h, stride_t, D: tl.constexpr, ROWS: tl.constexpr, COLS: tl.constexpr,
     DESCRIBED: tl.constexpr,
 ):  # fmt: skip
-    """One head as a source of tiles: a tensor descriptor, or the bare pointer."""
+    """The heads of one sample as a source of tiles: a tensor descriptor, or the bare pointer."""
     if DESCRIBED:
         # On Hopper one thread then asks the copy engine for a whole tile, and nobody spends
-        # registers on addresses. Its bounds are this head's, so that a tile that hangs over the
-        # end reads zeros and not the next head. (A bound of 0 would read as no bound.)
-        return tl.make_tensor_descriptor(head, [tl.maximum(T, 1), D], [stride_t, 1], [ROWS, COLS])
+        # registers on addresses. Its bounds are this sample's, so that a tile that hangs over the
+        # end of a head reads zeros and not the next one. (A bound of 0 would read as no bound.)
+        shape = [H, tl.maximum(T, 1), D]
+        return tl.make_tensor_descriptor(sample, shape, [stride_h, stride_t, 1], [1, ROWS, COLS])
     else:
-        return head
+        return sample
 
 
 @triton.jit
 def load_tile(
-    source, start, T, stride_t, stride_d, D: tl.constexpr, ROWS: tl.constexpr, COLS: tl.constexpr,
-    DESCRIBED: tl.constexpr, UPCAST: tl.constexpr,
+    source, h, start, T, stride_h, stride_t, stride_d, D: tl.constexpr, ROWS: tl.constexpr,
+    COLS: tl.constexpr, DESCRIBED: tl.constexpr, UPCAST: tl.constexpr,
 ):  # fmt: skip
-    """Rows start … start + ROWS - 1 of a head; zeros beyond T rows and D columns."""
+    """Rows start … start + ROWS - 1 of head h; zeros beyond T rows and D columns."""
     if DESCRIBED:
-        tile = source.load([start, 0])
+        tile = source.load([h, start, 0]).reshape(ROWS, COLS)
     else:
-        rows = start + tl.arange(0, ROWS)
-        cols = tl.arange(0, COLS)
-        offsets = rows.to(tl.int64)[:, None] * stride_t + cols.to(tl.int64)[None, :] * stride_d
-        inside = (rows < T)[:, None] & (cols < D)[None, :]
-        tile = tl.load(source + offsets, mask=inside, other=0.0)
+        pointers, inside = places(source, h, start, T, stride_h, stride_t, stride_d, D, ROWS, COLS)
+        tile = tl.load(pointers, mask=inside, other=0.0)
     if UPCAST:  # Triton's interpreter computes in bfloat16 wrongly, but converts rightly.
         tile = tile.to(tl.float32)
     return tile
@@ -58,15 +56,25 @@ def load_tile(
 
 @triton.jit
 def store_tile(
-    target, tile, start, T, stride_t, stride_d, D: tl.constexpr, ROWS: tl.constexpr,
+    target, tile, h, start, T, stride_h, stride_t, stride_d, D: tl.constexpr, ROWS: tl.constexpr,
     COLS: tl.constexpr,
 ):  # fmt: skip
     """Undoes `load_tile`: what lies beyond T rows and D columns is not written."""
-    rows = start + tl.arange(0, ROWS)
-    cols = tl.arange(0, COLS)
-    offsets = rows.to(tl.int64)[:, None] * stride_t + cols.to(tl.int64)[None, :] * stride_d
-    inside = (rows < T)[:, None] & (cols < D)[None, :]
-    tl.store(target + offsets, tile.to(target.dtype.element_ty), mask=inside)
+    pointers, inside = places(target, h, start, T, stride_h, stride_t, stride_d, D, ROWS, COLS)
+    tl.store(pointers, tile.to(target.dtype.element_ty), mask=inside)
+
+
+@triton.jit
+def places(
+    sample, h, start, T, stride_h, stride_t, stride_d, D: tl.constexpr, ROWS: tl.constexpr,
+    COLS: tl.constexpr,
+):  # fmt: skip
+    """Where the elements of a tile lie, and which of them are there."""
+    row, col = tl.arange(0, ROWS), tl.arange(0, COLS)
+    first = tl.cast(h, tl.int64) * stride_h + tl.cast(start, tl.int64) * stride_t
+    # The same for every tile of a loop, and so computed once, before it.
+    beside = row.to(tl.int64)[:, None] * stride_t + col.to(tl.int64)[None, :] * stride_d
+    return sample + first + beside, (row < T - start)[:, None] & (col < D)[None, :]
 
 
 @triton.jit
@@ -87,9 +95,9 @@ def blocks_seen(first, last, before, after, T, BLOCK: tl.constexpr):
 
 
 @triton.jit
-def sees(query, key, left, right):
-    """Whether a query at this position may attend to that key, as far as the band goes."""
-    return (key >= query - left) & (key <= query + right)
+def sees(query, key, left, right, length):
+    """Whether a query at this position may attend to that key."""
+    return (key >= query - left) & (key <= query + right) & (key < length)
 
 
 @triton.jit
