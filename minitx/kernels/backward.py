@@ -18,29 +18,31 @@ import triton.language as tl
 
 from minitx.kernels.tiles import (
     LOG2_E,
+    between,
     blocks_seen,
     described,
     length_of,
     load_tile,
     sample_of,
-    sees,
     store_tile,
 )
 
 
 @triton.jit(do_not_specialize=["T_q"])
-def flash_delta(
-    O, dO, D,
+def flash_sums(
+    O, dO, L, L_2, D,
     stride_ob, stride_oh, stride_ot, stride_od, stride_dob, stride_doh, stride_dot, stride_dod,
-    H, T_q, D_V: tl.constexpr, B_R: tl.constexpr, COLS_V: tl.constexpr, UPCAST: tl.constexpr,
+    H, T_q, T_sums, D_V: tl.constexpr, B_R: tl.constexpr, COLS_V: tl.constexpr,
+    UPCAST: tl.constexpr,
 ):  # fmt: skip
-    """D = rowsum(dO ∘ O) for one block of queries: algorithm 2, line 4.
+    """What the other kernels need of each query: L in base 2, and D (algorithm 2, line 4).
 
-    Grid: T_r · B · H programs.
+    Grid: T_sums / B_R · B · H programs. Where there is no query, or one that sees nothing, L is
+    infinite and so every P = exp2(… - L) is 0: the loops need no mask for them.
     """
-    T_r = tl.cdiv(T_q, B_R)
-    i = tl.program_id(0) % T_r * B_R
-    b, h = tl.program_id(0) // T_r // H, tl.program_id(0) // T_r % H
+    blocks = T_sums // B_R
+    i = tl.program_id(0) % blocks * B_R
+    b, h = tl.program_id(0) // blocks // H, tl.program_id(0) // blocks % H
     O_i = load_tile(
         sample_of(O, b, stride_ob), h, i, T_q, stride_oh, stride_ot, stride_od,
         D_V, B_R, COLS_V, False, UPCAST,
@@ -52,27 +54,19 @@ def flash_delta(
     accumulator = D.dtype.element_ty
     D_i = tl.sum(O_i.to(accumulator) * dO_i.to(accumulator), 1)
     row = i + tl.arange(0, B_R)
-    tl.store(sample_of(D, b * H + h, T_q) + row, D_i, mask=row < T_q)
-
-
-@triton.jit
-def sums_of(L, D, head, row, T_q):
-    """L in base 2, and D, of some queries; such that exp2(anything - L) = 0 beyond the last.
-
-    For a query that sees nothing L is -inf and P infinite, but masked: it has no whole block.
-    """
-    L_i = tl.load(sample_of(L, head, T_q) + row, mask=row < T_q, other=float("inf"))
-    D_i = tl.load(sample_of(D, head, T_q) + row, mask=row < T_q, other=0.0)
-    return L_i * LOG2_E, D_i
+    L_i = tl.load(sample_of(L, b * H + h, T_q) + row, mask=row < T_q, other=float("inf"))
+    L_i = tl.where(L_i == float("-inf"), float("inf"), L_i)
+    tl.store(sample_of(L_2, b * H + h, T_sums) + row, L_i * LOG2_E)
+    tl.store(sample_of(D, b * H + h, T_sums) + row, D_i)
 
 
 @triton.jit(do_not_specialize=["T_q", "T_k", "left", "right"])
 def flash_backward_keys(
-    Q, K, V, dO, L, D, dK, dV, lengths,
+    Q, K, V, dO, L_2, D, dK, dV, lengths,
     stride_qb, stride_qh, stride_qt, stride_qd, stride_kb, stride_kh, stride_kt, stride_kd,
     stride_vb, stride_vh, stride_vt, stride_vd, stride_dob, stride_doh, stride_dot, stride_dod,
     stride_dkb, stride_dkh, stride_dkt, stride_dkd, stride_dvb, stride_dvh, stride_dvt, stride_dvd,
-    H, T_q, T_k, left, right, scale,
+    H, T_q, T_k, left, right, scale, T_sums,
     GROUP: tl.constexpr, D_K: tl.constexpr, D_V: tl.constexpr,
     B_R: tl.constexpr, B_C: tl.constexpr, COLS_K: tl.constexpr, COLS_V: tl.constexpr,
     DESCRIBED: tl.constexpr, PRECISION: tl.constexpr, UPCAST: tl.constexpr,
@@ -86,7 +80,7 @@ def flash_backward_keys(
     b = tl.program_id(0) // T_c // (H // GROUP)
     h_kv = tl.program_id(0) // T_c % (H // GROUP)
     length = length_of(lengths, b, T_k)
-    accumulator = L.dtype.element_ty
+    accumulator = D.dtype.element_ty
     qk_scale = tl.cast(scale, accumulator) * LOG2_E
 
     K_j = load_tile(
@@ -103,10 +97,10 @@ def flash_backward_keys(
     dK_j = tl.zeros([B_C, COLS_K], accumulator)
     dV_j = tl.zeros([B_C, COLS_V], accumulator)
 
-    # The band read the other way: a key at j is seen from j - right to j + left. Query i stands
-    # at position i + shift. Keys beyond the length have rows of their own, zeroed at the end.
+    # The band read the other way: a key is seen by the queries from `right` before it to `left`
+    # after it, when keys are counted as queries are: from the first query's position.
     shift = T_k - T_q
-    key = j + tl.arange(0, B_C)
+    key = j - shift + tl.arange(0, B_C)[:, None]
     last = tl.minimum(j + B_C, length) - 1 - shift
     start, whole_start, whole_stop, stop = blocks_seen(j - shift, last, right, left, T_q, B_R)
     stop = tl.where(j < length, stop, start)
@@ -121,18 +115,18 @@ def flash_backward_keys(
             g = m // blocks if GROUP > 1 else 0
             h, n = h_kv * GROUP + g, begin + m - g * blocks
             i = (tl.where(n < whole_start, n, n + whole) if MASKED else n) * B_R
-            row = i + tl.arange(0, B_R)
-            L_i, D_i = sums_of(L, D, b * H + h, row, T_q)
             Q_i = load_tile(
                 Q_b, h, i, T_q, stride_qh, stride_qt, stride_qd,
                 D_K, B_R, COLS_K, DESCRIBED, UPCAST,
             )  # fmt: skip
             # All tiles of scores are transposed, keys by queries: no product turns one around.
             S_ji = tl.dot(K_j, Q_i.T, input_precision=PRECISION, out_dtype=accumulator)
-            P_ji = tl.exp2(S_ji * qk_scale - L_i[None, :])
             if MASKED:
-                visible = sees(row[None, :] + shift, key[:, None], left, right, length)
-                P_ji = tl.where(visible, P_ji, 0.0)
+                distance = i + tl.arange(0, B_R)[None, :] - key
+                S_ji = tl.where(between(-right, distance, left), S_ji, float("-inf"))
+            row = i + tl.arange(0, B_R)
+            L_i = tl.load(sample_of(L_2, b * H + h, T_sums) + row)
+            P_ji = tl.exp2(S_ji * qk_scale - L_i[None, :])
             dO_i = load_tile(
                 dO_b, h, i, T_q, stride_doh, stride_dot, stride_dod,
                 D_V, B_R, COLS_V, DESCRIBED, UPCAST,
@@ -141,12 +135,13 @@ def flash_backward_keys(
                 P_ji.to(dO_i.dtype), dO_i, dV_j, input_precision=PRECISION, out_dtype=accumulator
             )
             dP_ji = tl.dot(V_j, dO_i.T, input_precision=PRECISION, out_dtype=accumulator)
+            D_i = tl.load(sample_of(D, b * H + h, T_sums) + row)
             dS_ji = P_ji * (dP_ji - D_i[None, :])
             dK_j = tl.dot(
                 dS_ji.to(Q_i.dtype), Q_i, dK_j, input_precision=PRECISION, out_dtype=accumulator
             )
 
-    is_key = (key < length)[:, None]
+    is_key = key < length - shift  # the others have rows of their own
     dK_j = tl.where(is_key, dK_j * scale, 0.0)
     dV_j = tl.where(is_key, dV_j, 0.0)
     dK_b, dV_b = sample_of(dK, b, stride_dkb), sample_of(dV, b, stride_dvb)
@@ -156,11 +151,11 @@ def flash_backward_keys(
 
 @triton.jit(do_not_specialize=["T_q", "T_k", "left", "right"])
 def flash_backward_queries(
-    Q, K, V, dO, L, D, dQ, lengths,
+    Q, K, V, dO, L_2, D, dQ, lengths,
     stride_qb, stride_qh, stride_qt, stride_qd, stride_kb, stride_kh, stride_kt, stride_kd,
     stride_vb, stride_vh, stride_vt, stride_vd, stride_dob, stride_doh, stride_dot, stride_dod,
     stride_dqb, stride_dqh, stride_dqt, stride_dqd,
-    H, T_q, T_k, left, right, scale,
+    H, T_q, T_k, left, right, scale, T_sums,
     GROUP: tl.constexpr, D_K: tl.constexpr, D_V: tl.constexpr,
     B_R: tl.constexpr, B_C: tl.constexpr, COLS_K: tl.constexpr, COLS_V: tl.constexpr,
     DESCRIBED: tl.constexpr, PRECISION: tl.constexpr, UPCAST: tl.constexpr,
@@ -170,7 +165,7 @@ def flash_backward_queries(
     i = (T_r - 1 - tl.program_id(0) % T_r) * B_R
     b, h = tl.program_id(0) // T_r // H, tl.program_id(0) // T_r % H
     length = length_of(lengths, b, T_k)
-    accumulator = L.dtype.element_ty
+    accumulator = D.dtype.element_ty
     qk_scale = tl.cast(scale, accumulator) * LOG2_E
 
     Q_i = load_tile(
@@ -181,7 +176,9 @@ def flash_backward_queries(
         sample_of(dO, b, stride_dob), h, i, T_q, stride_doh, stride_dot, stride_dod,
         D_V, B_R, COLS_V, False, UPCAST,
     )  # fmt: skip
-    L_i, D_i = sums_of(L, D, b * H + h, i + tl.arange(0, B_R), T_q)
+    row = i + tl.arange(0, B_R)
+    L_i = tl.load(sample_of(L_2, b * H + h, T_sums) + row)
+    D_i = tl.load(sample_of(D, b * H + h, T_sums) + row)
     K_b, V_b = sample_of(K, b, stride_kb), sample_of(V, b, stride_vb)
     K_b = described(K_b, H // GROUP, length, stride_kh, stride_kt, D_K, B_C, COLS_K, DESCRIBED)
     V_b = described(V_b, H // GROUP, length, stride_vh, stride_vt, D_V, B_C, COLS_V, DESCRIBED)
@@ -189,7 +186,8 @@ def flash_backward_queries(
 
     first = i + T_k - T_q
     last = tl.minimum(i + B_R, T_q) - 1 + T_k - T_q
-    position = first + tl.arange(0, B_R)
+    position = first + tl.arange(0, B_R)[:, None]
+    first_key, last_key = position - left, tl.minimum(position + right, length - 1)
     start, whole_start, whole_stop, stop = blocks_seen(first, last, left, right, length, B_C)
     whole = whole_stop - whole_start
     for MASKED in tl.static_range(2):
@@ -204,11 +202,10 @@ def flash_backward_queries(
                 D_V, B_C, COLS_V, DESCRIBED, UPCAST,
             )  # fmt: skip
             S_ij = tl.dot(Q_i, K_j.T, input_precision=PRECISION, out_dtype=accumulator)
-            P_ij = tl.exp2(S_ij * qk_scale - L_i[:, None])
             if MASKED:
-                key = j + tl.arange(0, B_C)
-                visible = sees(position[:, None], key[None, :], left, right, length)
-                P_ij = tl.where(visible, P_ij, 0.0)
+                key = j + tl.arange(0, B_C)[None, :]
+                S_ij = tl.where(between(first_key, key, last_key), S_ij, float("-inf"))
+            P_ij = tl.exp2(S_ij * qk_scale - L_i[:, None])
             dP_ij = tl.dot(dO_i, V_j.T, input_precision=PRECISION, out_dtype=accumulator)
             dS_ij = P_ij * (dP_ij - D_i[:, None])
             dQ_i = tl.dot(

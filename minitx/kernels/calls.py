@@ -8,7 +8,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from minitx.kernels.launch import Launch, Pass, chosen
+from minitx.kernels.launch import LARGEST_TILE, Launch, Pass, chosen
 
 try:
     import triton
@@ -68,23 +68,28 @@ class Call:
         self, d_output: Tensor, output: Tensor, log_sum: Tensor, dq: Tensor, dk: Tensor, dv: Tensor
     ) -> None:
         """Write the gradients of q, k and v."""
-        delta = torch.empty_like(log_sum)
-        self._delta(output, d_output, delta)
-        inputs = (self.q, self.k, self.v, d_output, log_sum, delta)
-        self._run("keys", backward.flash_backward_keys, (*inputs, dk, dv), self.k)
-        self._run("queries", backward.flash_backward_queries, (*inputs, dq), self.q)
+        B, H, T_q = log_sum.shape
+        rows = triton.cdiv(T_q, LARGEST_TILE) * LARGEST_TILE  # for tiles that hang over the end
+        sums = log_sum.new_empty(2, B, H, rows)
+        self._sums(output, d_output, log_sum, sums)
+        inputs = (self.q, self.k, self.v, d_output, *sums)
+        self._run("keys", backward.flash_backward_keys, (*inputs, dk, dv), self.k, T_sums=rows)
+        self._run("queries", backward.flash_backward_queries, (*inputs, dq), self.q, T_sums=rows)
 
-    def _delta(self, output: Tensor, d_output: Tensor, delta: Tensor) -> None:
-        B, H, T_q = delta.shape
+    def _sums(self, output: Tensor, d_output: Tensor, log_sum: Tensor, sums: Tensor) -> None:
+        B, H, T_q = log_sum.shape
         names = ("D_V", "COLS_V", "UPCAST")
         constants = {name: self.constants[name] for name in names}
-        rows = 32  # one pass over memory: any tile will do
+        block = 32  # one pass over memory: any tile will do
         with on(self.q.device):
-            backward.flash_delta[(B * H * triton.cdiv(T_q, rows),)](
-                output, d_output, delta, *_strides(output, d_output), H, T_q, B_R=rows, **constants
-            )
+            backward.flash_sums[(B * H * sums.size(3) // block,)](
+                output, d_output, log_sum, *sums, *_strides(output, d_output), H, T_q, sums.size(3),
+                B_R=block, **constants,
+            )  # fmt: skip
 
-    def _run(self, which: Pass, kernel: Any, tensors: tuple[Tensor, ...], cut: Tensor) -> None:
+    def _run(
+        self, which: Pass, kernel: Any, tensors: tuple[Tensor, ...], cut: Tensor, **more: int
+    ) -> None:
         """Launch one program per tile of `cut`."""
         B, H, T, _ = cut.shape
         describable = all(map(fit_for_descriptors, tensors[:4]))
@@ -98,7 +103,7 @@ class Call:
                 kernel[(B * H * triton.cdiv(T, block),)](
                     *tensors, self.key_lengths, *_strides(*tensors), *self.numbers,
                     B_R=launch.B_r, B_C=launch.B_c, DESCRIBED=described,
-                    num_warps=launch.warps, num_stages=launch.stages, **self.constants,
+                    num_warps=launch.warps, num_stages=launch.stages, **self.constants, **more,
                 )  # fmt: skip
 
         launch = chosen(which, self.q, T, max(self.constants["COLS_K"], self.constants["COLS_V"]))
@@ -141,7 +146,7 @@ def fit_for_descriptors(x: Tensor) -> bool:
     return (
         x.stride(3) == 1
         and x.data_ptr() % 16 == 0
-        and x.stride(2) > 0
+        and min(x.stride()[1:3]) > 0
         and all(stride * size % 16 == 0 for stride in x.stride()[:3])
     )
 

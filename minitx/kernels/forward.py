@@ -14,12 +14,12 @@ import triton.language as tl
 from minitx.kernels.tiles import (
     LN_2,
     LOG2_E,
+    between,
     blocks_seen,
     described,
     length_of,
     load_tile,
     sample_of,
-    sees,
     store_tile,
 )
 
@@ -61,7 +61,8 @@ def flash_forward(
     # The queries are the last T_q of the T_k positions.
     first = i + T_k - T_q
     last = tl.minimum(i + B_R, T_q) - 1 + T_k - T_q
-    position = first + tl.arange(0, B_R)
+    position = first + tl.arange(0, B_R)[:, None]
+    first_key, last_key = position - left, tl.minimum(position + right, length - 1)
     # Blocks that nobody sees are skipped, and most others need no mask. So the compiled kernel has
     # the loop twice: over the blocks seen whole, and over those at both edges of the band.
     start, whole_start, whole_stop, stop = blocks_seen(first, last, left, right, length, B_C)
@@ -75,9 +76,8 @@ def flash_forward(
             )  # fmt: skip
             S_ij = tl.dot(Q_i, K_j.T, input_precision=PRECISION, out_dtype=accumulator)
             if MASKED:
-                key = j + tl.arange(0, B_C)
-                visible = sees(position[:, None], key[None, :], left, right, length)
-                S_ij = tl.where(visible, S_ij, float("-inf"))
+                key = j + tl.arange(0, B_C)[None, :]
+                S_ij = tl.where(between(first_key, key, last_key), S_ij, float("-inf"))
             m_new = tl.maximum(m_i, tl.max(S_ij, 1) * qk_scale)
             # For a row that has seen nothing yet, -inf - -inf would be NaN.
             shift = tl.where(m_new == float("-inf"), 0.0, m_new) if MASKED else m_new

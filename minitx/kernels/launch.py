@@ -104,19 +104,21 @@ TABLE: dict[int, dict[Kind, dict[Pass, dict[int, Launch]]]] = {
                 256: Launch(128, 64, 8, 2, described=True),
             },
             "keys": {
-                64: Launch(64, 128, 8, 2, described=True),
-                128: Launch(32, 128, 8, 2, described=True),
+                64: Launch(128, 64, 4, 2, described=True),
+                128: Launch(64, 128, 8, 2, described=True),
                 256: Launch(16, 64, 8, 2, described=True),
             },
             "queries": {
-                64: Launch(128, 64, 8, 3, described=True),
-                128: Launch(128, 64, 8, 2, described=True),
-                256: Launch(64, 32, 8, 2, described=True),
+                64: Launch(128, 64, 8, 2, described=True),
+                128: Launch(128, 128, 8, 2, described=True),
+                256: Launch(64, 64, 8, 2, described=True),
             },
         },
         "single": SINGLE,
     },
 }
+
+LARGEST_TILE = 256  # queries or keys
 
 # In the interpreter a tile costs Python, whatever its size: small ones where there are few.
 INTERPRETED = {256: Launch(32, 32, 1, 1), 2**31: Launch(256, 256, 1, 1)}

@@ -98,7 +98,7 @@ def compiled(
 
 def _kind_of(name: str, dtype: str) -> tuple[str, bool]:
     """Triton's type of an argument, and whether it is a multiple of 16."""
-    if name in ("L", "D"):
+    if name in ("L", "L_2", "D"):
         return "*fp64" if dtype == "fp64" else "*fp32", True
     if name in ("Q", "K", "V", "O", "dO", "dQ", "dK", "dV"):
         return f"*{dtype}", True
@@ -106,7 +106,7 @@ def _kind_of(name: str, dtype: str) -> tuple[str, bool]:
         return "*i32", True
     if name == "scale":
         return "fp32", False
-    if name.startswith("stride_"):
+    if name.startswith("stride_") or name == "T_sums":
         return "i32", True
     return ("constexpr" if name.isupper() and name != "H" else "i32"), False
 

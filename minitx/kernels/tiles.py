@@ -95,9 +95,9 @@ def blocks_seen(first, last, before, after, T, BLOCK: tl.constexpr):
 
 
 @triton.jit
-def sees(query, key, left, right, length):
-    """Whether a query at this position may attend to that key."""
-    return (key >= query - left) & (key <= query + right) & (key < length)
+def between(first, x, last):
+    """Whether first ≤ x ≤ last, which is what every mask comes to."""
+    return (x >= first) & (x <= last)
 
 
 @triton.jit
