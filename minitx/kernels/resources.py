@@ -1,22 +1,25 @@
 """What the compiler makes of the kernels, for GPUs that need not be there.
 
-`python -m minitx.kernels.resources` compiles every entry of the launch table and prints registers,
-spills and shared memory; `--json` prints the same for programs, and numbers choose generations.
+`python -m minitx.kernels.resources` compiles every entry of the launch table and prints what it
+uses and what its loop costs; `--json` prints the same for programs, and numbers choose generations.
 """
 
 import json
 import re
-import subprocess
 import sys
-import tempfile
 from collections.abc import Iterator
 from dataclasses import asdict, dataclass
-from pathlib import Path
 from typing import Any
 
+from minitx.kernels import machine_code
 from minitx.kernels.launch import SHARED_KIB, TABLE, Kind, Launch, Pass
 
-DTYPES: dict[Kind, str] = {"half": "bf16", "single": "fp32"}
+# What one multiprocessor does in a cycle: floating-point operations of its tensor cores (dense, 16
+# bits; from the peak rates in NVIDIA's data sheets of A100, L4 and H100), and instructions that it
+# issues to its warps.
+TENSOR_RATE = {80: 2048, 89: 1024, 90: 4096}
+ISSUE_RATE = 4
+PRODUCTS: dict[Pass, int] = {"forward": 2, "keys": 4, "queries": 3}  # of matrices, for one tile
 
 
 @dataclass(frozen=True)
@@ -28,11 +31,13 @@ class Resources:
         spilled: bytes per thread that found no register and went to memory.
         shared: bytes of shared memory per program.
         tensor_cores: the instruction that multiplies: wgmma (Hopper), mma, or none.
+        loop: instructions of a warp for one tile without a mask; 0 without tensor cores.
+        grouped: bytes spilled when four query heads share keys and values.
     """
 
     arch: int
     kind: str
-    which: str
+    which: Pass
     width: int
     B_r: int
     B_c: int
@@ -43,6 +48,19 @@ class Resources:
     spilled: int
     shared: int
     tensor_cores: str
+    loop: int
+    grouped: int
+
+    def cycles(self) -> tuple[float, float]:
+        """What 64 × 64 scores cost a multiprocessor: to issue instructions, and to multiply.
+
+        Multiplying alone is the least it can take; both together is what it takes if nothing
+        overlaps. Waiting for memory is not in it.
+        """
+        tiles = 64 * 64 / (self.B_r * self.B_c)
+        operations = PRODUCTS[self.which] * 2 * self.B_r * self.B_c * self.width
+        issue = tiles * self.loop * self.warps / ISSUE_RATE
+        return issue, tiles * operations / TENSOR_RATE.get(self.arch, float("inf"))
 
 
 def kernel_of(which: Pass) -> Any:
@@ -112,33 +130,23 @@ def _kind_of(name: str, dtype: str) -> tuple[str, bool]:
 
 
 def resources(arch: int, kind: Kind, which: Pass, width: int, launch: Launch) -> Resources:
-    kernel = compiled(
-        arch,
-        which,
-        width,
-        launch,
-        dtype={"half": "bf16" if arch >= 80 else "fp16"}.get(kind, "fp32"),
-    )
-    usage = _usage(kernel.asm["cubin"])
-    ptx = kernel.asm["ptx"]
+    """What one entry of the launch table uses."""
+    dtype = {"half": "bf16" if arch >= 80 else "fp16"}.get(kind, "fp32")
+    kernel = compiled(arch, which, width, launch, dtype=dtype)
+    grouped = compiled(arch, which, width, launch, dtype=dtype, group=4)
+    code, ptx = kernel.asm["cubin"], kernel.asm["ptx"]
     cores = "wgmma" if "wgmma.mma_async" in ptx else "mma" if "mma.sync" in ptx else "none"
     return Resources(
-        arch, kind, which, width, **asdict(launch), registers=usage["REG"],
-        spilled=usage["STACK"] + usage["LOCAL"], shared=kernel.metadata.shared, tensor_cores=cores,
+        arch, kind, which, width, **asdict(launch),
+        registers=machine_code.usage(code)["REG"], spilled=_spilled(code),
+        shared=max(kernel.metadata.shared, grouped.metadata.shared), tensor_cores=cores,
+        loop=len(machine_code.loop(code)), grouped=_spilled(grouped.asm["cubin"]),
     )  # fmt: skip
 
 
-def _usage(cubin: bytes) -> dict[str, int]:
-    """What `cuobjdump -res-usage`, which comes with Triton, says about the only function inside."""
-    import triton
-
-    tool = Path(triton.__file__).parent / "backends" / "nvidia" / "bin" / "cuobjdump"
-    with tempfile.NamedTemporaryFile(suffix=".cubin") as file:
-        file.write(cubin)
-        file.flush()
-        command = [str(tool), "-res-usage", file.name]
-        text = subprocess.run(command, capture_output=True, text=True, check=True).stdout
-    return {name: int(count) for name, count in re.findall(r"(REG|STACK|LOCAL):(\d+)", text)}
+def _spilled(code: bytes) -> int:
+    usage = machine_code.usage(code)
+    return usage["STACK"] + usage["LOCAL"]
 
 
 def table(archs: list[int]) -> Iterator[Resources]:
@@ -155,14 +163,20 @@ def main(arguments: list[str]) -> None:
     if "--json" in arguments:
         print(json.dumps([asdict(row) for row in table(archs)]))
         return
-    print(f"{'':26}{'tile':>9} warps stages registers spilled   KiB shared  matrix products")
+    print(f"{'tile':>33} {'warps':>5} {'stages':>6} {'regs':>4} {'spilled':>7} {'KiB':>9}", end="")
+    print(f"  {'by':5} {'loop':>5} {'issue':>6} {'multiply':>8}")
     for r in table(archs):
-        tile = f"{r.B_r}×{r.B_c}"
+        issue, multiply = r.cycles()
+        cost = f"{r.loop:5} {issue:6.0f} {multiply:8.0f}" if r.loop else ""
         print(
-            f"sm_{r.arch} {r.kind:6} {r.which:7} {r.width:4}  {tile:>9} {r.warps:5} {r.stages:6} "
-            f"{r.registers:9} {r.spilled:7} {r.shared / 1024:6.1f}/{SHARED_KIB[r.arch]:<3}  "
-            f"{r.tensor_cores}"
+            f"sm_{r.arch} {r.kind:6} {r.which:7} {r.width:4} {f'{r.B_r}×{r.B_c}':>9} {r.warps:5} "
+            f"{r.stages:6} {r.registers:4} {max(r.spilled, r.grouped):7} "
+            f"{r.shared / 1024:5.1f}/{SHARED_KIB[r.arch]:3}  {r.tensor_cores:5} {cost}".rstrip()
         )
+    print(
+        "loop: instructions of a warp for one tile without a mask. issue, multiply: cycles of a\n"
+        "multiprocessor for 64 × 64 scores, to issue them and for the matrix products."
+    )
 
 
 if __name__ == "__main__":

@@ -7,7 +7,9 @@ import sys
 
 import pytest
 
-from minitx.kernels.launch import SHARED_KIB, TABLE, generation
+from minitx.kernels import machine_code
+from minitx.kernels.launch import LARGEST_TILE, SHARED_KIB, TABLE, generation
+from minitx.kernels.resources import Resources
 
 TWO_PROCESSES = [("75", "90"), ("80", "89")]
 
@@ -56,6 +58,64 @@ def test_shared_memory_is_within_the_limit(table):
 @pytest.mark.slow
 def test_nothing_is_spilled(table):
     assert [(name(row), row["spilled"]) for row in table if row["spilled"]] == []
+
+
+@pytest.mark.slow
+def test_nothing_is_spilled_when_heads_share_keys(table):
+    assert [(name(row), row["grouped"]) for row in table if row["grouped"]] == []
+
+
+@pytest.mark.slow
+def test_a_loop_costs_at_least_an_exponential_for_every_score(table):
+    for row in table:
+        scores = row["B_r"] * row["B_c"] / (32 * row["warps"])  # of a thread
+        assert row["loop"] > scores if row["kind"] == "half" else row["loop"] == 0
+
+
+CODE = """
+        /*0000*/                   MOV R1, c[0x0][0x28] ;
+        /*0010*/                   HGMMA.64x64x16.F32.BF16 R24, gdesc[UR4], R24 ;
+        /*0020*/                   MUFU.EX2 R3, R4 ;
+        /*0030*/              @!P0 BRA 0x10 ;
+        /*0040*/                   HGMMA.64x64x16.F32.BF16 R24, gdesc[UR4], R24 ;
+        /*0050*/                   FSEL R3, R4, -INF , P1 ;
+        /*0060*/                   MUFU.EX2 R3, R4 ;
+        /*0070*/              @!P0 BRA 0x40 ;
+        /*0080*/                   IADD3 R5, R5, 0x1, RZ ;
+        /*0090*/               @P2 BRA 0x80 ;
+        /*00a0*/               @P2 BRA 0xc0 ;
+        /*00b0*/                   EXIT ;
+        /*00c0*/                   BRA 0xc0 ;
+"""
+
+
+def test_the_loop_is_the_one_that_multiplies_and_has_no_mask(monkeypatch):
+    monkeypatch.setattr(machine_code, "_cuobjdump", lambda cubin, option: CODE)
+    assert [words.split()[0] for words in machine_code.loop(b"")][:2] == [
+        "HGMMA.64x64x16.F32.BF16",
+        "MUFU.EX2",
+    ]
+    assert len(machine_code.loop(b"")) == 3
+
+
+def test_cycles_of_a_tile_worked_out_by_hand():
+    row = Resources(
+        90, "half", "forward", 128, 128, 128, 8, 2, True, 212, 0, 0, "wgmma", loop=482, grouped=0
+    )
+    # Four tiles of 64 × 64: two products of 64 · 64 · 128 multiplications and as many additions,
+    # 4096 in a cycle; two warps of each of the four schedulers issue 482 instructions for all four.
+    assert row.cycles() == (2 * 482 / 4, 2 * 2 * 64 * 64 * 128 / 4096)
+
+
+def test_no_tile_is_larger_than_what_the_sums_are_padded_to():
+    tiles = [
+        launch
+        for kinds in TABLE.values()
+        for passes in kinds.values()
+        for widths in passes.values()
+        for launch in widths.values()
+    ]
+    assert all(LARGEST_TILE % launch.B_r == 0 for launch in tiles)
 
 
 @pytest.mark.slow
