@@ -198,6 +198,10 @@ def watch(target: str | None, seed: int) -> None:
         if report is None:
             out.print(f"{shown(path)}: saved; no exercise changed.", style="dim")
             return
+        if not report.exercises:
+            for problem in report.problems:
+                out.print(prose(problem))
+            return
         kept = load_progress(course.work)
         for each in report.exercises:
             kept.record(each)

@@ -1,4 +1,4 @@
-"""Which exercises a change of the learner's file concerns."""
+"""What a change of the learner's file concerns: which exercises, and what cannot be read."""
 
 import ast
 from collections.abc import Iterable
@@ -22,6 +22,20 @@ def fingerprints(path: Path, exercises: Iterable[Exercise]) -> dict[str, str]:
         exercise.id: "\n".join(code[name] for name in _reachable(exercise.function, uses))
         for exercise in exercises
     }
+
+
+def unreadable(path: Path) -> list[str]:
+    """What of the file is no Python, in words.
+
+    Raises:
+        CourseError: if the file cannot be read at all.
+    """
+    cells, places = read_cells(path)
+    broken = Submission({}, places=places)
+    for cell in cells:
+        for _ in statements_of(cell, broken):
+            pass
+    return [problem.text for problem in broken.problems]
 
 
 def _definitions(path: Path) -> tuple[dict[str, str], dict[str, set[str]]]:

@@ -8,7 +8,7 @@ from pathlib import Path
 from watchfiles import Change, watch
 
 from minitx.grading.assess import assess_all
-from minitx.grading.changes import fingerprints
+from minitx.grading.changes import fingerprints, unreadable
 from minitx.grading.course import Chapter, Course
 from minitx.grading.errors import CourseError
 from minitx.grading.loading import load
@@ -25,9 +25,12 @@ class Watcher:
         self.chapters = list(chapters)
         self.seed = seed
         self._known: dict[Path, dict[str, str]] = {}
+        self._unreadable: dict[Path, list[str]] = {}
 
     def look(self, path: Path) -> Report | None:
-        """Grades the exercises of a file whose code has changed; None if there are none.
+        """Grades the exercises of a file whose code has changed.
+
+        Where none has, the report holds what can no longer be read, or there is no report.
 
         Raises:
             CourseError: if the file cannot be read.
@@ -39,8 +42,11 @@ class Watcher:
         now, before = fingerprints(path, exercises), self._known.get(path, {})
         changed = [each for each in exercises if now[each.id] != before.get(each.id)]
         self._known[path] = now
+        known = self._unreadable.get(path, [])
+        self._unreadable[path] = unreadable(path)
         if not changed:
-            return None
+            new = [text for text in self._unreadable[path] if text not in known]
+            return Report((), tuple(new)) if new else None
         self._forget_helpers()
         return assess_all(chapter, changed, load(path), self.seed)
 

@@ -61,6 +61,19 @@ def test_a_syntax_error_is_a_change(
     assert "cannot be read as Python" in report.exercises[0].checks[0].text
 
 
+def test_a_syntax_error_outside_any_exercise_is_told_once(
+    watcher: Watcher, answer: Callable[..., Path]
+) -> None:
+    looked(watcher, answer(RIGHT_DOUBLE, FOUR))
+    broken = answer(RIGHT_DOUBLE, FOUR + "\ndef helper(:\n    return 2\n")
+    report = watcher.look(broken)
+    assert report is not None and report.exercises == ()
+    assert ["helper cannot be read as Python" in text for text in report.problems] == [True]
+    assert watcher.look(broken) is None
+    assert watcher.look(answer(RIGHT_DOUBLE, FOUR)) is None
+    assert watcher.look(answer(RIGHT_DOUBLE, FOUR + "\nclass Helper(:\n    pass\n")) is not None
+
+
 def test_notebooks_are_watched_too(watcher: Watcher, answer: Callable[..., Path]) -> None:
     assert looked(watcher, answer(notebook=True)) == ["01.1", "01.2"]
     assert looked(watcher, answer(RIGHT_DOUBLE, notebook=True)) == ["01.1"]
