@@ -21,6 +21,7 @@ from minitx.kernels.tiles import (
     between,
     blocks_seen,
     described,
+    keys_seen,
     length_of,
     load_tile,
     sample_of,
@@ -184,11 +185,9 @@ def flash_backward_queries(
     V_b = described(V_b, H // GROUP, length, stride_vh, stride_vt, D_V, B_C, COLS_V, DESCRIBED)
     dQ_i = tl.zeros([B_R, COLS_K], accumulator)
 
-    first = i + T_k - T_q
-    last = tl.minimum(i + B_R, T_q) - 1 + T_k - T_q
-    position = first + tl.arange(0, B_R)[:, None]
-    first_key, last_key = position - left, tl.minimum(position + right, length - 1)
-    start, whole_start, whole_stop, stop = blocks_seen(first, last, left, right, length, B_C)
+    first_key, last_key, start, whole_start, whole_stop, stop = keys_seen(
+        i, T_q, T_k, length, left, right, B_R, B_C
+    )
     whole = whole_stop - whole_start
     for MASKED in tl.static_range(2):
         for n in range(start if MASKED else whole_start, stop - whole if MASKED else whole_stop):

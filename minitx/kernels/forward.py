@@ -15,8 +15,8 @@ from minitx.kernels.tiles import (
     LN_2,
     LOG2_E,
     between,
-    blocks_seen,
     described,
+    keys_seen,
     length_of,
     load_tile,
     sample_of,
@@ -58,14 +58,11 @@ def flash_forward(
     l_i = tl.zeros([B_R], accumulator)
     m_i = tl.full([B_R], float("-inf"), accumulator)
 
-    # The queries are the last T_q of the T_k positions.
-    first = i + T_k - T_q
-    last = tl.minimum(i + B_R, T_q) - 1 + T_k - T_q
-    position = first + tl.arange(0, B_R)[:, None]
-    first_key, last_key = position - left, tl.minimum(position + right, length - 1)
     # Blocks that nobody sees are skipped, and most others need no mask. So the compiled kernel has
     # the loop twice: over the blocks seen whole, and over those at both edges of the band.
-    start, whole_start, whole_stop, stop = blocks_seen(first, last, left, right, length, B_C)
+    first_key, last_key, start, whole_start, whole_stop, stop = keys_seen(
+        i, T_q, T_k, length, left, right, B_R, B_C
+    )
     whole = whole_stop - whole_start
     for MASKED in tl.static_range(2):
         for n in range(start if MASKED else whole_start, stop - whole if MASKED else whole_stop):

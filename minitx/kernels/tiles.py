@@ -95,6 +95,22 @@ def blocks_seen(first, last, before, after, T, BLOCK: tl.constexpr):
 
 
 @triton.jit
+def keys_seen(
+    i, T_q, T_k, length, left, right, B_R: tl.constexpr, B_C: tl.constexpr,
+):  # fmt: skip
+    """What the block of queries at i sees. The queries are the last T_q of the T_k positions.
+
+    Returns the first and the last key of each query, and the block numbers of `blocks_seen`.
+    """
+    first = i + T_k - T_q
+    last = tl.minimum(i + B_R, T_q) - 1 + T_k - T_q
+    position = first + tl.arange(0, B_R)[:, None]
+    first_key, last_key = position - left, tl.minimum(position + right, length - 1)
+    start, whole_start, whole_stop, stop = blocks_seen(first, last, left, right, length, B_C)
+    return first_key, last_key, start, whole_start, whole_stop, stop
+
+
+@triton.jit
 def between(first, x, last):
     """Whether first ≤ x ≤ last, which is what every mask comes to."""
     return (x >= first) & (x <= last)

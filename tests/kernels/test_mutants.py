@@ -73,14 +73,7 @@ FORWARD = {
     ),
     "L = log l": ("(m_i + tl.log2(l_i))", "tl.log2(l_i)"),
     "L = m": ("(m_i + tl.log2(l_i))", "m_i"),
-    "padded keys get weight": ("tl.minimum(position + right, length - 1)", "position + right"),
-    "queries counted from the block": ("position = first +", "position = T_k - T_q +"),
     "keys counted from the block": ("key = j + tl.arange", "key = tl.arange"),
-    "the loop ends with the queries": (
-        "left, right, length, B_C)",
-        "left, right, tl.minimum(length, T_q), B_C)",
-    ),
-    "causal is aligned to the top left": ("first = i + T_k - T_q", "first = i + 0"),
     "no scale": ("tl.cast(scale, accumulator)", "tl.cast(1.0, accumulator)"),
     "the maximum is never used": (
         "m_new = tl.maximum(m_i, tl.max(S_ij, 1) * qk_scale)",
@@ -130,6 +123,13 @@ BACKWARD = {
     "one head's blocks only": ("range(GROUP * blocks)", "range(blocks)"),
 }
 TILES = {
+    "padded keys get weight": ("tl.minimum(position + right, length - 1)", "position + right"),
+    "queries counted from the block": ("position = first +", "position = T_k - T_q +"),
+    "the loop ends with the queries": (
+        "left, right, length, B_C)",
+        "left, right, tl.minimum(length, T_q), B_C)",
+    ),
+    "causal is aligned to the top left": ("first = i + T_k - T_q", "first = i + 0"),
     "the first block comes late": ("(first - before, 0)", "(first - before + BLOCK, 0)"),
     "the last block is missing": ("(last + after + 1, 0)", "(last + after + 1 - BLOCK, 0)"),
     "whole blocks begin early": ("(last - before, 0), BLOCK", "(last - before - BLOCK, 0), BLOCK"),
