@@ -181,6 +181,17 @@ def test_a_head_behind_2_to_the_31_elements(tiles):
         torch.testing.assert_close(output.double(), wanted, **CLOSE[F16])
 
 
+def test_expanded_tensors_are_not_for_the_copy_engine(tiles):
+    tiles(16, 16, described=True)
+    q, k, v, _ = drawn(2, 4, 1, 19, 35, 16, 16, dtype=F32)
+    d_output = torch.ones(()).expand(2, 4, 19, 16)  # what .sum().backward() gives
+    assert_right(q, k, v, d_output, causal=True)
+    expanded = k.expand(2, 4, 35, 16), v[:1].expand(2, 4, 35, 16)
+    assert not any(map(calls.fit_for_descriptors, (d_output, *expanded)))
+    same = flash_attention(q, *(x.contiguous() for x in expanded))
+    assert torch.equal(flash_attention(q, *expanded), same)
+
+
 def test_two_runs_are_equal_bit_for_bit():
     runs = []
     for _ in range(2):
