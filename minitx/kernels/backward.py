@@ -101,7 +101,6 @@ def flash_backward_keys(
     # The band read the other way: a key is seen by the queries from `right` before it to `left`
     # after it, when keys are counted as queries are: from the first query's position.
     shift = T_k - T_q
-    key = j - shift + tl.arange(0, B_C)[:, None]
     last = tl.minimum(j + B_C, length) - 1 - shift
     start, whole_start, whole_stop, stop = blocks_seen(j - shift, last, right, left, T_q, B_R)
     stop = tl.where(j < length, stop, start)
@@ -113,8 +112,7 @@ def flash_backward_keys(
         # One loop over the blocks of all heads of the group: a loop in a loop would keep what both
         # need in registers, and there are none left.
         for m in range(GROUP * blocks):
-            g = m // blocks if GROUP > 1 else 0
-            h, n = h_kv * GROUP + g, begin + m - g * blocks
+            h, n = h_kv * GROUP + m % GROUP, begin + m // GROUP
             i = (tl.where(n < whole_start, n, n + whole) if MASKED else n) * B_R
             Q_i = load_tile(
                 Q_b, h, i, T_q, stride_qh, stride_qt, stride_qd,
@@ -123,6 +121,7 @@ def flash_backward_keys(
             # All tiles of scores are transposed, keys by queries: no product turns one around.
             S_ji = tl.dot(K_j, Q_i.T, input_precision=PRECISION, out_dtype=accumulator)
             if MASKED:
+                key = j - shift + tl.arange(0, B_C)[:, None]
                 distance = i + tl.arange(0, B_R)[None, :] - key
                 S_ji = tl.where(between(-right, distance, left), S_ji, float("-inf"))
             row = i + tl.arange(0, B_R)
@@ -142,7 +141,9 @@ def flash_backward_keys(
                 dS_ji.to(Q_i.dtype), Q_i, dK_j, input_precision=PRECISION, out_dtype=accumulator
             )
 
-    is_key = key < length - shift  # the others have rows of their own
+    # The other keys have been computed with, in rows of their own, which may even be infinite.
+    key = j - shift + tl.arange(0, B_C)[:, None]
+    is_key = key < length - shift
     dK_j = tl.where(is_key, dK_j * scale, 0.0)
     dV_j = tl.where(is_key, dV_j, 0.0)
     dK_b, dV_b = sample_of(dK, b, stride_dkb), sample_of(dV, b, stride_dvb)

@@ -62,19 +62,27 @@ class Call:
     def forward(self, output: Tensor, log_sum: Tensor) -> None:
         """Write the output, and the log-sum-exp of each query."""
         tensors = (self.q, self.k, self.v, output, log_sum)
-        self._run("forward", forward.flash_forward, tensors, self.q)
+        self._run("forward", forward.flash_forward, tensors, self.q, streamed=(self.k, self.v))
 
     def backward(
         self, d_output: Tensor, output: Tensor, log_sum: Tensor, dq: Tensor, dk: Tensor, dv: Tensor
     ) -> None:
         """Write the gradients of q, k and v."""
+        if not fit_for_descriptors(d_output):  # expanded, after .sum(): one copy, then fast tiles
+            d_output = d_output.contiguous()
         B, H, T_q = log_sum.shape
         rows = triton.cdiv(T_q, LARGEST_TILE) * LARGEST_TILE  # for tiles that hang over the end
         sums = log_sum.new_empty(2, B, H, rows)
         self._sums(output, d_output, log_sum, sums)
         inputs = (self.q, self.k, self.v, d_output, *sums)
-        self._run("keys", backward.flash_backward_keys, (*inputs, dk, dv), self.k, T_sums=rows)
-        self._run("queries", backward.flash_backward_queries, (*inputs, dq), self.q, T_sums=rows)
+        self._run(
+            "keys", backward.flash_backward_keys, (*inputs, dk, dv), self.k,
+            streamed=(self.q, d_output), T_sums=rows,
+        )  # fmt: skip
+        self._run(
+            "queries", backward.flash_backward_queries, (*inputs, dq), self.q,
+            streamed=(self.k, self.v), T_sums=rows,
+        )  # fmt: skip
 
     def _sums(self, output: Tensor, d_output: Tensor, log_sum: Tensor, sums: Tensor) -> None:
         B, H, T_q = log_sum.shape
@@ -88,11 +96,17 @@ class Call:
             )  # fmt: skip
 
     def _run(
-        self, which: Pass, kernel: Any, tensors: tuple[Tensor, ...], cut: Tensor, **more: int
+        self,
+        which: Pass,
+        kernel: Any,
+        tensors: tuple[Tensor, ...],
+        cut: Tensor,
+        streamed: tuple[Tensor, Tensor],
+        **more: int,
     ) -> None:
-        """Launch one program per tile of `cut`."""
+        """Launch one program per tile of `cut`; each runs over the tiles of the streamed two."""
         B, H, T, _ = cut.shape
-        describable = all(map(fit_for_descriptors, tensors[:4]))
+        describable = all(map(fit_for_descriptors, streamed))
 
         def run(launch: Launch) -> None:
             described = launch.described and describable
@@ -108,7 +122,9 @@ class Call:
 
         launch = chosen(which, self.q, T, max(self.constants["COLS_K"], self.constants["COLS_V"]))
         if self.q.is_cuda and tuning.asked():
-            launch = tuning.fastest(self._kind(which), launch, run)
+            kind = f"{self._kind(which)} {'described' if describable else 'pointers'}"
+            with on(self.q.device):  # the clock that is asked is the current device's
+                launch = tuning.fastest(kind, launch, run)
         run(launch)
 
     def _kind(self, which: Pass) -> str:

@@ -27,12 +27,12 @@ class Resources:
     """What one compiled kernel asks of the device.
 
     Args:
-        registers: per thread; 255 is the most there is.
+        registers: per thread; 255 is the most there is. The most with one query head and with four
+            for a head of keys, and on sm_75 with numbers of 32 and of 16 bits.
         spilled: bytes per thread that found no register and went to memory.
         shared: bytes of shared memory per program.
         tensor_cores: the instruction that multiplies: wgmma (Hopper), mma, or none.
         loop: instructions of a warp for one tile without a mask; 0 without tensor cores.
-        grouped: bytes spilled when four query heads share keys and values.
     """
 
     arch: int
@@ -49,7 +49,6 @@ class Resources:
     shared: int
     tensor_cores: str
     loop: int
-    grouped: int
 
     def cycles(self) -> tuple[float, float]:
         """What 64 × 64 scores cost a multiprocessor: to issue instructions, and to multiply.
@@ -130,17 +129,24 @@ def _kind_of(name: str, dtype: str) -> tuple[str, bool]:
 
 
 def resources(arch: int, kind: Kind, which: Pass, width: int, launch: Launch) -> Resources:
-    """What one entry of the launch table uses."""
-    dtype = {"half": "bf16" if arch >= 80 else "fp16"}.get(kind, "fp32")
-    kernel = compiled(arch, which, width, launch, dtype=dtype)
-    grouped = compiled(arch, which, width, launch, dtype=dtype, group=4)
-    code, ptx = kernel.asm["cubin"], kernel.asm["ptx"]
+    """What one entry of the launch table uses: the most among what it serves."""
+    served = [("bf16", False)] if kind == "half" else [("fp32", False)]
+    if "half" not in TABLE[arch]:
+        served.append(("fp16", True))
+    kernels = [
+        compiled(arch, which, width, launch, dtype=dtype, upcast=upcast, group=group)
+        for dtype, upcast in served
+        for group in (1, 4)
+    ]
+    codes = [kernel.asm["cubin"] for kernel in kernels]
+    ptx = kernels[0].asm["ptx"]
     cores = "wgmma" if "wgmma.mma_async" in ptx else "mma" if "mma.sync" in ptx else "none"
     return Resources(
         arch, kind, which, width, **asdict(launch),
-        registers=machine_code.usage(code)["REG"], spilled=_spilled(code),
-        shared=max(kernel.metadata.shared, grouped.metadata.shared), tensor_cores=cores,
-        loop=len(machine_code.loop(code)), grouped=_spilled(grouped.asm["cubin"]),
+        registers=max(machine_code.usage(code)["REG"] for code in codes),
+        spilled=max(_spilled(code) for code in codes),
+        shared=max(kernel.metadata.shared for kernel in kernels),
+        tensor_cores=cores, loop=len(machine_code.loop(codes[0])),
     )  # fmt: skip
 
 
@@ -170,7 +176,7 @@ def main(arguments: list[str]) -> None:
         cost = f"{r.loop:5} {issue:6.0f} {multiply:8.0f}" if r.loop else ""
         print(
             f"sm_{r.arch} {r.kind:6} {r.which:7} {r.width:4} {f'{r.B_r}×{r.B_c}':>9} {r.warps:5} "
-            f"{r.stages:6} {r.registers:4} {max(r.spilled, r.grouped):7} "
+            f"{r.stages:6} {r.registers:4} {r.spilled:7} "
             f"{r.shared / 1024:5.1f}/{SHARED_KIB[r.arch]:3}  {r.tensor_cores:5} {cost}".rstrip()
         )
     print(

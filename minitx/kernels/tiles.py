@@ -49,7 +49,7 @@ def load_tile(
     else:
         pointers, inside = places(source, h, start, T, stride_h, stride_t, stride_d, D, ROWS, COLS)
         tile = tl.load(pointers, mask=inside, other=0.0)
-    if UPCAST:  # Triton's interpreter computes in bfloat16 wrongly, but converts rightly.
+    if UPCAST:  # see calls.py
         tile = tile.to(tl.float32)
     return tile
 
@@ -122,4 +122,4 @@ def length_of(lengths, b, T_k):
     if lengths is None:
         return T_k
     else:
-        return tl.minimum(tl.maximum(tl.load(lengths + b).to(tl.int32), 0), T_k)
+        return tl.minimum(tl.maximum(tl.load(lengths + b), 0), T_k).to(tl.int32)

@@ -61,11 +61,6 @@ def test_nothing_is_spilled(table):
 
 
 @pytest.mark.slow
-def test_nothing_is_spilled_when_heads_share_keys(table):
-    assert [(name(row), row["grouped"]) for row in table if row["grouped"]] == []
-
-
-@pytest.mark.slow
 def test_a_loop_costs_at_least_an_exponential_for_every_score(table):
     for row in table:
         scores = row["B_r"] * row["B_c"] / (32 * row["warps"])  # of a thread
@@ -99,9 +94,7 @@ def test_the_loop_is_the_one_that_multiplies_and_has_no_mask(monkeypatch):
 
 
 def test_cycles_of_a_tile_worked_out_by_hand():
-    row = Resources(
-        90, "half", "forward", 128, 128, 128, 8, 2, True, 212, 0, 0, "wgmma", loop=482, grouped=0
-    )
+    row = Resources(90, "half", "forward", 128, 128, 128, 8, 2, True, 212, 0, 0, "wgmma", loop=482)
     # Four tiles of 64 × 64: two products of 64 · 64 · 128 multiplications and as many additions,
     # 4096 in a cycle; two warps of each of the four schedulers issue 482 instructions for all four.
     assert row.cycles() == (2 * 482 / 4, 2 * 2 * 64 * 64 * 128 / 4096)

@@ -108,7 +108,7 @@ BACKWARD = {
     "dV from P not transposed": ("P_ji.to(dO_i.dtype)", "tl.trans(P_ji).to(dO_i.dtype)"),
     "dQ overwritten": ("K_j, dQ_i, input", "K_j, dQ_i * 0.0, input"),
     "dK overwritten": ("Q_i, dK_j, input", "Q_i, dK_j * 0.0, input"),
-    "one head of the group": ("h_kv * GROUP + g,", "h_kv * GROUP,"),
+    "one head of the group": ("h_kv * GROUP + m % GROUP", "h_kv * GROUP"),
     "padded values get a gradient": ("tl.where(is_key, dV_j, 0.0)", "dV_j"),
     "padded keys get a gradient": ("tl.where(is_key, dK_j * scale, 0.0)", "dK_j * scale"),
     "L in base e": ("L_i * LOG2_E", "L_i"),
