@@ -23,6 +23,7 @@ pytestmark = pytest.mark.skipif(
 def models():
     from safetensors.torch import load_file
 
+    assert PACKAGE, "where CI is true this must run: install the package as .ci/run does"
     folder = Path(PACKAGE.origin).parent / "model"
     state = load_file(folder / "model.safetensors")
     config = json.loads((folder / "config.json").read_text())
