@@ -122,12 +122,12 @@ class Call:
 
         launch = chosen(which, self.q, T, max(self.constants["COLS_K"], self.constants["COLS_V"]))
         if self.q.is_cuda and tuning.asked():
-            kind = f"{self._kind(which)} {'described' if describable else 'pointers'}"
+            kind = self._kind(which, describable)
             with on(self.q.device):  # the clock that is asked is the current device's
                 launch = tuning.fastest(kind, launch, run)
         run(launch)
 
-    def _kind(self, which: Pass) -> str:
+    def _kind(self, which: Pass, describable: bool) -> str:
         """What calls have in common that may share one search."""
         _, T_q, T_k, left, right, _ = self.numbers
         far = max(T_q, T_k)
@@ -135,7 +135,9 @@ class Call:
         lengths = f"{triton.next_power_of_2(T_q)} {triton.next_power_of_2(T_k)}"
         device = torch.cuda.get_device_name(self.q.device)
         constants = " ".join(map(str, self.constants.values()))
-        return f"{device} {triton.__version__} {which} {self.q.dtype} {lengths} {band} {constants}"
+        read = "described" if describable else "pointers"
+        names = (device, triton.__version__, which, self.q.dtype, lengths, band, constants, read)
+        return " ".join(map(str, names))
 
 
 def _strides(*tensors: Tensor) -> list[int]:

@@ -12,6 +12,7 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch.utils.checkpoint import checkpoint
+from triton.runtime import errors as triton_errors
 
 import minitx.kernels.attention as operators
 from minitx.cores import FlashAttention, FullAttention
@@ -190,6 +191,22 @@ def test_expanded_tensors_are_not_for_the_copy_engine(tiles):
     assert not any(map(calls.fit_for_descriptors, (d_output, *expanded)))
     same = flash_attention(q, *(x.contiguous() for x in expanded))
     assert torch.equal(flash_attention(q, *expanded), same)
+
+
+def test_an_expanded_gradient_does_not_leave_the_fast_path(tiles, monkeypatch):
+    tiles(16, 16, described=True)
+    asked = []
+    monkeypatch.setattr(calls.triton, "set_allocator", asked.append)  # before every descriptor
+    q, k, v, _ = drawn(1, 2, 2, 19, 35, 16, 16, dtype=F32)
+    flash_attention(q.requires_grad_(), k, v).sum().backward()
+    assert len(asked) == 3  # forward, keys, queries
+
+
+def test_lengths_beyond_32_bits_count_as_all_keys(monkeypatch):
+    monkeypatch.setattr(calls, "require_lengths", lambda lengths, T_k: None)  # as on a GPU
+    q, k, v, _ = drawn(3, 1, 1, 5, 7, 8, 8)
+    beyond = flash_attention(q, k, v, key_lengths=torch.tensor([2**32 + 5, 2**31, -3]))
+    assert torch.equal(beyond, flash_attention(q, k, v, key_lengths=torch.tensor([7, 7, 0])))
 
 
 def test_two_runs_are_equal_bit_for_bit():
@@ -420,15 +437,25 @@ def test_the_fastest_tiles_are_found_once_and_remembered(monkeypatch, tmp_path):
     assert len(timed) == 2 * len(tuning.candidates(first))
 
 
-def test_tiles_without_room_are_no_candidates(monkeypatch):
-    from triton.runtime.errors import OutOfResources
-    from triton.testing import do_bench  # noqa: F401
+@pytest.mark.parametrize(
+    "error",
+    [triton_errors.OutOfResources(300, 227, "shared memory"), triton_errors.PTXASError("no")],
+    ids=lambda error: type(error).__name__,
+)
+def test_tiles_without_room_are_no_candidates(monkeypatch, error):
+    import triton.testing
 
-    def no_room(run, warmup, rep):
-        raise OutOfResources(300, 227, "shared memory")
+    def fail(run, warmup, rep):
+        raise error
 
-    monkeypatch.setattr("triton.testing.do_bench", no_room)
+    monkeypatch.setattr(triton.testing, "do_bench", fail)
     assert tuning.milliseconds(lambda tiles: None, Launch(128, 128, 8, 3)) == math.inf
+
+
+def test_pointers_are_tried_beside_descriptors_and_not_the_other_way_round():
+    for described, tried in ((True, {True, False}), (False, {False})):
+        first = Launch(128, 128, 8, 3, described=described)
+        assert {launch.described for launch in tuning.candidates(first)} == tried
 
 
 def test_tuning_is_off_unless_asked_for(monkeypatch):
