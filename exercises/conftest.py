@@ -15,14 +15,14 @@ from typing import Any
 
 import pytest
 
-from minitx.grading.assess import assess
 from minitx.grading.course import Chapter, Course
 from minitx.grading.errors import CourseError, GraderError
-from minitx.grading.loading import load
+from minitx.grading.judge.assess import assess
 from minitx.grading.registry import Check, Exercise
 from minitx.grading.render_text import check_text
 from minitx.grading.report import ExerciseReport
-from minitx.grading.submission import Submission
+from minitx.grading.worker.loading import load
+from minitx.grading.worker.submission import Submission
 
 COURSE = Course(Path(__file__).resolve().parent.parent)
 

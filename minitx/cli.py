@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from rich.console import Console
 
     from minitx.grading.course import Chapter, Course
-    from minitx.grading.progress import Progress
+    from minitx.grading.learner.progress import Progress
     from minitx.grading.registry import Exercise
     from minitx.grading.report import Report
 
@@ -99,7 +99,7 @@ def start(chapter: str, notebook: bool) -> None:
 
     An existing copy is never overwritten.
     """
-    from minitx.grading.workspace import start as make
+    from minitx.grading.learner.workspace import start as make
 
     course, number, _ = find(chapter)
     path, made = make(course.chapter(number), ".ipynb" if notebook else ".py")
@@ -127,7 +127,7 @@ def check(
 
     Without a file your copy in work/ is graded.
     """
-    from minitx.grading.progress import load_progress
+    from minitx.grading.learner.progress import load_progress
 
     course, jobs = what_to_grade(target, file)
     progress = load_progress(course.work)
@@ -187,8 +187,8 @@ def progress(chapter: str | None) -> None:
 @click.option("--seed", default=0, show_default=True, help="Other random inputs.")
 def watch(target: str | None, seed: int) -> None:
     """Grade what you changed whenever you save; Ctrl-C ends it."""
-    from minitx.grading.progress import load_progress
-    from minitx.grading.watching import Watcher
+    from minitx.grading.learner.progress import load_progress
+    from minitx.grading.learner.watching import Watcher
 
     course, jobs = what_to_grade(target, None)
     out = console()
@@ -227,7 +227,7 @@ def reset(target: str) -> None:
 
     Your file is first copied to work/backups/.
     """
-    from minitx.grading.workspace import reset_chapter, reset_exercise
+    from minitx.grading.learner.workspace import reset_chapter, reset_exercise
 
     course, number, exercise = find(target)
     chapter = course.chapter(number)
@@ -249,7 +249,7 @@ def reset(target: str) -> None:
 @click.pass_context
 def solution(ctx: click.Context, exercise_id: str, give_up: bool) -> None:
     """Show the worked answer of an exercise you have finished, or given up."""
-    from minitx.grading.answers import library_functions, worked_answer
+    from minitx.grading.learner.answers import library_functions, worked_answer
 
     course, number, exercise = find(exercise_id, "minitx solution")
     assert exercise is not None
@@ -405,7 +405,7 @@ def is_working_copy(chapter: "Chapter", path: Path) -> bool:
 
 
 def opened_progress(course: "Course") -> "Progress":
-    from minitx.grading.progress import load_progress
+    from minitx.grading.learner.progress import load_progress
 
     progress = load_progress(course.work)
     report_trouble(progress.notice)
@@ -421,8 +421,8 @@ def grade_file(chapter: "Chapter", exercises: "list[Exercise]", path: Path, seed
     from rich.progress import Progress, SpinnerColumn, TextColumn
 
     os.environ.setdefault("MPLBACKEND", "agg")  # a plot in the learner's file opens no window
-    from minitx.grading.assess import assess_all
-    from minitx.grading.loading import load
+    from minitx.grading.judge.assess import assess_all
+    from minitx.grading.worker.loading import load
 
     screen = Console(file=sys.stderr)
     with Progress(

@@ -13,11 +13,11 @@ from jaxtyping import Bool, Float, Int
 from torch import Tensor, nn
 
 from minitx.cache import KVCache
-from minitx.gpt import GPT
 from minitx.masks import NO_MASK, Mask
+from minitx.models.gpt import GPT
+from minitx.models.seq2seq import Transformer
+from minitx.models.t5 import T5
 from minitx.positions import counted
-from minitx.seq2seq import Transformer
-from minitx.t5 import T5
 
 
 @runtime_checkable

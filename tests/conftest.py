@@ -11,8 +11,8 @@ import pytest
 from hypothesis import settings
 
 CORE = ("numpy_core", "functional", "masks", "cores", "viz", "kernels.attention")
-MODELS = ("positions", "cache", "multihead", "layers", "blocks", "seq2seq", "gpt", "bert", "t5")
-MODELS += ("longformer", "experts", "compressive", "parameters", "pretrained", "generate")
+MODELS = ("positions", "cache", "multihead", "layers", "blocks", "models", "experts")
+MODELS += ("parameters", "generate")
 MODELS += ("training.losses",)
 
 # The shapes and types in minitx's annotations are enforced here, and only here. The side rooms

@@ -24,9 +24,9 @@ from typing import Any
 from minitx.authoring.errors import SourceError
 from minitx.authoring.mutate import Mutant, mutants_of
 from minitx.grading.course import Chapter, Course, find_course
+from minitx.grading.judge.run import grade
 from minitx.grading.registry import Exercise
-from minitx.grading.run import grade
-from minitx.grading.submission import Submission
+from minitx.grading.worker.submission import Submission
 
 SECONDS = 2.0  # within one check; some mutants never end
 _PACKAGE = "minitx"

@@ -10,11 +10,11 @@ from torch.nn import functional as F
 
 from minitx.bench import peers
 from minitx.bench.contest import Contest, Start, Tensors
-from minitx.gpt import GPT, GPTConfig
 from minitx.masks import causal
+from minitx.models.gpt import GPT, GPTConfig
+from minitx.models.pretrained import gpt2_state, load
+from minitx.models.seq2seq import Transformer, TransformerConfig
 from minitx.multihead import MultiHeadAttention
-from minitx.pretrained import gpt2_state, load
-from minitx.seq2seq import Transformer, TransformerConfig
 
 HUGGING_FACE = "Hugging Face GPT-2"
 

@@ -15,16 +15,16 @@ from torch.nn import functional as F
 
 from minitx.bench import report
 from minitx.bench.budgets import Budgeted, Shape
-from minitx.bert import BERTConfig
 from minitx.cores import AttentionCore, FusedAttention
 from minitx.data.batching import window_batches
 from minitx.data.vocabulary import BOS
-from minitx.gpt import GPT, GPTConfig
+from minitx.models.bert import BERTConfig
+from minitx.models.gpt import GPT, GPTConfig
+from minitx.models.pretrained import load
+from minitx.models.seq2seq import Transformer, TransformerConfig
 from minitx.positions import Rotary
-from minitx.pretrained import load
 from minitx.projects import corpus, masked, text
 from minitx.projects.corpus import Corpus, Settings
-from minitx.seq2seq import Transformer, TransformerConfig
 from minitx.training import IGNORE, Processes, label_smoothed_cross_entropy, mean_loss, train
 
 Kind = Literal["GPT", "BERT", "encoder-decoder"]

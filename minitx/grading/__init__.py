@@ -15,8 +15,8 @@ it grows with the input, there is a loop.
 """
 
 from minitx.grading.errors import CourseError, GraderError, Rejected
-from minitx.grading.expectations import expect, expect_close, expect_equal, expect_raises
-from minitx.grading.notebook import check
+from minitx.grading.judge.expectations import expect, expect_close, expect_equal, expect_raises
+from minitx.grading.learner.notebook import check
 from minitx.grading.registry import Exercise, exercise, mistake, right_answer
 
 __all__ = [

@@ -20,10 +20,11 @@ from typing import Any, Literal, Protocol
 
 import numpy as np
 
-from minitx.grading import expectations, values
+from minitx.grading import values
 from minitx.grading.errors import CallFailed, OutOfTime, Unattempted, Unusable
-from minitx.grading.limits import TimeLimit
-from minitx.grading.submission import Submission
+from minitx.grading.judge import expectations
+from minitx.grading.worker.limits import TimeLimit
+from minitx.grading.worker.submission import Submission
 
 Kind = Literal["returned", "raised", "missing", "signature", "unattempted", "timeout", "exit"]
 _PRINT_LIMIT = 2000

@@ -10,7 +10,7 @@ from types import ModuleType
 
 from minitx.grading.errors import CourseError, GraderError
 from minitx.grading.registry import Exercise, Registry, filling
-from minitx.grading.submission import Submission
+from minitx.grading.worker.submission import Submission
 
 _CHECKS = Path("exercises/checks")
 
@@ -77,7 +77,7 @@ class Chapter:
 
     @cached_property
     def _reference(self) -> Submission | None:
-        from minitx.grading.loading import load
+        from minitx.grading.worker.loading import load
 
         return load(self.solution_file) if self.solution_file.exists() else None
 

@@ -13,10 +13,10 @@ import torch
 from jaxtyping import Bool, Float, Int
 from torch import Tensor, nn
 
-from minitx.bert import BERT, BERTConfig
 from minitx.data.batching import generator, window_batches
 from minitx.data.corruption import mask_tokens
 from minitx.data.vocabulary import BOS, EOS, PAD, UNK, Vocabulary
+from minitx.models.bert import BERT, BERTConfig
 from minitx.positions import Rotary
 from minitx.projects import corpus
 from minitx.projects.corpus import VALIDATION_PIECES, Corpus, Settings

@@ -15,7 +15,7 @@ from torch import Tensor, nn
 from minitx.data.batching import window_batches
 from minitx.data.vocabulary import SPECIAL, UNK, Vocabulary
 from minitx.generate import GPTDecoding, sample
-from minitx.gpt import GPT, GPTConfig
+from minitx.models.gpt import GPT, GPTConfig
 from minitx.positions import ALiBi
 from minitx.projects import corpus
 from minitx.projects.corpus import VALIDATION_PIECES, Corpus, Settings

@@ -12,8 +12,8 @@ from minitx.data.batching import Batch, sources, translation_batch, translation_
 from minitx.data.vocabulary import BOS, EOS, UNK, Vocabulary
 from minitx.generate import TranslationDecoding, greedy
 from minitx.masks import padding
+from minitx.models.seq2seq import Transformer, TransformerConfig
 from minitx.projects import runs
-from minitx.seq2seq import Transformer, TransformerConfig
 from minitx.training import (
     IGNORE,
     Processes,

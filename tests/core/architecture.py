@@ -15,12 +15,11 @@ LADDER = (  # from the bottom; parts on one step do not import each other
     {"kernels"},
     {"positions", "cores", "cache"},
     {"multihead", "layers", "experts"},
-    {"blocks", "longformer"},
-    {"seq2seq", "gpt", "bert", "t5", "vit", "swin", "compressive"},
-    {"pretrained", "distill"},
+    {"blocks"},
+    {"models"},
 )
 EVERY_STEP = frozenset().union(*LADDER)
-NO_MODEL = frozenset().union(*LADDER[:-2])
+NO_MODEL = frozenset().union(*LADDER[:-1])
 ROOMS = {
     "": frozenset(),  # minitx/__init__.py
     "viz": frozenset().union(*LADDER[:4]),

@@ -19,8 +19,8 @@ from torch.nn import functional as F
 from minitx.cores import FullAttention, LinearAttention, Performer
 from minitx.cores.kernelised import KernelisedAttention
 from minitx.cores.performer import orthogonal_gaussian
-from minitx.gpt import GPT, GPTConfig
 from minitx.masks import Mask, causal, padding
+from minitx.models.gpt import GPT, GPTConfig
 
 from . import contract
 from .contract import EXACT

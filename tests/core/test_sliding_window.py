@@ -8,8 +8,8 @@ from local_attention import LocalAttention
 
 from minitx.cores import FullAttention, SlidingWindow
 from minitx.cores import sliding_window as module
-from minitx.gpt import GPT, GPTConfig
 from minitx.masks import NO_MASK, causal, padding
+from minitx.models.gpt import GPT, GPTConfig
 
 from .patterns import EXACT, assert_dense_equals, attended, qkv, table
 

@@ -6,8 +6,8 @@ import pytest
 import torch
 
 from minitx.cores import FullAttention, StridedSparse
-from minitx.gpt import GPT, GPTConfig
 from minitx.masks import NO_MASK, causal, padding
+from minitx.models.gpt import GPT, GPTConfig
 
 from .patterns import EXACT, assert_dense_equals, attended, qkv
 

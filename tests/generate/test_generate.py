@@ -19,11 +19,11 @@ from minitx.generate import (
     sample,
     truncated,
 )
-from minitx.gpt import GPT, GPTConfig
 from minitx.masks import NO_MASK, Mask, causal, padding
+from minitx.models.gpt import GPT, GPTConfig
+from minitx.models.seq2seq import Transformer, TransformerConfig
+from minitx.models.t5 import T5, T5Config
 from minitx.positions import ALiBi, Rotary
-from minitx.seq2seq import Transformer, TransformerConfig
-from minitx.t5 import T5, T5Config
 
 # float64, a few layers: with a cache the same sums are taken in another order.
 EXACT = {"rtol": 1e-9, "atol": 1e-10}

@@ -11,10 +11,10 @@ import pytest
 import torch
 
 from minitx.grading import exercise
+from minitx.grading.judge.run import grade
 from minitx.grading.registry import Exercise, Registry, filling
 from minitx.grading.report import ExerciseReport
-from minitx.grading.run import grade
-from minitx.grading.submission import from_functions
+from minitx.grading.worker.submission import from_functions
 
 X = np.array([[3.0, 1.0], [2.0, 5.0]])
 

@@ -8,12 +8,12 @@ import pytest
 import torch
 
 from minitx.grading import exercise, mistake
-from minitx.grading.assess import assess
 from minitx.grading.course import Chapter
-from minitx.grading.diagnose import alike, diagnose
+from minitx.grading.judge.assess import assess
+from minitx.grading.judge.diagnose import alike, diagnose
+from minitx.grading.judge.run import grade
 from minitx.grading.registry import Registry, filling
-from minitx.grading.run import grade
-from minitx.grading.submission import from_functions
+from minitx.grading.worker.submission import from_functions
 
 
 def named(chapter: Chapter, f: Any, exercise_id: str = "01.1") -> list[str]:

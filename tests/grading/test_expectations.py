@@ -10,7 +10,7 @@ import torch
 
 from minitx.grading import Rejected, expect, expect_close, expect_equal, expect_raises
 from minitx.grading.errors import CallFailed
-from minitx.grading.expectations import remember_sizes
+from minitx.grading.judge.expectations import remember_sizes
 
 WANT = np.array([[1.0, 2.0, 3.0], [4.0, 5.0, 7.0]])
 

@@ -7,13 +7,13 @@ from typing import Any
 import numpy as np
 import pytest
 
-from minitx.grading import loading
-from minitx.grading.assess import assess_all
 from minitx.grading.course import Chapter
 from minitx.grading.errors import CourseError
-from minitx.grading.loading import load
+from minitx.grading.judge.assess import assess_all
 from minitx.grading.report import Report
-from minitx.grading.submission import Submission
+from minitx.grading.worker import loading
+from minitx.grading.worker.loading import load
+from minitx.grading.worker.submission import Submission
 
 from .helpers import RIGHT_DOUBLE, STUB, as_notebook
 

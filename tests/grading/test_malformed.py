@@ -11,10 +11,10 @@ import numpy as np
 import pytest
 import torch
 
-from minitx.grading.assess import assess
 from minitx.grading.course import Chapter, Course
+from minitx.grading.judge.assess import assess
 from minitx.grading.registry import Exercise
-from minitx.grading.submission import from_functions
+from minitx.grading.worker.submission import from_functions
 
 pytestmark = pytest.mark.usefixtures("as_users_run")
 

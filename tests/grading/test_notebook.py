@@ -10,9 +10,9 @@ import numpy as np
 import pytest
 
 from minitx.grading import check
-from minitx.grading import notebook as notebook_module
 from minitx.grading.course import Course
-from minitx.grading.progress import load_progress
+from minitx.grading.learner import notebook as notebook_module
+from minitx.grading.learner.progress import load_progress
 from minitx.grading.report import Report
 
 

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from minitx.grading.progress import FILE, Progress, load_progress
+from minitx.grading.learner.progress import FILE, Progress, load_progress
 from minitx.grading.report import CheckReport, ExerciseReport, Status
 
 

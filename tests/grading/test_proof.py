@@ -11,12 +11,12 @@ from pathlib import Path
 import pytest
 
 from minitx.grading.course import Chapter, Course
-from minitx.grading.diagnose import diagnose
-from minitx.grading.loading import load
+from minitx.grading.judge.diagnose import diagnose
+from minitx.grading.judge.run import grade
 from minitx.grading.registry import Exercise
 from minitx.grading.report import ExerciseReport
-from minitx.grading.run import grade
-from minitx.grading.submission import Submission, from_functions
+from minitx.grading.worker.loading import load
+from minitx.grading.worker.submission import Submission, from_functions
 
 pytestmark = pytest.mark.usefixtures("as_users_run")
 

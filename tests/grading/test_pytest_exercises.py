@@ -11,9 +11,9 @@ from pathlib import Path
 import pytest
 from click.testing import Result
 
-from minitx.grading.assess import assess
 from minitx.grading.course import Chapter
-from minitx.grading.loading import load
+from minitx.grading.judge.assess import assess
+from minitx.grading.worker.loading import load
 
 from .helpers import CHECKS, RIGHT_DOUBLE
 

@@ -9,11 +9,11 @@ from typing import Any
 import pytest
 from rich.console import Console
 
-from minitx.grading.assess import assess_all
 from minitx.grading.course import Chapter
+from minitx.grading.judge.assess import assess_all
 from minitx.grading.render_rich import exercise_view, overview
 from minitx.grading.report import CheckReport, ExerciseReport, Named, Report, count
-from minitx.grading.submission import from_functions
+from minitx.grading.worker.submission import from_functions
 
 CHECKS = (
     CheckReport("test_a", "rows sum to 1", 2, "passed", "", "h1"),

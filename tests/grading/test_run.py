@@ -6,13 +6,13 @@ from typing import Any
 import numpy as np
 import pytest
 
-from minitx.grading.assess import assess
 from minitx.grading.course import Chapter
 from minitx.grading.errors import GraderError
-from minitx.grading.loading import load
+from minitx.grading.judge.assess import assess
+from minitx.grading.judge.run import grade
 from minitx.grading.report import ExerciseReport
-from minitx.grading.run import grade
-from minitx.grading.submission import Submission, from_functions
+from minitx.grading.worker.loading import load
+from minitx.grading.worker.submission import Submission, from_functions
 
 
 def right(x):

@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-from minitx.grading import loading
+from minitx.grading.worker import loading
 
 
 def test_a_slow_import_is_not_stopped(tmp_path: Path, monkeypatch) -> None:

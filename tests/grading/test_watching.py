@@ -12,10 +12,10 @@ from pathlib import Path
 
 import pytest
 
-from minitx.grading.changes import fingerprints
 from minitx.grading.course import Chapter, Course
 from minitx.grading.errors import CourseError
-from minitx.grading.watching import Watcher
+from minitx.grading.learner.changes import fingerprints
+from minitx.grading.learner.watching import Watcher
 
 from .helpers import RIGHT_DOUBLE
 

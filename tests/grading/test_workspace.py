@@ -8,14 +8,14 @@ import pytest
 
 from minitx.grading.course import Chapter
 from minitx.grading.errors import CourseError
-from minitx.grading.loading import load
-from minitx.grading.workspace import (
+from minitx.grading.learner.workspace import (
     backup,
     function_span,
     reset_chapter,
     reset_exercise,
     start,
 )
+from minitx.grading.worker.loading import load
 
 from .helpers import RIGHT_DOUBLE, STUB, as_notebook
 

@@ -8,6 +8,7 @@ from torch.nn import functional as F
 
 from minitx.blocks import DecoderBlock, EncoderBlock
 from minitx.layers import FeedForward, LayerNorm
+from minitx.models.seq2seq import Transformer, TransformerConfig
 from minitx.multihead import MultiHeadAttention
 from minitx.positions import (
     ALiBi,
@@ -19,7 +20,6 @@ from minitx.positions import (
     T5Bias,
     TransformerXL,
 )
-from minitx.seq2seq import Transformer, TransformerConfig
 
 # float64, sums of some hundred terms of size one: rounding is near 1e-14, a mistake near 1.
 EXACT = {"rtol": 1e-10, "atol": 1e-11}

@@ -13,7 +13,7 @@ from transformers.models.switch_transformers.modeling_switch_transformers import
 
 from minitx.cores import FusedAttention
 from minitx.experts import SwitchFeedForward, balance_loss, places, routed
-from minitx.gpt import GPT, GPTConfig
+from minitx.models.gpt import GPT, GPTConfig
 
 from . import oracles
 from .oracles import EXACT

@@ -7,11 +7,11 @@ import pytest
 import torch
 from torch.nn import functional as F
 
-from minitx.bert import BERT, BERTConfig
 from minitx.cores import FullAttention, FusedAttention
-from minitx.gpt import GPT, GPTConfig
 from minitx.masks import Mask, causal, padding
-from minitx.t5 import T5, T5Config
+from minitx.models.bert import BERT, BERTConfig
+from minitx.models.gpt import GPT, GPTConfig
+from minitx.models.t5 import T5, T5Config
 
 from . import oracles
 from .oracles import EXACT, IN_ATTENTION, ON_EMBEDDINGS

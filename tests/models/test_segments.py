@@ -7,11 +7,11 @@ import torch
 
 from minitx.blocks import EncoderBlock
 from minitx.cache import KVCache, SegmentMemory
-from minitx.compressive import Compression, CompressiveMemory, reconstruction_loss
 from minitx.cores import FullAttention
-from minitx.gpt import GPT, GPTConfig
 from minitx.layers import FeedForward, LayerNorm
 from minitx.masks import Mask, causal
+from minitx.models.compressive import Compression, CompressiveMemory, reconstruction_loss
+from minitx.models.gpt import GPT, GPTConfig
 from minitx.multihead import MultiHeadAttention
 from minitx.positions import TransformerXL
 from minitx.training.memory import recompute_activations

@@ -9,8 +9,8 @@ from torch import nn
 
 from minitx.cores import FullAttention
 from minitx.masks import NO_MASK, padding
+from minitx.models.seq2seq import Transformer, TransformerConfig
 from minitx.positions import Learned, NoPosition, Rotary, T5Bias
-from minitx.seq2seq import Transformer, TransformerConfig
 
 from . import oracles
 from .oracles import EXACT

@@ -7,7 +7,7 @@ import torch
 from torch import nn
 
 from minitx.cache import KVCache
-from minitx.seq2seq import Transformer, TransformerConfig
+from minitx.models.seq2seq import Transformer, TransformerConfig
 from minitx.training import recompute_activations
 
 from . import toy

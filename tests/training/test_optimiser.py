@@ -6,7 +6,7 @@ import pytest
 import torch
 from torch import nn
 
-from minitx.gpt import GPT, GPTConfig
+from minitx.models.gpt import GPT, GPTConfig
 from minitx.training import adamw, decay_groups
 
 

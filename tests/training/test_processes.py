@@ -24,7 +24,7 @@ ALONE = Processes(rank=0, count=1, device=torch.device("cpu"))
 # Each child is a process of its own, forked from one that has imported torch and done nothing:
 # starting them from nothing would take seconds each.
 CONTEXT = multiprocessing.get_context("forkserver")
-CONTEXT.set_forkserver_preload(["minitx.gpt", "minitx.training", "torch._dynamo"])
+CONTEXT.set_forkserver_preload(["minitx.models.gpt", "minitx.training", "torch._dynamo"])
 
 
 def started(tmp_path, *, name="log", **settings):

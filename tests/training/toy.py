@@ -11,7 +11,7 @@ from pathlib import Path
 
 import torch
 
-from minitx.gpt import GPT, GPTConfig
+from minitx.models.gpt import GPT, GPTConfig
 from minitx.training import (
     IGNORE,
     TrainingConfig,

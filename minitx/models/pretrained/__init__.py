@@ -19,11 +19,11 @@ from jaxtyping import Float, Int
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from minitx.bert import BERTConfig
-from minitx.gpt import GPTConfig
+from minitx.models.bert import BERTConfig
+from minitx.models.gpt import GPTConfig
+from minitx.models.seq2seq import TransformerConfig
+from minitx.models.t5 import T5Config
 from minitx.positions import Sinusoidal
-from minitx.seq2seq import TransformerConfig
-from minitx.t5 import T5Config
 
 State = Mapping[str, Tensor]
 Names = dict[str, str | None]

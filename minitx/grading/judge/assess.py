@@ -4,11 +4,11 @@ from collections.abc import Callable, Iterable
 from dataclasses import replace
 
 from minitx.grading.course import Chapter
-from minitx.grading.diagnose import diagnose
+from minitx.grading.judge.diagnose import diagnose
+from minitx.grading.judge.run import grade
 from minitx.grading.registry import Exercise
 from minitx.grading.report import ExerciseReport, Report, problems_for
-from minitx.grading.run import grade
-from minitx.grading.submission import Submission
+from minitx.grading.worker.submission import Submission
 
 
 def assess(

@@ -7,8 +7,8 @@ import re
 
 from minitx.grading.course import Chapter
 from minitx.grading.errors import CourseError
+from minitx.grading.learner.workspace import function_span
 from minitx.grading.registry import Exercise
-from minitx.grading.workspace import function_span
 
 _MARKER = re.compile(r"^\s*### (BEGIN|END) SOLUTION\s*\n", re.MULTILINE)
 

@@ -7,10 +7,11 @@ import re
 import sysconfig
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any
 
 _LOOP = re.compile(r"\s*(?:async\s+)?(?:while|for)\b")
-_PACKAGE = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
+_PACKAGE = str(Path(__file__).resolve().parents[2])
 _LIBRARIES = tuple(
     os.path.abspath(path) + os.sep
     for path in {_PACKAGE, *(sysconfig.get_path(k) for k in ("stdlib", "purelib", "platlib"))}

@@ -13,8 +13,8 @@ from typing import Any
 
 from minitx.grading.course import Chapter
 from minitx.grading.errors import CourseError
-from minitx.grading.loading import pieces_of, split_cells
 from minitx.grading.registry import Exercise
+from minitx.grading.worker.loading import pieces_of, split_cells
 
 
 def start(chapter: Chapter, suffix: str) -> tuple[Path, bool]:

@@ -20,9 +20,9 @@ from typing import Any
 
 from minitx.grading import calling
 from minitx.grading.errors import CourseError
-from minitx.grading.limits import TimeLimit
 from minitx.grading.report import WHILE_READING
-from minitx.grading.submission import Problem, Submission
+from minitx.grading.worker.limits import TimeLimit
+from minitx.grading.worker.submission import Problem, Submission
 
 STATEMENT_SECONDS = 5.0
 IMPORT_SECONDS = 120.0  # a first `import torch` can take long, and must not be stopped half way

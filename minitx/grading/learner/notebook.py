@@ -7,8 +7,8 @@ from pathlib import Path
 from typing import Any
 
 from minitx.grading.errors import CourseError, GraderError
-from minitx.grading.loading import is_loading
 from minitx.grading.report import Report
+from minitx.grading.worker.loading import is_loading
 
 
 class Nothing:
@@ -57,10 +57,10 @@ def _check(
     uses: tuple[Callable[..., Any], ...],
     seed: int,
 ) -> Report:
-    from minitx.grading.assess import assess_all
     from minitx.grading.course import find_course, parse_id
-    from minitx.grading.progress import load_progress
-    from minitx.grading.submission import from_functions
+    from minitx.grading.judge.assess import assess_all
+    from minitx.grading.learner.progress import load_progress
+    from minitx.grading.worker.submission import from_functions
 
     if not isinstance(exercise_id, str) or "." not in exercise_id:
         raise CourseError(f'The first argument is the exercise, "02.3" say, not {exercise_id!r}.')

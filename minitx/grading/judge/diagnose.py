@@ -16,7 +16,7 @@ from minitx.grading import values
 from minitx.grading.calling import Call, Caller, LocalCaller, Outcome
 from minitx.grading.registry import Exercise
 from minitx.grading.report import Named
-from minitx.grading.submission import Submission, from_functions
+from minitx.grading.worker.submission import Submission, from_functions
 
 MOST_NAMED = 3  # a match with more mistakes than that says little
 _SECONDS = 1.0

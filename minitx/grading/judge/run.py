@@ -12,7 +12,7 @@ from minitx.grading.calling import Call, Caller, Handle, LocalCaller
 from minitx.grading.errors import OutOfTime, Rejected, Unattempted
 from minitx.grading.registry import Check, Exercise
 from minitx.grading.report import CheckReport, ExerciseReport, Status
-from minitx.grading.submission import Submission
+from minitx.grading.worker.submission import Submission
 
 _BLAMED = (TypeError, ValueError, IndexError, KeyError, AttributeError, RuntimeError)
 Reference = Callable[[], Submission | None]

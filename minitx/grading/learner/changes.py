@@ -4,9 +4,9 @@ import ast
 from collections.abc import Iterable
 from pathlib import Path
 
-from minitx.grading.loading import defined_names, read_cells, statements_of
 from minitx.grading.registry import Exercise
-from minitx.grading.submission import Submission
+from minitx.grading.worker.loading import defined_names, read_cells, statements_of
+from minitx.grading.worker.submission import Submission
 
 
 def fingerprints(path: Path, exercises: Iterable[Exercise]) -> dict[str, str]:

@@ -7,12 +7,12 @@ from pathlib import Path
 
 from watchfiles import Change, watch
 
-from minitx.grading.assess import assess_all
-from minitx.grading.changes import fingerprints, unreadable
 from minitx.grading.course import Chapter, Course
 from minitx.grading.errors import CourseError
-from minitx.grading.loading import load
+from minitx.grading.judge.assess import assess_all
+from minitx.grading.learner.changes import fingerprints, unreadable
 from minitx.grading.report import Report
+from minitx.grading.worker.loading import load
 
 _SUFFIXES = (".py", ".ipynb")
 

@@ -1,0 +1,1 @@
+"""Deciding: checks are run through a caller, mistakes are named. Never imports the worker."""
