@@ -14,7 +14,7 @@ from torch.utils.checkpoint import checkpoint
 from minitx.cache import KVCache, SegmentMemory
 from minitx.masks import NO_MASK, Mask
 from minitx.multihead import MultiHeadAttention
-from minitx.positions import counted
+from minitx.positions import positions_from
 
 
 class Residual(nn.Module):
@@ -105,7 +105,7 @@ class EncoderBlock(nn.Module):
             if earlier is None:
                 return self.attention(x, mask=mask, cache=cache, positions=positions)
             whole = torch.cat([self.attention_residual.entering(earlier), x], dim=1)
-            here = counted(x.size(1), x.device, start=earlier.size(1))
+            here = positions_from(earlier.size(1), x.size(1), x.device)
             return self.attention(x, whole, mask=mask, positions=here)
 
         x = self.attention_residual(x, attend)
@@ -184,7 +184,7 @@ class Encoder(nn.Module):
         blocks: from the bottom up.
         norm: what the top block's output goes through; `nn.Identity()` for none.
 
-    `recompute`, once set to True, saves memory in training: see `training.recompute_activations`.
+    `recompute`, once set to True, saves memory in training: see `training.checkpoint_activations`.
     """
 
     recompute = False
@@ -235,7 +235,7 @@ class Decoder(nn.Module):
         blocks: from the bottom up.
         norm: what the top block's output goes through; `nn.Identity()` for none.
 
-    `recompute`, once set to True, saves memory in training: see `training.recompute_activations`.
+    `recompute`, once set to True, saves memory in training: see `training.checkpoint_activations`.
     """
 
     recompute = False

@@ -105,7 +105,7 @@ class SwitchFeedForward(nn.Module):
         B, T, C = x.shape
         N, S = self.in_weight.size(0), self.capacity(T)
         gate, expert = self.router(x).softmax(dim=-1).max(dim=-1)
-        place = places(expert, N)
+        place = slot(expert, N)
         served = place < S
 
         # Every token that is served goes to row (expert, sequence, place) of one table.
@@ -124,10 +124,10 @@ class SwitchFeedForward(nn.Module):
         return y if self.out_bias is None else y + self.out_bias
 
 
-def places(expert: Int[Tensor, "B T"], num_experts: int) -> Int[Tensor, "B T"]:
+def slot(expert: Int[Tensor, "B T"], num_experts: int) -> Int[Tensor, "B T"]:
     """How many tokens before this one, in its sequence, chose the same expert.
 
-    >>> places(torch.tensor([[2, 0, 2, 2]]), 3)
+    >>> slot(torch.tensor([[2, 0, 2, 2]]), 3)
     tensor([[0, 0, 1, 2]])
     """
     chosen = F.one_hot(expert, num_experts)

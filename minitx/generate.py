@@ -17,7 +17,7 @@ from minitx.masks import NO_MASK, Mask
 from minitx.models.gpt import GPT
 from minitx.models.seq2seq import Transformer
 from minitx.models.t5 import T5
-from minitx.positions import counted
+from minitx.positions import positions_from
 
 
 @runtime_checkable
@@ -51,14 +51,14 @@ class GPTDecoding:
         self.padding: Int[Tensor, "B 1"] | None = None
         if is_token is not None:
             self.padding = (~is_token).sum(dim=1, keepdim=True)
-            columns = counted(is_token.size(1), is_token.device)
+            columns = positions_from(0, is_token.size(1), is_token.device)
             if not torch.equal(is_token, columns >= self.padding) or not is_token[:, -1].all():
                 raise ValueError("is_token must be False at the left of a prompt and nowhere else")
 
     @torch.no_grad()
     def feed(self, token_ids: Int[Tensor, "B T"]) -> Float[Tensor, "B V"]:
         seen = len(self.caches[0])
-        columns = counted(seen + token_ids.size(1), token_ids.device)
+        columns = positions_from(0, seen + token_ids.size(1), token_ids.device)
         positions, key_padding = columns[:, seen:], None
         if self.padding is not None:
             positions = (positions - self.padding).clamp(min=0)

@@ -1,4 +1,4 @@
-"""Who may attend to whom. True always means "may attend".
+"""Who may attend to whom, and which targets count. True always means "may attend".
 
 A mask is kept as structure (causal, padding), not as a table of T_q × T_k truth values: a core
 that understands the structure never has to build the table.
@@ -154,3 +154,6 @@ def _require_shape(
 
 
 NO_MASK = Mask()
+
+IGNORE = -100
+"""The target that counts for nothing, as in PyTorch: padding, and tokens not asked about."""

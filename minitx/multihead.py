@@ -10,7 +10,7 @@ from torch import Tensor, nn
 from minitx.cache import KVCache
 from minitx.cores import AttentionCore, FusedAttention
 from minitx.masks import NO_MASK, Mask
-from minitx.positions import NoPosition, Position, counted
+from minitx.positions import NoPosition, Position, positions_from
 
 
 class MultiHeadAttention(nn.Module):
@@ -111,7 +111,7 @@ class MultiHeadAttention(nn.Module):
         self._require_shape("x", x)
         if positions is None:
             start = len(cache) if cache is not None and memory is None else 0
-            positions = counted(x.size(1), x.device, start=start)
+            positions = positions_from(start, x.size(1), x.device)
         q = self._split(self.q_proj(x), self.num_heads)
         if memory is not None and cache is not None and len(cache):
             k, v, k_pos = _kept(memory, cache)
@@ -120,7 +120,7 @@ class MultiHeadAttention(nn.Module):
             source, k_pos = x, positions
             if memory is not None:
                 self._require_shape("memory", memory)
-                source, k_pos = memory, counted(memory.size(1), memory.device)
+                source, k_pos = memory, positions_from(0, memory.size(1), memory.device)
             k = self._split(self.k_proj(source), self.num_kv_heads)
             v = self._split(self.v_proj(source), self.num_kv_heads)
             q, k = self.position.rotate(q, k, positions, k_pos)

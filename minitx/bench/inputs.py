@@ -12,7 +12,7 @@ from jaxtyping import Float
 from torch import Tensor
 from torch.nn import functional as F
 
-from minitx.positions import Rotary, counted
+from minitx.positions import Rotary, positions_from
 
 WORDS = 1000  # different ones in a text
 TOPIC_LENGTH = 32  # words until the values are about something else
@@ -106,7 +106,7 @@ def trained_like(T: int, *, num_heads: int, d_head: int, seed: int) -> QKV:
     wanted = torch.rand(H, WORDS, generator=random).argsort(dim=-1)[:, text]
     vectors = F.normalize(torch.randn(H, WORDS, D - D // 2 - 1, generator=random), dim=-1)
     place = torch.full((1, 1, T, D // 2), (D // 2) ** -0.5)
-    position, _ = Rotary(D // 2).rotate(place, place, counted(T), counted(T))
+    position, _ = Rotary(D // 2).rotate(place, place, positions_from(0, T), positions_from(0, T))
 
     q, k = torch.zeros(2, 1, H, T, D)
     q[..., : D // 2], k[..., : D // 2] = near[:, None] * position, position

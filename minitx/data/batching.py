@@ -13,7 +13,7 @@ from jaxtyping import Int
 from torch import Tensor
 
 from minitx.data.vocabulary import BOS, EOS, PAD
-from minitx.targets import IGNORE
+from minitx.masks import IGNORE
 
 Ids = Sequence[int]
 

@@ -8,7 +8,7 @@ import torch
 from jaxtyping import Bool, Int
 from torch import Tensor
 
-from minitx.targets import IGNORE
+from minitx.masks import IGNORE
 
 MASKED, RANDOM = 0.8, 0.1
 """Of the tokens BERT is asked about: shares that are hidden, or exchanged; the others stay."""

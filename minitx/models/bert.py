@@ -15,7 +15,7 @@ from minitx.cores import AttentionCore
 from minitx.layers import FeedForward, LayerNorm
 from minitx.masks import Mask
 from minitx.multihead import MultiHeadAttention
-from minitx.positions import Learned, Position, counted
+from minitx.positions import Learned, Position, positions_from
 
 
 @dataclass(frozen=True)
@@ -96,7 +96,7 @@ class BERT(nn.Module):
             segments: which sentence each token belongs to; the first unless given.
             key_padding: True for tokens, False for padding.
         """
-        positions = counted(token_ids.size(1), token_ids.device)
+        positions = positions_from(0, token_ids.size(1), token_ids.device)
         segment = self.segment(token_ids.new_zeros(()) if segments is None else segments)
         x = self.position.embed(self.embedding(token_ids) + segment, positions)
         x = self.dropout(self.embedding_norm(x))

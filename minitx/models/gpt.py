@@ -18,7 +18,7 @@ from minitx.cores import AttentionCore
 from minitx.layers import FeedForward, LayerNorm
 from minitx.masks import Mask
 from minitx.multihead import MultiHeadAttention
-from minitx.positions import Learned, Position, counted
+from minitx.positions import Learned, Position, positions_from
 
 gelu_tanh = partial(F.gelu, approximate="tanh")
 """GELU as in BERT's and GPT-2's code: Hendrycks & Gimpel 2016, §2, with the tanh."""
@@ -121,8 +121,8 @@ class GPT(nn.Module):
                 "marked for the segment they came from: take positions relative to the query"
             )
         if positions is None:
-            positions = counted(
-                token_ids.size(1), token_ids.device, start=len(caches[0]) if caches else 0
+            positions = positions_from(
+                len(caches[0]) if caches else 0, token_ids.size(1), token_ids.device
             )
         mask = Mask(causal=True, key_padding=key_padding)
         x = self.dropout(self.position.embed(self.embedding(token_ids), positions))

@@ -18,7 +18,7 @@ from minitx.cores import AttentionCore
 from minitx.layers import FeedForward, LayerNorm
 from minitx.masks import NO_MASK, Mask, causal
 from minitx.multihead import MultiHeadAttention
-from minitx.positions import Position, Sinusoidal, counted
+from minitx.positions import Position, Sinusoidal, positions_from
 
 
 @dataclass(frozen=True)
@@ -143,7 +143,7 @@ class Transformer(nn.Module):
         self, src: Int[Tensor, "B T_src"], *, mask: Mask = NO_MASK
     ) -> Float[Tensor, "B T_src C"]:
         """The source's tokens, each seen in the light of the others: the decoder's memory."""
-        positions = counted(src.size(1), src.device)
+        positions = positions_from(0, src.size(1), src.device)
         x = self._embed(src, self.src_embedding, self.src_position, positions)
         return self.encoder(x, mask=mask, positions=positions)
 
@@ -166,7 +166,7 @@ class Transformer(nn.Module):
             caches: as `new_caches` makes them; None if tgt is all there is.
         """
         seen = len(caches[0][0]) if caches else 0
-        positions = counted(tgt.size(1), tgt.device, start=seen)
+        positions = positions_from(seen, tgt.size(1), tgt.device)
         x = self._embed(tgt, self.tgt_embedding, self.tgt_position, positions)
         x = self.decoder(
             x,

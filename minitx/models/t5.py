@@ -17,7 +17,7 @@ from minitx.cores import AttentionCore, FusedAttention
 from minitx.layers import FeedForward, RMSNorm
 from minitx.masks import NO_MASK, Mask, causal
 from minitx.multihead import MultiHeadAttention
-from minitx.positions import NoPosition, Position, T5Bias, counted
+from minitx.positions import NoPosition, Position, T5Bias, positions_from
 
 
 @dataclass(frozen=True)
@@ -109,7 +109,9 @@ class T5(nn.Module):
     ) -> Float[Tensor, "B T_src C"]:
         """The source's tokens, each seen in the light of the others: the decoder's memory."""
         x = self.dropout(self.embedding(src))
-        return self.dropout(self.encoder(x, mask=mask, positions=counted(src.size(1), src.device)))
+        return self.dropout(
+            self.encoder(x, mask=mask, positions=positions_from(0, src.size(1), src.device))
+        )
 
     def decode(
         self,
@@ -128,7 +130,7 @@ class T5(nn.Module):
             mask=causal() & mask,
             memory_mask=memory_mask,
             caches=caches,
-            positions=counted(tgt.size(1), tgt.device, start=seen),
+            positions=positions_from(seen, tgt.size(1), tgt.device),
         )
         x = self.dropout(x)
         return self.output(x if self.config.gated else x * self.config.d_model**-0.5)

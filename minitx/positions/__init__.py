@@ -9,7 +9,7 @@ Shape letters: B batch, T length, C model width, H heads, D_k width of a head's 
 """
 
 from minitx.positions.alibi import ALiBi
-from minitx.positions.base import NoPosition, Position, counted, distances
+from minitx.positions.base import NoPosition, Position, distances, positions_from
 from minitx.positions.learned import Learned
 from minitx.positions.rotary import Rotary
 from minitx.positions.shaw import Shaw
@@ -27,8 +27,8 @@ __all__ = [
     "Sinusoidal",
     "T5Bias",
     "TransformerXL",
-    "counted",
     "distances",
     "frequencies",
+    "positions_from",
     "relative_shift",
 ]

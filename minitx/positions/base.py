@@ -42,10 +42,10 @@ class NoPosition(Position):
     """No positions at all: the layer sees a bag of tokens."""
 
 
-def counted(
-    length: int, device: torch.device | None = None, *, start: int = 0
+def positions_from(
+    start: int, length: int, device: torch.device | None = None
 ) -> Int[Tensor, "1 T"]:
-    """The positions start, start + 1, … of tokens that follow one another."""
+    """The positions start, start + 1, … of `length` tokens that follow one another."""
     return torch.arange(start, start + length, device=device)[None]
 
 

@@ -11,7 +11,7 @@ from torch.nn.parallel import DistributedDataParallel
 
 from minitx.training.config import TrainingConfig
 from minitx.training.processes import Processes
-from minitx.training.run import Interruption, Row, Run, own_chance
+from minitx.training.run import CtrlC, Row, Run, forked_rng
 
 Batch = TypeVar("Batch")
 LossSum = Callable[[nn.Module, Batch], tuple[Tensor, Tensor]]
@@ -65,7 +65,7 @@ def train(
     run = Run(model, config, group, folder)
     parallel = DistributedDataParallel(model) if group.count > 1 else model
     batches_per_step = config.accumulation_steps * group.count
-    with run.progress_bar(progress) as bar, Interruption() as stop, own_chance(group.device):
+    with run.progress_bar(progress) as bar, CtrlC() as stop, forked_rng(group.device):
         for step in range(run.step + 1, config.num_steps + 1):
             if run.gave_up:
                 break

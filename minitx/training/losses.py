@@ -6,7 +6,7 @@ import torch
 from jaxtyping import Float, Int
 from torch import Tensor
 
-from minitx.targets import IGNORE
+from minitx.masks import IGNORE
 
 
 def label_smoothed_cross_entropy(

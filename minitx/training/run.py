@@ -146,7 +146,7 @@ class Run:
         self.rows, self.best, self.stale = state["rows"], state["best"], state["stale"]
 
 
-class Interruption:
+class CtrlC:
     """While this is open, the first Ctrl-C only asks; a second one interrupts at once."""
 
     def __init__(self) -> None:
@@ -170,7 +170,7 @@ class Interruption:
 
 
 @contextmanager
-def own_chance(device: torch.device) -> Iterator[None]:
-    """Draw from torch's chance without moving the caller's."""
+def forked_rng(device: torch.device) -> Iterator[None]:
+    """Random numbers of torch drawn in here do not move the caller's."""
     with torch.random.fork_rng([device] if device.type == "cuda" else []):
         yield

@@ -16,7 +16,7 @@ from minitx.data.batching import (
     window_batches,
 )
 from minitx.data.vocabulary import BOS, EOS, PAD
-from minitx.targets import IGNORE
+from minitx.masks import IGNORE
 
 WORD = st.integers(4, 97)
 ROWS = st.lists(st.lists(WORD, max_size=11), min_size=1, max_size=7)

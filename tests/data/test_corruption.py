@@ -15,7 +15,7 @@ from minitx.data.corruption import (
     next_sentence_pairs,
     spans,
 )
-from minitx.targets import IGNORE
+from minitx.masks import IGNORE
 
 PAD, CLS, MASK = 0, 1, 2
 SPECIAL = (PAD, CLS)

@@ -12,7 +12,7 @@ from transformers.models.switch_transformers.modeling_switch_transformers import
 )
 
 from minitx.cores import FusedAttention
-from minitx.experts import SwitchFeedForward, balance_loss, places, routed
+from minitx.experts import SwitchFeedForward, balance_loss, routed, slot
 from minitx.models.gpt import GPT, GPTConfig
 
 from . import oracles
@@ -107,9 +107,9 @@ def test_one_expert_of_ample_capacity_is_a_feed_forward_network():
     torch.testing.assert_close(own(x), want, **EXACT)
 
 
-def test_places_are_counted_in_each_sequence():
+def test_slots_are_counted_in_each_sequence():
     expert = torch.tensor([[1, 1, 0, 1], [2, 2, 2, 0]])
-    assert places(expert, 3).tolist() == [[0, 1, 0, 2], [0, 1, 2, 0]]
+    assert slot(expert, 3).tolist() == [[0, 1, 0, 2], [0, 1, 2, 0]]
 
 
 @pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16, torch.float16])

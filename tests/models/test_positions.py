@@ -20,8 +20,8 @@ from minitx.positions import (
     Shaw,
     Sinusoidal,
     T5Bias,
-    counted,
     distances,
+    positions_from,
 )
 
 from . import oracles
@@ -318,7 +318,7 @@ def test_any_length_can_be_read(name):
 def test_only_the_distance_counts_in_attention(name):
     layer = oracles.randomise(MultiHeadAttention(C, H, position=IN_ATTENTION[name](H, D)))
     x = torch.randn(B, T_k, C, dtype=torch.float64)
-    here, there = (layer(x, mask=causal(), positions=counted(T_k, start=s)) for s in (0, 1009))
+    here, there = (layer(x, mask=causal(), positions=positions_from(s, T_k)) for s in (0, 1009))
     torch.testing.assert_close(here, there, rtol=1e-9, atol=1e-9)
 
 
@@ -330,8 +330,8 @@ def test_order_counts(name):
     assert (layer(x[:, order]) - layer(x)[:, order]).abs().max() > 1e-3
 
 
-def test_counted_and_distances():
-    assert counted(3, start=4).tolist() == [[4, 5, 6]]
+def test_positions_from_and_distances():
+    assert positions_from(4, 3).tolist() == [[4, 5, 6]]
     assert distances(torch.tensor([[4, 5]]), torch.tensor([[3, 4, 7]])).tolist() == [
         [[-1, 0, 3], [-2, -1, 2]]
     ]

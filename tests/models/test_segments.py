@@ -14,7 +14,7 @@ from minitx.models.compressive import Compression, CompressiveMemory, reconstruc
 from minitx.models.gpt import GPT, GPTConfig
 from minitx.multihead import MultiHeadAttention
 from minitx.positions import TransformerXL
-from minitx.training.memory import recompute_activations
+from minitx.training.activation_checkpointing import checkpoint_activations
 
 from . import oracles
 from .oracles import EXACT
@@ -191,7 +191,7 @@ def test_with_activations_computed_again():
     results = []
     for again in (False, True):
         if again:
-            recompute_activations(model)
+            checkpoint_activations(model)
         memories = model.new_memories(3)
         loss = sum(model(x, memories=memories).square().sum() for x in token_ids.split(S, dim=1))
         results.append(torch.autograd.grad(loss, list(model.parameters())))

@@ -9,7 +9,7 @@ from torch import nn
 from transformers import XLNetConfig
 from transformers.models.xlnet.modeling_xlnet import XLNetModel, XLNetRelativeAttention
 
-from minitx.positions import TransformerXL, counted, relative_shift
+from minitx.positions import TransformerXL, positions_from, relative_shift
 from minitx.positions.transformer_xl import follow_one_another
 
 from . import oracles
@@ -91,17 +91,17 @@ def inputs(T_q=T_q, T_k=T_k, H_kv=H):
 
 
 POSITIONS = {
-    "self-attention": (counted(T_q), counted(T_q)),
-    "a memory of 2": (counted(T_q, start=2), counted(T_k)),
-    "one query, a cache": (counted(1, start=6), counted(T_k)),
-    "keys ahead": (counted(T_q), counted(T_k, start=3)),
+    "self-attention": (positions_from(0, T_q), positions_from(0, T_q)),
+    "a memory of 2": (positions_from(2, T_q), positions_from(0, T_k)),
+    "one query, a cache": (positions_from(6, 1), positions_from(0, T_k)),
+    "keys ahead": (positions_from(0, T_q), positions_from(3, T_k)),
     "padding on the left": (
         torch.tensor([[0, 0, 1, 2, 3], [0, 1, 2, 3, 4]]),
         torch.tensor([[0, 0, 0, 0, 1, 2, 3], [0, 0, 0, 1, 2, 3, 4]]),
     ),
     "each sample its own start": (
-        torch.tensor([[9], [4]]) + counted(T_q),
-        torch.tensor([[2], [3]]) + counted(T_k),
+        torch.tensor([[9], [4]]) + positions_from(0, T_q),
+        torch.tensor([[2], [3]]) + positions_from(0, T_k),
     ),
     "gaps": (torch.tensor([[0, 3, 4, 9, 1]]), torch.tensor([[5, 0, 0, 7, 100, 2, 1]])),
 }
@@ -158,7 +158,7 @@ def test_it_is_xlnets(mem):
     heads = [x.permute(2, 0, 1, 3) for x in (q, k, torch.randn(B, H, T_q + mem, D).double())]
     _, want = theirs.rel_attn_core(*heads, r, output_attentions=True)
     scores = q @ k.mT / math.sqrt(D)
-    bias = xl.bias(q, k, counted(T_q, start=mem), counted(T_q + mem))
+    bias = xl.bias(q, k, positions_from(mem, T_q), positions_from(0, T_q + mem))
     got = (scores + bias).softmax(dim=-1)
     torch.testing.assert_close(got, want.permute(2, 3, 0, 1), **EXACT)
 

@@ -5,7 +5,7 @@ from torch import nn
 from minitx.blocks import Decoder, Encoder
 
 
-def recompute_activations(model: nn.Module, recompute: bool = True) -> None:
+def checkpoint_activations(model: nn.Module, recompute: bool = True) -> None:
     """Let every stack of blocks keep only the blocks' inputs for the backward pass.
 
     What happened inside a block is computed once more when its gradient is needed, dropout

@@ -8,7 +8,7 @@ from torch import nn
 
 from minitx.cache import KVCache
 from minitx.models.seq2seq import Transformer, TransformerConfig
-from minitx.training import recompute_activations
+from minitx.training import checkpoint_activations
 
 from . import toy
 
@@ -58,7 +58,7 @@ def loss_gradients_and_bytes(model, loss_of):
 @CASES
 def test_same_gradients_from_fewer_bytes(new_model, loss_of):
     plain, thrifty = new_model(), new_model()
-    recompute_activations(thrifty)
+    checkpoint_activations(thrifty)
     loss, gradients, kept = loss_gradients_and_bytes(plain, loss_of)
     same_loss, same_gradients, less = loss_gradients_and_bytes(thrifty, loss_of)
     assert torch.equal(loss, same_loss)  # the same dropout is drawn
@@ -72,19 +72,19 @@ def test_same_gradients_from_fewer_bytes(new_model, loss_of):
 def test_it_can_be_taken_back_and_is_off_in_evaluation(new_model, loss_of):
     model = new_model()
     plain = loss_gradients_and_bytes(model, loss_of)[2]
-    recompute_activations(model)
+    checkpoint_activations(model)
     assert loss_gradients_and_bytes(model, loss_of)[2] < plain
-    recompute_activations(model, recompute=False)
+    checkpoint_activations(model, recompute=False)
     assert loss_gradients_and_bytes(model, loss_of)[2] == plain
     evaluated = loss_gradients_and_bytes(model.eval(), loss_of)[2]
-    recompute_activations(model)
+    checkpoint_activations(model)
     assert loss_gradients_and_bytes(model, loss_of)[2] == evaluated
 
 
 def test_names_and_caches_stay_as_they_are():
     model = toy.new_model()
     names = list(model.state_dict())
-    recompute_activations(model)
+    checkpoint_activations(model)
     assert list(model.state_dict()) == names
     caches = [KVCache(), KVCache()]
     model.eval()(torch.arange(5)[None], caches=caches).sum().backward()
@@ -94,4 +94,4 @@ def test_names_and_caches_stay_as_they_are():
 def test_a_model_without_blocks(as_users_run):
     text = "Linear has no Encoder or Decoder to save memory in"
     with pytest.raises(ValueError, match=f"^{re.escape(text)}$"):
-        recompute_activations(nn.Linear(2, 3))
+        checkpoint_activations(nn.Linear(2, 3))
