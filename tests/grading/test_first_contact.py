@@ -1,0 +1,52 @@
+"""The measuring tool for wrong answers written without the bank."""
+
+from pathlib import Path
+
+import pytest
+
+from minitx.grading.course import Course
+
+from .first_contact import meet, read, summary
+
+WRONG = '''
+@wrong("01.1")
+def squares(x):
+    """It squares."""
+    if x.size == 0:
+        raise ValueError("empty")
+    return x * x
+
+@wrong("01.1")
+def right_after_all(x):
+    """Nothing is wrong."""
+    if x.size == 0:
+        raise ValueError("empty")
+    return x + x
+'''
+
+
+def test_counts_what_was_accepted_and_what_was_named(course: Course, tmp_path: Path) -> None:
+    (tmp_path / "wrong_one.py").write_text(WRONG, encoding="utf-8")
+    answers = read(tmp_path)
+    assert [(each.name, each.truth) for each in answers] == [
+        ("squares", "It squares."),
+        ("right_after_all", "Nothing is wrong."),
+    ]
+    fates = list(meet(answers, course))
+    assert [fate.verdict for fate in fates] == ["failed", "ACCEPTED"]
+    assert fates[0].sources == "bank"
+    assert summary(fates).splitlines()[:2] == [
+        "2 answers: 1 failed, 1 ACCEPTED",
+        "named: 1 of 1 rejected, 100.0 %",
+    ]
+
+
+def test_a_folder_without_answers(tmp_path: Path) -> None:
+    with pytest.raises(ValueError, match="no wrong answers in"):
+        read(tmp_path)
+
+
+def test_an_answer_without_its_truth(tmp_path: Path) -> None:
+    (tmp_path / "wrong_one.py").write_text("@wrong('01.1')\ndef f(x):\n    return x\n")
+    with pytest.raises(ValueError, match="f: the docstring must say what is wrong"):
+        read(tmp_path)
