@@ -12,13 +12,28 @@ import torch
 from torch.nn import functional as F
 
 from minitx import numpy_core
-from minitx.grading import exercise, expect, expect_close, expect_equal
+from minitx.grading import Tolerance, exercise, expect, expect_close, expect_equal
 from minitx.grading.errors import Rejected
 
 PAGE = "book/02_self_attention.md"
-FLOAT64 = "both are float64 sums of at most a few dozen terms; only their order may differ"
-GUARD = "float64, with room for a tiny number added to the sum; a forbidden weight must be 0"
-ROOT = "float64, with room for a square root of D_k that was rounded to float32"
+FLOAT64 = Tolerance(
+    rtol=1e-10,
+    atol=1e-12,
+    because="both are float64 sums of few terms; only their order may differ",
+)
+SAME = Tolerance(rtol=1e-9, atol=1e-12, because="what it depends on are the same numbers")
+BY_HAND = Tolerance(rtol=1e-6, atol=0.0, because="a few small numbers in float32")
+FLOAT32 = Tolerance(rtol=1e-5, atol=0.0, because="float32, with an exponential of log 3")
+_ROOT = "float64, with room for a square root of D_k that was rounded to float32"
+SCORES = Tolerance(rtol=1e-6, atol=1e-9, because=_ROOT)
+OUTPUTS = Tolerance(rtol=1e-5, atol=1e-5, because=_ROOT)
+_GUARD = "float64, with room for a tiny number added to the sum"
+WEIGHTS = Tolerance(rtol=1e-5, atol=0.0, because=f"{_GUARD}; a forbidden weight must be 0")
+GRADIENT = Tolerance(rtol=1e-5, atol=1e-5, because=f"gradients up to 70 in size; {_GUARD}")
+HALF = {
+    torch.float16: Tolerance(rtol=4e-3, atol=0.0, because="float16 keeps 11 bits"),
+    torch.bfloat16: Tolerance(rtol=3e-2, atol=0.0, because="bfloat16 keeps 8 bits"),
+}
 
 
 def normal(rng, *shape, dtype=torch.float64):
@@ -119,9 +134,7 @@ def test_one_token_by_hand(sub, rng):
     W_v = torch.tensor([[1.0], [10.0]])
     wanted = [[[1.0, 2.0, 3.0]]], [[[2.0, 0.0, 2.0]]], [[[21.0]]]
     for name, want, got in zip(NAMES, wanted, sub.project(x, W_q, W_k, W_v), strict=True):
-        expect_close(
-            got, torch.tensor(want), rtol=1e-6, because="small whole numbers are exact", what=name
-        )
+        expect_close(got, torch.tensor(want), BY_HAND, what=name)
 
 
 @project.check(
@@ -149,7 +162,7 @@ def test_every_token(sub, rng):
     x = normal(rng, 2, 5, 7)
     matrices = normal(rng, 7, 3), normal(rng, 7, 3), normal(rng, 7, 4)
     for name, got, W in zip(NAMES, sub.project(x, *matrices), matrices, strict=True):
-        expect_close(got, project_loops(x, W), rtol=1e-10, atol=1e-12, because=FLOAT64, what=name)
+        expect_close(got, project_loops(x, W), FLOAT64, what=name)
 
 
 @project.check(
@@ -161,7 +174,7 @@ def test_square_matrices(sub, rng):
     x = normal(rng, 3, 2, 5)
     matrices = normal(rng, 5, 5), normal(rng, 5, 5), normal(rng, 5, 5)
     for name, got, W in zip(NAMES, sub.project(x, *matrices), matrices, strict=True):
-        expect_close(got, project_loops(x, W), rtol=1e-10, atol=1e-12, because=FLOAT64, what=name)
+        expect_close(got, project_loops(x, W), FLOAT64, what=name)
 
 
 @project.check(
@@ -221,8 +234,7 @@ def test_one_query_by_hand(sub, rng):
     expect_close(
         sub.attention_scores(q, k),
         torch.tensor([[2.0, 1.0, -1.0]]),
-        rtol=1e-6,
-        because="small whole numbers are exact in float32",
+        BY_HAND,
         what="the row of scores",
     )
 
@@ -248,12 +260,7 @@ def test_rows_are_queries(sub, rng):
 def test_scale(sub, rng):
     q, k = normal(rng, 5, 11), normal(rng, 7, 11)
     expect_close(
-        sub.attention_scores(q, k),
-        scores_loops(q, k),
-        rtol=1e-6,
-        atol=1e-9,
-        because=ROOT,
-        what="the scores at D_k = 11",
+        sub.attention_scores(q, k), scores_loops(q, k), SCORES, what="the scores at D_k = 11"
     )
 
 
@@ -270,9 +277,7 @@ def test_batch_and_heads(sub, rng):
         expect_close(
             sub.attention_scores(q, k),
             scores_loops(q, k),
-            rtol=1e-6,
-            atol=1e-9,
-            because=ROOT,
+            SCORES,
             what=f"the scores of {q.dim()}-dimensional inputs",
         )
 
@@ -366,8 +371,7 @@ def test_three_keys_by_hand(sub, rng):
     expect_close(
         sub.masked_softmax(torch.tensor([[2.0, 1.0, -1.0]]), torch.tensor([[True, True, False]])),
         torch.tensor([[first, 1 - first, 0.0]]),
-        rtol=1e-6,
-        because="three float32 numbers",
+        BY_HAND,
         what="the row of weights",
     )
 
@@ -392,8 +396,7 @@ def test_rows_sum_to_one(sub, rng):
         expect_close(
             weights.sum(-1),
             torch.ones(shape[:-1], dtype=torch.float64),
-            rtol=1e-5,
-            because=GUARD,
+            WEIGHTS,
             what=f"the sum of each row, for scores of shape {shape}",
         )
 
@@ -410,8 +413,7 @@ def test_every_row_has_its_own_mask(sub, rng):
         expect_close(
             sub.masked_softmax(scores, allowed),
             softmax_loops(scores, allowed),
-            rtol=1e-5,
-            because=GUARD,
+            WEIGHTS,
             what=f"the weights for scores of shape {shape}",
         )
 
@@ -428,8 +430,7 @@ def test_mask_is_broadcast(sub, rng):
         expect_close(
             sub.masked_softmax(scores, allowed),
             softmax_loops(scores, allowed),
-            rtol=1e-5,
-            because=GUARD,
+            WEIGHTS,
             what=f"the weights with a mask of shape {shape}",
         )
 
@@ -447,8 +448,7 @@ def test_loud_forbidden_keys(sub, rng):
         expect_close(
             sub.masked_softmax(loud, allowed),
             softmax_loops(scores, allowed),
-            rtol=1e-5,
-            because=GUARD,
+            WEIGHTS,
             what=f"the weights when forbidden scores are above {loudness:,.0f}",
         )
 
@@ -467,8 +467,7 @@ def test_large_scores(sub, rng):
     expect_close(
         sub.masked_softmax(scores, allowed),
         softmax_loops(scores, allowed),
-        rtol=1e-5,
-        because=GUARD,
+        WEIGHTS,
         what="the weights of very large and very small scores",
     )
 
@@ -485,8 +484,7 @@ def test_nothing_allowed(sub, rng):
     expect_close(
         sub.masked_softmax(scores, allowed),
         softmax_loops(scores, allowed),
-        rtol=1e-5,
-        because=GUARD,
+        WEIGHTS,
         what="the weights, two rows of which may attend to nothing",
     )
 
@@ -516,9 +514,7 @@ def test_gradient_is_finite(sub, rng):
     expect_close(
         gradient,
         w * (factors - (factors * w).sum(-1, keepdim=True)),
-        rtol=1e-5,
-        atol=1e-5,
-        because="gradients up to 70 in size; " + GUARD,
+        GRADIENT,
         what="the gradient with respect to scores",
     )
 
@@ -529,7 +525,7 @@ def test_gradient_is_finite(sub, rng):
     hint="-1e9 is beyond float16, which ends at -65504: ask torch.finfo(scores.dtype).min.",
 )
 def test_half_precision(sub, rng):
-    for dtype, rtol in ((torch.float16, 4e-3), (torch.bfloat16, 3e-2)):
+    for dtype, tolerance in HALF.items():
         scores, allowed = normal(rng, 2, 5, 7, dtype=dtype), coins(rng, 2, 5, 7)
         got = sub.masked_softmax(scores, allowed)
         expect(
@@ -537,11 +533,7 @@ def test_half_precision(sub, rng):
             f"scores are {dtype}, but your weights are {got.dtype}; they should keep the dtype.",
         )
         expect_close(
-            got.double(),
-            softmax_loops(scores, allowed),
-            rtol=rtol,
-            because=f"{dtype} keeps {11 if dtype == torch.float16 else 8} bits",
-            what=f"the weights in {dtype}",
+            got.double(), softmax_loops(scores, allowed), tolerance, what=f"the weights in {dtype}"
         )
 
 
@@ -781,8 +773,7 @@ def test_two_tokens_by_hand(sub, rng):
     expect_close(
         sub.self_attention(x, W_q, W_k, W_v),
         torch.tensor([[[2.0], [3.0]]]),
-        rtol=1e-5,
-        because="float32, with an exponential of log 3",
+        FLOAT32,
         what="the outputs of the two tokens",
     )
 
@@ -797,9 +788,7 @@ def test_definition(sub, rng):
     expect_close(
         sub.self_attention(x, *matrices),
         self_attention_loops(x, *matrices),
-        rtol=1e-5,
-        atol=1e-5,
-        because=ROOT,
+        OUTPUTS,
         what="the output",
     )
 
@@ -815,9 +804,7 @@ def test_square_layer(sub, rng):
     expect_close(
         sub.self_attention(x, *matrices),
         want,
-        rtol=1e-5,
-        atol=1e-5,
-        because=ROOT,
+        OUTPUTS,
         what="the output of a layer with C = D_k = D_v = T = 6",
     )
 
@@ -832,9 +819,7 @@ def test_mask_per_sentence(sub, rng):
     expect_close(
         sub.self_attention(x, *matrices, allowed),
         self_attention_loops(x, *matrices, allowed),
-        rtol=1e-5,
-        atol=1e-5,
-        because=ROOT,
+        OUTPUTS,
         what="the output with a mask per sentence",
     )
 
@@ -851,9 +836,7 @@ def test_masks_of_fewer_axes(sub, rng):
         expect_close(
             sub.self_attention(x, *matrices, allowed),
             self_attention_loops(x, *matrices, allowed),
-            rtol=1e-5,
-            atol=1e-5,
-            because=ROOT,
+            OUTPUTS,
             what=f"the output with a mask of shape {shape}",
         )
 
@@ -875,9 +858,7 @@ def test_no_leak_from_the_future(sub, rng):
     expect_close(
         after[:, :4],
         before[:, :4],
-        rtol=1e-9,
-        atol=1e-12,
-        because="the allowed inputs are the same numbers",
+        SAME,
         what="the outputs of tokens 0 to 3 after token 4 was made 300 times louder",
     )
 
@@ -895,12 +876,7 @@ def test_sentences_are_apart(sub, rng):
     for result in (before, after):
         require_numbers(result, (2, 5, 4), "the output")
     expect_close(
-        after[0],
-        before[0],
-        rtol=1e-9,
-        atol=1e-12,
-        because="sentence 0 holds the same numbers",
-        what="the output of sentence 0 after sentence 1 was changed",
+        after[0], before[0], SAME, what="the output of sentence 0 after sentence 1 was changed"
     )
 
 
@@ -917,7 +893,7 @@ def test_token_with_nothing_allowed(sub, rng):
         tensor.requires_grad_()
     got = sub.self_attention(x, *matrices, allowed)
     want = self_attention_loops(*(t.detach() for t in (x, *matrices)), allowed)
-    expect_close(got.detach(), want, rtol=1e-5, atol=1e-5, because=ROOT, what="the output")
+    expect_close(got.detach(), want, OUTPUTS, what="the output")
     for name, gradient in zip(names, require_gradient(got, names, "the output"), strict=True):
         expect(
             bool(gradient.isfinite().all()),
@@ -966,8 +942,7 @@ def test_two_heads_by_hand(sub, rng):
     expect_close(
         sub.attend_heads(q, k, v),
         torch.tensor([[[[2.0], [20.0]], [[2.0], [20.0]]]]),
-        rtol=1e-6,
-        because="small whole numbers",
+        BY_HAND,
         what="the outputs (1, T=2, H=2, 1)",
     )
 
@@ -992,14 +967,7 @@ def test_shape_of_heads(sub, rng):
 )
 def test_every_head(sub, rng):
     q, k, v = (normal(rng, 2, 5, 3, D) for D in (11, 11, 13))
-    expect_close(
-        sub.attend_heads(q, k, v),
-        heads_loops(q, k, v),
-        rtol=1e-5,
-        atol=1e-5,
-        because=ROOT,
-        what="the output",
-    )
+    expect_close(sub.attend_heads(q, k, v), heads_loops(q, k, v), OUTPUTS, what="the output")
 
 
 @attend_heads.check(
@@ -1012,9 +980,7 @@ def test_equal_sizes(sub, rng):
     expect_close(
         sub.attend_heads(q, k, v),
         heads_loops(q, k, v),
-        rtol=1e-5,
-        atol=1e-5,
-        because=ROOT,
+        OUTPUTS,
         what="the output with B = T = H = D_k = D_v = 4",
     )
 
@@ -1056,9 +1022,7 @@ def test_heads_are_apart(sub, rng):
     expect_close(
         after[:, :, :2],
         before[:, :, :2],
-        rtol=1e-9,
-        atol=1e-12,
-        because="heads 0 and 1 hold the same numbers",
+        SAME,
         what="the outputs of heads 0 and 1 after head 2 was changed",
     )
 

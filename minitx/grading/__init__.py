@@ -5,17 +5,25 @@ A check file registers exercises and their checks; `sub` in a check is the learn
     softmax = exercise("01.1", function="softmax", title="...", page="book/...#...",
                        hints=("nudge", "pointer", "nearly the answer"), returns="array")
 
+    FLOAT64 = Tolerance(rtol=1e-12, atol=0.0, because="sums of 7 float64 numbers")
+
     @softmax.check(points=2, title="every row sums to 1", hint="Which axis?")
     def test_rows(sub, rng):
         expect_close(sub.softmax(rng.normal(size=(3, 7))).sum(-1), np.ones(3),
-                     rtol=1e-12, because="sums of 7 float64 numbers", what="the sum of each row")
+                     FLOAT64, what="the sum of each row")
 
 `sub.softmax.steps(scores)` counts the lines of the learner's Python that run in one call: where
 it grows with the input, there is a loop.
 """
 
 from minitx.grading.errors import CourseError, GraderError, Rejected
-from minitx.grading.judge.expectations import expect, expect_close, expect_equal, expect_raises
+from minitx.grading.judge.expectations import (
+    Tolerance,
+    expect,
+    expect_close,
+    expect_equal,
+    expect_raises,
+)
 from minitx.grading.learner.notebook import check
 from minitx.grading.registry import Exercise, exercise, mistake, right_answer
 
@@ -24,6 +32,7 @@ __all__ = [
     "Exercise",
     "GraderError",
     "Rejected",
+    "Tolerance",
     "check",
     "exercise",
     "expect",

@@ -5,7 +5,9 @@ from typing import Any
 
 CHECKS = """
 import numpy as np
-from minitx.grading import exercise, expect, expect_close, expect_raises
+from minitx.grading import Tolerance, exercise, expect, expect_close, expect_raises
+
+PRODUCT = Tolerance(rtol=1e-12, atol=0.0, because="one product")
 
 double = exercise(
     "01.1", function="double", title="Twice the number", page="book/01_small.md#twice",
@@ -16,7 +18,7 @@ double = exercise(
 def test_values(sub, rng):
     x = rng.normal(size=(2, 3))
     expect_close(sub.double(x), np.array([[2 * v for v in row] for row in x.tolist()]),
-                 rtol=1e-12, because="one product", what="the doubled numbers")
+                 PRODUCT, what="the doubled numbers")
 
 @double.check(points=1, title="whole rows too", hint="Any shape.")
 def test_shape(sub, rng):
@@ -35,7 +37,7 @@ quadruple = exercise(
 def test_four(sub, rng):
     x = rng.normal(size=5)
     expect_close(sub.quadruple(x), np.array([4 * v for v in x.tolist()]),
-                 rtol=1e-12, because="one product", what="the quadrupled numbers")
+                 PRODUCT, what="the quadrupled numbers")
 """
 
 BANK = '''

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 import torch
 
-from minitx.grading import Rejected, expect, expect_close, expect_equal, expect_raises
+from minitx.grading import Rejected, Tolerance, expect, expect_close, expect_equal, expect_raises
 from minitx.grading.errors import CallFailed
 from minitx.grading.judge.expectations import remember_sizes
 
@@ -17,9 +17,9 @@ WANT = np.array([[1.0, 2.0, 3.0], [4.0, 5.0, 7.0]])
 
 def paragraph(got: Any, want: Any = WANT, **options: Any) -> str:
     """What the learner reads; empty where the numbers agree."""
-    given = {"rtol": 1e-9, "because": "a reason", "what": "the result", **options}
+    given = {"rtol": 1e-9, "atol": 0.0, "because": "a reason", **options}
     try:
-        expect_close(got, want, **given)
+        expect_close(got, want, Tolerance(**given), what="the result")
     except Rejected as rejected:
         return str(rejected)
     return ""
@@ -168,9 +168,17 @@ def test_sparse_tensors_can_be_read() -> None:
     assert "at [0, 0] got 2, wanted 1" in paragraph(2 * torch.eye(2).to_sparse(), torch.eye(2))
 
 
-def test_a_check_must_give_its_reason() -> None:
-    with pytest.raises(ValueError, match="needs a reason for its tolerance and a name"):
-        expect_close(1.0, 1.0, rtol=1e-9, because=" ", what="x")
+def test_a_check_must_give_its_reason_and_a_name() -> None:
+    with pytest.raises(ValueError, match="a tolerance needs a reason; because is empty"):
+        Tolerance(rtol=1e-9, atol=0.0, because=" ")
+    with pytest.raises(ValueError, match="needs a name for its numbers; what is empty"):
+        expect_close(1.0, 1.0, Tolerance(1e-9, 0.0, "a reason"), what=" ")
+
+
+@pytest.mark.parametrize(("rtol", "atol"), [(-1e-9, 0.0), (0.0, math.inf), (math.nan, 0.0)])
+def test_a_tolerance_is_finite_and_not_negative(rtol: float, atol: float) -> None:
+    with pytest.raises(ValueError, match=r"rtol \(.*\) and atol \(.*\) must be finite and at le"):
+        Tolerance(rtol, atol, "a reason")
 
 
 def test_equal() -> None:

@@ -2,6 +2,7 @@
 
 import math
 from collections.abc import Callable, Iterable
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -10,6 +11,37 @@ from minitx.grading import values
 from minitx.grading.errors import CallFailed, Rejected
 
 _sizes_in_play: set[int] = set()
+
+
+@dataclass(frozen=True)
+class Tolerance:
+    """How far a number may be off, with the reason, which the learner reads.
+
+        |got - want| <= atol + rtol * |want|
+
+    Args:
+        rtol: relative tolerance.
+        atol: absolute tolerance.
+        because: why they are what they are.
+
+    Raises:
+        ValueError: if there is no reason, or a tolerance is negative or no number.
+
+    >>> Tolerance(rtol=1e-5, atol=0.0, because="float32 keeps 7 digits")
+    Tolerance(rtol=1e-05, atol=0.0, because='float32 keeps 7 digits')
+    """
+
+    rtol: float
+    atol: float
+    because: str
+
+    def __post_init__(self) -> None:
+        if not self.because.strip():
+            raise ValueError("a tolerance needs a reason; because is empty")
+        if not (0 <= self.rtol < math.inf and 0 <= self.atol < math.inf):
+            raise ValueError(
+                f"rtol ({self.rtol}) and atol ({self.atol}) must be finite and at least 0"
+            )
 
 
 def remember_sizes(sizes: Iterable[int]) -> None:
@@ -82,25 +114,21 @@ def expect_equal(got: Any, want: Any, *, what: str) -> None:
     raise Rejected(text)
 
 
-def expect_close(
-    got: Any, want: Any, *, rtol: float, atol: float = 0.0, because: str, what: str
-) -> None:
-    """Numbers must agree: |got - want| <= atol + rtol * |want|, everywhere.
+def expect_close(got: Any, want: Any, tolerance: Tolerance, *, what: str) -> None:
+    """Numbers must agree within the tolerance, everywhere.
 
     Args:
         got: from the learner; NumPy, torch or a number, the same as `want`.
         want: from an oracle.
-        rtol: relative tolerance.
-        atol: absolute tolerance.
-        because: why the tolerance is what it is; shown to the learner.
+        tolerance: how far, and why so far.
         what: what the numbers are, "the sum of each row".
 
     Raises:
         Rejected: on another type, dtype kind, shape or value, or on NaN or inf.
-        ValueError: if the check gives no reason for its tolerance.
+        ValueError: if the numbers have no name.
     """
-    if not because.strip() or not what.strip():
-        raise ValueError("expect_close needs a reason for its tolerance and a name for its numbers")
+    if not what.strip():
+        raise ValueError("expect_close needs a name for its numbers; what is empty")
     _same_type(got, want, what)
     if _kind(got) != "f":
         raise Rejected(f"{_capital(what)}: the dtype is {_dtype(got)}; wanted {_KIND_WORDS['f']}.")
@@ -109,12 +137,11 @@ def expect_close(
     b = values.to_numpy(want).astype(np.float64)
     _same_finiteness(a, b, what)
     with np.errstate(all="ignore"):
-        _same_values(got, want, a, b, rtol, atol, because, what)
+        _same_values(got, want, a, b, tolerance, what)
 
 
-def _same_values(
-    got: Any, want: Any, a: Any, b: Any, rtol: float, atol: float, because: str, what: str
-) -> None:
+def _same_values(got: Any, want: Any, a: Any, b: Any, tolerance: Tolerance, what: str) -> None:
+    rtol, atol = tolerance.rtol, tolerance.atol
     finite = np.isfinite(b)
     error = np.where(finite, np.abs(np.subtract(a, b, where=finite, out=np.zeros_like(b))), 0.0)
     allowed = np.where(finite, atol + rtol * np.abs(b), 1.0)
@@ -127,7 +154,7 @@ def _same_values(
     text = f"{_capital(what)}: {_where(spot)}got {shown}, wanted {wanted}{_share(wrong)}"
     text += _pattern(a, b, finite, rtol, atol)
     text += _precision(got, want, error, b)
-    text += f" (Allowed: {_tolerance(rtol, atol)}; {because}.)"
+    text += f" (Allowed: {_allowance(rtol, atol)}; {tolerance.because}.)"
     raise Rejected(text)
 
 
@@ -281,7 +308,7 @@ def _precision(got: Any, want: Any, error: Any, b: Any) -> str:
     )
 
 
-def _tolerance(rtol: float, atol: float) -> str:
+def _allowance(rtol: float, atol: float) -> str:
     parts = []
     if rtol:
         parts.append(f"{rtol:.2g} relative")
