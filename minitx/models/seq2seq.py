@@ -116,8 +116,8 @@ class Transformer(nn.Module):
             self._norm() if final_norm else nn.Identity(),
         )
         self.output = nn.Linear(C, config.tgt_vocab_size, bias=config.output_bias)
-        self.output.weight = self.tgt_embedding.weight
         self.apply(_initialise)
+        self.output.weight = self.tgt_embedding.weight  # tied last: it starts as an embedding does
 
     def forward(
         self,

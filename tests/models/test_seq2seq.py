@@ -139,15 +139,21 @@ def test_tables_are_shared_as_the_paper_says():
     assert shared.output.weight is shared.src_embedding.weight
 
 
-def test_the_start():
+@pytest.mark.parametrize("share", [False, True])
+def test_the_start(share):
+    """With vocabularies far from the width: at V = C Glorot gives the tables the same size."""
     transformer = Transformer(
         TransformerConfig(
-            src_vocab_size=499, tgt_vocab_size=503, num_encoder_layers=1, num_decoder_layers=1
+            src_vocab_size=5003 if share else 1009,
+            tgt_vocab_size=5003,
+            num_encoder_layers=1,
+            num_decoder_layers=1,
+            share_embeddings=share,
         )
     )
     for name, p in transformer.named_parameters():
         if "embedding" in name:
-            # 500 · 512 draws: the deviation of the deviation is 0.14 %.
+            # 1009 · 512 draws and more: the deviation of the deviation is 0.1 %.
             assert p.std().item() == pytest.approx(512**-0.5, rel=0.01)
             assert p.mean().abs() < 5 * 512**-0.5 / p.numel() ** 0.5
         elif p.dim() == 2:
@@ -207,7 +213,7 @@ def test_a_core_of_ones_own():
 
 def test_it_learns_one_batch():
     transformer = Transformer(config(dropout=0.0, pre_norm=True))
-    optimiser = torch.optim.Adam(transformer.parameters(), lr=3e-3)
+    optimiser = torch.optim.Adam(transformer.parameters(), lr=1e-2)
     src, tgt = tokens()
     for _ in range(150):
         logits = transformer(src, tgt[:, :-1])
@@ -215,7 +221,9 @@ def test_it_learns_one_batch():
         optimiser.zero_grad()
         loss.backward()
         optimiser.step()
-    assert loss < 0.05  # it begins at log 23 = 3.1 or above
+    assert (
+        loss < 0.05
+    )  # it begins at log 23 = 3.1 or above; sixteen seeds end between 0.002 and 0.006
 
 
 def test_a_table_cannot_be_shared_between_vocabularies_of_two_sizes():
