@@ -1,13 +1,21 @@
-"""What the commands that compute have in common: errors in plain words, a device that works."""
+"""What the commands have in common: a console, errors in plain words, a device that works."""
 
 import os
+import shutil
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING
 
 import click
 
+if TYPE_CHECKING:
+    from rich.console import Console
+    from rich.text import Text
+
 STOPPED = 130  # what shells report of a program that Ctrl-C has ended
+BROKEN_PIPE = 141  # and of one whose output nobody reads any more
 
 
 @contextmanager
@@ -53,3 +61,54 @@ def usable(device: str | None) -> str | None:
         reason = str(error).splitlines()[0]
         raise click.BadParameter(f"{device} cannot be used: {reason}") from None
     return device
+
+
+def program() -> str:
+    """What to type for the command `minitx`: as it was called, else what works here."""
+    called = Path(sys.argv[0])
+    if called.name == "__main__.py" and called.parent.name == "minitx":
+        return "python -m minitx"
+    if called.stem == "minitx" or shutil.which("minitx"):
+        return "minitx"
+    return "python -m minitx"
+
+
+def console(*, stderr: bool = False) -> "Console":
+    """Where text goes as it is: no markup, no numbers in colour."""
+    from rich.console import Console
+
+    return Console(stderr=stderr, highlight=False, markup=False, emoji=False)
+
+
+def prose(text: str, style: str = "") -> "Text":
+    """A paragraph; what stands in `backticks` is set off."""
+    from rich.text import Text
+
+    result = Text(text, style=style)
+    result.highlight_regex(r"`[^`]+`", "bold")
+    return result
+
+
+def say_error(text: str) -> None:
+    """A sentence on the error stream; nothing if there is none."""
+    if text:
+        console(stderr=True).print(prose(text))
+
+
+def shown(path: Path) -> str:
+    """A path as short as it can be typed."""
+    try:
+        return str(path.resolve().relative_to(Path.cwd().resolve()))
+    except (OSError, RuntimeError, ValueError):
+        return str(path)
+
+
+def show_code(source: str) -> None:
+    """Source text, in colours where there are any."""
+    out = console()
+    if out.is_terminal and not out.no_color:
+        from rich.syntax import Syntax
+
+        out.print(Syntax(source.rstrip(), "python", theme="ansi_dark", background_color="default"))
+    else:
+        print(source.rstrip())

@@ -10,6 +10,7 @@ from rich.text import Text
 from minitx.grading.registry import Exercise, display_id
 from minitx.grading.render_text import VERDICTS
 from minitx.grading.report import CheckReport, ExerciseReport, Report
+from minitx.terminal import prose
 
 _SIGNS = {
     "passed": ("✓", "green"),
@@ -69,13 +70,6 @@ def overview(report: Report, titles: Iterable[Exercise] = ()) -> RenderableType:
             Text(each.title),
         )
     return Padding(table, (0, 0, 0, 2))
-
-
-def prose(text: str, style: str = "") -> Text:
-    """A paragraph; what stands in `backticks` is set off."""
-    result = Text(text, style=style)
-    result.highlight_regex(r"`[^`]+`", "bold")
-    return result
 
 
 def _paragraph(check: CheckReport) -> list[RenderableType]:

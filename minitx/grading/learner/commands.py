@@ -1,0 +1,156 @@
+"""The commands a learner types: working copies, hints, progress, worked answers.
+
+Everything heavy is imported inside them: `minitx --help` reads this file.
+"""
+
+import click
+
+from minitx.grading.learner.words import NOT_EARNED, Graders
+from minitx.terminal import (
+    console,
+    program,
+    prose,
+    say_error,
+    show_code,
+    shown,
+)
+
+
+@click.command(cls=Graders)
+@click.argument("chapter")
+@click.option("--notebook", is_flag=True, help="A Jupyter notebook in place of a .py file.")
+def start(chapter: str, notebook: bool) -> None:
+    """Make your own copy of a chapter's exercises in work/.
+
+    An existing copy is never overwritten.
+    """
+    from minitx.grading.learner.targets import find
+    from minitx.grading.learner.workspace import start as make
+
+    course, number, _ = find(chapter)
+    path, made = make(course.chapter(number), ".ipynb" if notebook else ".py")
+    out = console()
+    if made:
+        out.print(
+            f"Your copy is {shown(path)}. Open it in your editor and write the answers there."
+        )
+        out.print(
+            f"Then: {program()} watch {number}   (grades what you save; "
+            f"{program()} check {number} does so once)"
+        )
+    else:
+        out.print(f"You have a copy already: {shown(path)}. It was left as it is.")
+        out.print(f"{program()} reset {number} puts it back to the beginning and keeps yours.")
+
+
+@click.command(cls=Graders)
+@click.argument("exercise_id", metavar="EXERCISE")
+@click.option("--level", type=click.IntRange(1, 3), help="1 nudge, 2 where to read, 3 nearly all.")
+def hint(exercise_id: str, level: int | None) -> None:
+    """Show the next hint for an exercise: a nudge, where to read, nearly the answer."""
+    from minitx.grading.learner.progress import load_progress
+    from minitx.grading.learner.targets import find_exercise
+
+    course, exercise = find_exercise(exercise_id, "hint")
+    progress = load_progress(course.work)
+    say_error(progress.notice)
+    reached = progress.of(exercise.id)
+    level = level or min(reached.hints + 1, 3)
+    again = reached.hints >= 3 and level == 3
+    reached.hints = max(reached.hints, level)
+    say_error(progress.save())
+    out = console()
+    out.print(f"{exercise.label}, hint {level} of 3", style="bold")
+    out.print(prose(exercise.hints[level - 1]))
+    if level == 2:
+        where = course.chapter(exercise.chapter).reading(exercise.page)
+        out.print(prose(f"Read {where}.", "dim"))
+    if level < 3:
+        out.print(prose(f"Not enough? `{program()} hint {exercise.id}` shows the next one.", "dim"))
+    elif again:
+        last = f"That is all. `{program()} solution {exercise.id} --give-up` shows the answer."
+        out.print(prose(last, "dim"))
+
+
+@click.command(cls=Graders)
+@click.argument("chapter", required=False)
+def progress(chapter: str | None) -> None:
+    """Show the points you have reached so far."""
+    table_of_exercises(chapter, attempts=True)
+
+
+@click.command(cls=Graders)
+def list_exercises() -> None:
+    """All exercises with their points and how far you are."""
+    table_of_exercises(None, attempts=False)
+
+
+@click.command(cls=Graders)
+@click.argument("target")
+def reset(target: str) -> None:
+    """Put an exercise (02.3) or a chapter (02) back to its beginning.
+
+    Your file is first copied to work/backups/.
+    """
+    from minitx.grading.learner.targets import find, newest_copy
+    from minitx.grading.learner.workspace import reset_chapter, reset_exercise
+
+    course, number, exercise = find(target)
+    chapter = course.chapter(number)
+    path = newest_copy(chapter)
+    if exercise is None:
+        kept = reset_chapter(chapter, path)
+        what = "is as it was handed out"
+    else:
+        kept = reset_exercise(chapter, exercise, path)
+        what = f"has the unanswered {exercise.function} of {exercise.label} again"
+    out = console()
+    out.print(f"{shown(path)} {what}.")
+    out.print(f"Your version of before is kept: {shown(kept)}")
+
+
+@click.command(cls=Graders)
+@click.argument("exercise_id", metavar="EXERCISE")
+@click.option("--give-up", is_flag=True, help="Show it although the exercise is not done yet.")
+@click.pass_context
+def solution(ctx: click.Context, exercise_id: str, give_up: bool) -> None:
+    """Show the worked answer of an exercise you have finished, or given up."""
+    from minitx.grading.learner.answers import library_functions, worked_answer
+    from minitx.grading.learner.progress import load_progress
+    from minitx.grading.learner.targets import find_exercise
+
+    course, exercise = find_exercise(exercise_id, "solution")
+    progress = load_progress(course.work)
+    say_error(progress.notice)
+    reached = progress.of(exercise.id)
+    if not (reached.complete or reached.gave_up or give_up):
+        say_error(
+            f"{exercise.label} is not finished: {reached.best} of {exercise.points} points so far. "
+            f"{program()} hint {exercise.id} helps; {program()} solution {exercise.id} --give-up "
+            "shows the answer all the same."
+        )
+        ctx.exit(NOT_EARNED)
+    if give_up and not reached.complete:
+        reached.gave_up = True
+        say_error(progress.save())
+    chapter = course.chapter(exercise.chapter)
+    answer = worked_answer(chapter, exercise)
+    out = console()
+    out.print(f"{exercise.label}: {exercise.title}", style="bold")
+    show_code(answer)
+    for name, source in library_functions(chapter, answer):
+        out.print(f"It hands over to {name}:", style="bold")
+        show_code(source)
+
+
+def table_of_exercises(chapter: str | None, *, attempts: bool) -> None:
+    from minitx.grading.course import find_course
+    from minitx.grading.learner.progress import load_progress
+    from minitx.grading.learner.showing import show_progress
+    from minitx.grading.learner.targets import find
+
+    course = find_course()
+    numbers = [find(chapter)[1]] if chapter else list(course.chapters)
+    progress = load_progress(course.work)
+    say_error(progress.notice)
+    show_progress(progress, [course.chapter(number) for number in numbers], attempts=attempts)

@@ -1,0 +1,123 @@
+"""The commands that grade: `minitx check` once, `minitx watch` whenever a file is saved.
+
+Everything heavy is imported inside them: `minitx --help` reads this file.
+"""
+
+import os
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+from minitx.grading.learner.words import Graders
+from minitx.terminal import console, prose, say_error, shown
+
+if TYPE_CHECKING:
+    from minitx.grading.course import Chapter
+    from minitx.grading.registry import Exercise
+    from minitx.grading.report import Report
+
+seed_option = click.option(
+    "--seed", type=click.IntRange(min=0), default=0, show_default=True, help="Other random inputs."
+)
+
+
+@click.command(cls=Graders)
+@click.argument("target", required=False)
+@click.option("--file", type=click.Path(path_type=Path), help="Grade this file instead.")
+@seed_option
+@click.option("-v", "--verbose", is_flag=True, help="Explain every failed check.")
+@click.pass_context
+def check(
+    ctx: click.Context, target: str | None, file: Path | None, seed: int, verbose: bool
+) -> None:
+    """Grade your answers: all, a chapter (02), an exercise (02.3) or a file.
+
+    Without a file your copy in work/ is graded.
+    """
+    from minitx.grading.learner.progress import load_progress
+    from minitx.grading.learner.showing import show
+    from minitx.grading.learner.targets import is_working_copy, what_to_grade
+
+    course, jobs = what_to_grade(target, file)
+    progress = load_progress(course.work)
+    say_error(progress.notice)
+    codes = []
+    for chapter, exercises, path in jobs:
+        report = grade_file(chapter, exercises, path, seed)
+        if is_working_copy(chapter, path):  # somebody else's file is not the learner's progress
+            for each in report.exercises:
+                progress.record(each)
+        show(report, chapter, path, verbose)
+        codes.append(report.exit_code)
+    say_error(progress.save())
+    ctx.exit(max(codes))
+
+
+@click.command(cls=Graders)
+@click.argument("target", required=False)
+@seed_option
+def watch(target: str | None, seed: int) -> None:
+    """Grade what you changed whenever you save; Ctrl-C ends it."""
+    from minitx.grading.learner.progress import load_progress
+    from minitx.grading.learner.showing import show
+    from minitx.grading.learner.targets import what_to_grade
+    from minitx.grading.learner.watching import Watcher
+
+    course, jobs = what_to_grade(target, None)
+    out = console()
+    watcher = Watcher(course, [chapter for chapter, _, _ in jobs], seed)
+
+    def tell(path: Path, report: "Report | None") -> None:
+        if report is None:
+            out.print(f"{shown(path)}: saved; no exercise changed.", style="dim")
+            return
+        if not report.exercises:
+            for problem in report.problems:
+                out.print(prose(problem))
+            return
+        kept = load_progress(course.work)
+        for each in report.exercises:
+            kept.record(each)
+        say_error(kept.save())
+        chapter = watcher.chapter_of(path)
+        assert chapter is not None
+        show(report, chapter, path, False, footer=False)
+
+    try:
+        for _, _, path in jobs:
+            tell(path, watcher.look(path))
+        out.print(f"\nWatching {shown(course.work)}. Save your file to grade it; Ctrl-C ends this.")
+        watcher.run(tell, say_error)
+    except KeyboardInterrupt:
+        pass
+    out.print("Stopped watching.")
+
+
+def grade_file(chapter: "Chapter", exercises: "list[Exercise]", path: Path, seed: int) -> "Report":
+    """Grades a file; where somebody looks on, a line says what is being done."""
+    from rich.progress import Progress, SpinnerColumn, TextColumn
+
+    from minitx.grading.judge.assess import assess_all
+    from minitx.grading.worker.loading import load
+
+    os.environ.setdefault("MPLBACKEND", "agg")  # a plot in the learner's file opens no window
+    screen = console(stderr=True)
+    with Progress(
+        SpinnerColumn(),
+        TextColumn("{task.description}"),
+        console=screen,
+        transient=True,
+        disable=not screen.is_terminal,
+        redirect_stdout=False,
+        redirect_stderr=False,
+    ) as bar:
+        task = bar.add_task(f"reading {shown(path)}", total=None)
+        submission = load(path)
+        return assess_all(
+            chapter,
+            exercises,
+            submission,
+            seed,
+            on_exercise=lambda each: bar.update(task, description=f"grading {each.label}"),
+        )

@@ -1,0 +1,87 @@
+"""How the commands show a report, and how far a learner is."""
+
+from collections.abc import Iterable
+from pathlib import Path
+
+from rich.table import Table
+from rich.text import Text
+
+from minitx.grading.course import Chapter
+from minitx.grading.learner.progress import Progress
+from minitx.grading.registry import display_id
+from minitx.grading.render_rich import exercise_view, explanation, overview
+from minitx.grading.render_text import summary
+from minitx.grading.report import Report
+from minitx.terminal import console, program, prose, shown
+
+
+def show(
+    report: Report, chapter: Chapter, path: Path, verbose: bool, *, footer: bool = True
+) -> None:
+    """Prints a report: in full for one exercise, an overview and what to do next for more."""
+    out = console()
+    for problem in report.problems:
+        out.print(prose(problem))
+        out.print()
+    if len(report.exercises) == 1:
+        only = report.exercises[0]
+        out.print(exercise_view(only, most=None if verbose else 2))
+        if footer and only.status in ("unattempted", "failed"):
+            out.print()
+            out.print(prose(f"Stuck? `{program()} hint {only.id}` shows a hint.", "dim"))
+        return
+    out.print(f"Chapter {int(chapter.number)}: {shown(path)}", style="bold")
+    out.print(overview(report))
+    for each in report.exercises:
+        if each.status in ("failed", "grader error"):
+            out.print()
+            out.print(f"{each.label}: {each.title}", style="bold")
+            for part in explanation(each, most=None if verbose else 1)[1:]:
+                out.print(part)
+    out.print()
+    out.print(summary(report), style="bold")
+    if not footer:
+        return
+    unfinished = [each for each in report.exercises if each.earned < each.points]
+    if unfinished:
+        name = unfinished[0].id
+        steps = f"`{program()} check {name}` shows all its checks, `{program()} hint {name}` helps."
+        out.print(prose(steps))
+
+
+def show_progress(progress: Progress, chapters: Iterable[Chapter], *, attempts: bool) -> None:
+    """A table of the exercises, with the points reached."""
+    table = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0))
+    table.add_column("", no_wrap=True)
+    table.add_column("points", justify="right", no_wrap=True)
+    table.add_column("", no_wrap=True)
+    table.add_column("exercise")
+    if attempts:
+        table.add_column("tries", justify="right")
+        table.add_column("hints", justify="right")
+    earned = total = 0
+    for chapter in chapters:
+        for exercise in chapter.exercises.values():
+            reached = progress.exercises.get(exercise.id)
+            best = min(reached.best, exercise.points) if reached else 0
+            earned, total = earned + best, total + exercise.points
+            row = [
+                Text(display_id(exercise.id)),
+                Text(f"{best}/{exercise.points}"),
+                state(best, exercise.points, reached is not None and reached.attempts > 0),
+                Text(exercise.title),
+            ]
+            if attempts:
+                row.append(Text(str(reached.attempts) if reached else "0"))
+                row.append(Text(f"{reached.hints if reached else 0}/3"))
+            table.add_row(*row)
+    out = console()
+    out.print(table)
+    out.print(f"\n{earned} of {total} points.", style="bold")
+
+
+def state(best: int, points: int, tried: bool) -> Text:
+    """A word for how far an exercise is."""
+    if best >= points:
+        return Text("✓ done", style="green")
+    return Text("… begun", style="yellow") if tried else Text("· open", style="dim")

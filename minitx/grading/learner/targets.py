@@ -1,0 +1,121 @@
+"""What a learner names on the command line: a chapter, an exercise, a file."""
+
+import os
+import re
+from pathlib import Path
+
+from minitx.grading.course import Chapter, Course, find_course, parse_id
+from minitx.grading.errors import CourseError
+from minitx.grading.registry import Exercise
+from minitx.terminal import program, say_error, shown
+
+Job = tuple[Chapter, list[Exercise], Path]
+
+
+def find(target: str) -> tuple[Course, str, Exercise | None]:
+    """The course, the chapter's number, and the exercise where one is named.
+
+    Raises:
+        CourseError: if there is none of that name.
+    """
+    course = find_course()
+    parsed = parse_id(target)
+    if "." in parsed:
+        return course, parsed[:2], course.exercise(parsed)
+    course.chapter(parsed)
+    return course, parsed, None
+
+
+def find_exercise(target: str, command: str) -> tuple[Course, Exercise]:
+    """The exercise that is named; `command` is what asks for it, "hint".
+
+    Raises:
+        CourseError: if there is none of that name, or a chapter is named.
+    """
+    course, number, exercise = find(target)
+    if exercise is None:
+        first = next(iter(course.chapter(number).exercises))
+        raise CourseError(f"{target} is a chapter; name an exercise: {program()} {command} {first}")
+    return course, exercise
+
+
+def what_to_grade(target: str | None, file: Path | None) -> tuple[Course, list[Job]]:
+    """Which exercises of which files.
+
+    Raises:
+        CourseError: if there are no such exercises, or no such file.
+    """
+    course = find_course()
+    if target is None and file is None:
+        existing = [c for c in course.chapters.values() if c.working_copies()]
+        if not existing:
+            first = next(iter(course.chapters), "01")
+            raise CourseError(
+                f"You have no copy of any exercises yet. Make one: {program()} start {first}"
+            )
+        return course, [(c, list(c.exercises.values()), newest_copy(c)) for c in existing]
+    if target is not None and file is None and looks_like_a_file(target):
+        file, target = Path(target), None
+    exercise = None
+    if target is None:
+        assert file is not None
+        number = chapter_in_name(course, file)
+    else:
+        course, number, exercise = find(target)
+    chapter = course.chapter(number)
+    path = file if file is not None else newest_copy(chapter)
+    return course, [(chapter, [exercise] if exercise else list(chapter.exercises.values()), path)]
+
+
+def looks_like_a_file(target: str) -> bool:
+    """What can be a chapter or an exercise is one, whatever lies in the folder."""
+    path = Path(target)
+    if path.suffix in (".py", ".ipynb") or any(sign in target for sign in {os.sep, "/"}):
+        return True
+    try:
+        parse_id(target)
+    except CourseError:
+        return path.exists()
+    return False
+
+
+def chapter_in_name(course: Course, path: Path) -> str:
+    """The chapter a file belongs to, from the number in its name.
+
+    Raises:
+        CourseError: if there is no such file, or no number of a chapter in its name.
+    """
+    if not path.exists():
+        raise CourseError(f"There is no file {path}.")
+    if path.is_dir():
+        raise CourseError(f"{path} is a folder; name the .py file or the notebook in it.")
+    for number in re.findall(r"(?<!\d)\d\d(?!\d)", path.stem):
+        if number in course.chapters:
+            return str(number)
+    raise CourseError(
+        f"The name of {path} does not say which chapter it answers. Say so: "
+        f"{program()} check 02 --file {path}"
+    )
+
+
+def newest_copy(chapter: Chapter) -> Path:
+    """The working copy that was saved last; says so where there is another.
+
+    Raises:
+        CourseError: if there is none.
+    """
+    paths = chapter.working_copies()
+    if not paths:
+        raise CourseError(
+            f"You have no copy of chapter {int(chapter.number)}'s exercises yet. Make one: "
+            f"{program()} start {chapter.number}   (with --notebook for a notebook)"
+        )
+    if len(paths) > 1:
+        others = ", ".join(shown(path) for path in paths[1:])
+        say_error(f"There are two copies; {shown(paths[0])} was saved last, not {others}.")
+    return paths[0]
+
+
+def is_working_copy(chapter: Chapter, path: Path) -> bool:
+    """Whether a file is the learner's own answer, not somebody else's."""
+    return path.resolve() in [copy.resolve() for copy in chapter.working_copies()]
