@@ -16,16 +16,20 @@ A check file registers exercises and their checks; `sub` in a check is the learn
 it grows with the input, there is a loop.
 """
 
-from minitx.grading.errors import CourseError, GraderError, Rejected
-from minitx.grading.judge.expectations import (
-    Tolerance,
-    expect,
-    expect_close,
-    expect_equal,
-    expect_raises,
-)
-from minitx.grading.learner.notebook import check
-from minitx.grading.registry import Exercise, exercise, mistake, right_answer
+import importlib
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from minitx.grading.errors import CourseError, GraderError, Rejected
+    from minitx.grading.judge.expectations import (
+        Tolerance,
+        expect,
+        expect_close,
+        expect_equal,
+        expect_raises,
+    )
+    from minitx.grading.learner.notebook import check
+    from minitx.grading.registry import Exercise, exercise, mistake, right_answer
 
 __all__ = [
     "CourseError",
@@ -42,3 +46,15 @@ __all__ = [
     "mistake",
     "right_answer",
 ]
+_HOLDERS = ("errors", "registry", "judge.expectations", "learner.notebook")
+
+
+def __getattr__(name: str) -> Any:
+    """Names are imported when they are asked for: `minitx --help` needs none of them."""
+    if name in __all__:
+        for holder in _HOLDERS:
+            module = importlib.import_module(f"minitx.grading.{holder}")
+            if hasattr(module, name):
+                globals()[name] = getattr(module, name)
+                return globals()[name]
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

@@ -1,5 +1,6 @@
 """The small course of `helpers` in a folder, and the command line for it."""
 
+import sys
 from collections.abc import Callable
 from pathlib import Path
 
@@ -29,6 +30,7 @@ def root(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
         path.write_text(text, encoding="utf-8")
     monkeypatch.setenv("MINITX_COURSE", str(folder))
     monkeypatch.setenv("COLUMNS", "300")  # sentences are not broken
+    monkeypatch.setattr(sys, "argv", ["minitx"])  # texts name the command as it was called
     monkeypatch.chdir(folder)
     return folder
 

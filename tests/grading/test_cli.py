@@ -128,6 +128,28 @@ def test_check_of_a_file(minitx: Minitx, tmp_path: Path, answer: Answer) -> None
     assert minitx("check", "--file", str(tmp_path / "my_01.py")).exit_code == 0
 
 
+@pytest.mark.parametrize("name", ["01", "1", "01.1"])
+def test_a_folder_of_that_name_is_not_meant(
+    minitx: Minitx, answer: Answer, root: Path, name: str
+) -> None:
+    answer(RIGHT_DOUBLE, FOUR)
+    (root / name).mkdir()
+    assert minitx("check", name).exit_code == 0
+    result = minitx("check", f"{name}/")
+    assert (result.exit_code, "is a folder; name the .py file" in result.output) == (2, True)
+
+
+def test_commands_are_named_as_they_were_called(
+    minitx: Minitx, root: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    assert "Make one: minitx start 01 " in one_line(minitx("check", "01"))
+    monkeypatch.setattr(sys, "argv", [str(tmp_path / "minitx/__main__.py")])
+    assert "Make one: python -m minitx start 01 " in one_line(minitx("check", "01"))
+    monkeypatch.setattr(sys, "argv", ["work/01_small.py"])
+    monkeypatch.setenv("PATH", str(tmp_path))  # no script there
+    assert "Make one: python -m minitx start 01 " in one_line(minitx("check", "01"))
+
+
 def test_seed_and_verbose(minitx: Minitx, answer: Answer) -> None:
     answer("def double(x):\n    return [1]", FOUR)
     assert minitx("check", "01.1", "--seed", "7").exit_code == 1
@@ -149,6 +171,8 @@ def test_seed_and_verbose(minitx: Minitx, answer: Answer) -> None:
         (["solution", "01"], "01 is a chapter; name an exercise: minitx solution 01.1"),
         (["check", "--nonsense"], "No such option"),
         (["start"], "Missing argument"),
+        (["check", "01", "--seed", "-5"], "-5 is not in the range x>=0"),
+        (["watch", "--seed", "-5"], "-5 is not in the range x>=0"),
         (["hint", "01.1", "--level", "4"], "4 is not in the range 1<=x<=3"),
         (["nonsense"], "No such command"),
     ],
@@ -220,6 +244,48 @@ def test_a_fault_of_the_grader(minitx: Minitx, answer: Answer, root: Path) -> No
     assert result.exit_code == 3
     said = "The grader itself failed: test_01_small.py of the course cannot be run (ZeroDivision"
     assert said in one_line(result)
+
+
+def test_a_training_that_fails_is_not_the_graders_fault(
+    minitx: Minitx, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def out_of_memory(*arguments: Any, **options: Any) -> None:
+        raise RuntimeError("CUDA out of memory.\n  Tried to allocate")
+
+    monkeypatch.setattr("minitx.projects.commands.train_translator", out_of_memory)
+    result = minitx("train", "numbers")
+    assert result.exit_code == 1
+    said = "minitx train failed: RuntimeError: CUDA out of memory. Tried to allocate"
+    assert said in one_line(result)
+    assert "rader" not in result.output
+    monkeypatch.setenv("MINITX_DEBUG", "1")
+    assert isinstance(minitx("train", "numbers").exception, RuntimeError)
+
+
+def test_whatever_else_goes_wrong_while_grading_is_the_graders_fault(
+    minitx: Minitx, answer: Answer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def broken(*arguments: Any, **options: Any) -> None:
+        raise RuntimeError("no idea")
+
+    answer()
+    monkeypatch.setattr("minitx.grading.learner.grading_commands.grade_file", broken)
+    result = minitx("check", "01")
+    assert result.exit_code == 3
+    said = "The grader itself failed: RuntimeError: no idea. Please report it."
+    assert said in one_line(result)
+
+
+def test_ctrl_c_ends_a_command_with_a_word(
+    minitx: Minitx, answer: Answer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def stop(*arguments: Any, **options: Any) -> None:
+        raise KeyboardInterrupt
+
+    answer()
+    monkeypatch.setattr("minitx.grading.learner.grading_commands.grade_file", stop)
+    result = minitx("check", "01")
+    assert (result.exit_code, result.output) == (130, "Stopped.\n")
 
 
 def test_a_traceback_for_those_who_ask(
