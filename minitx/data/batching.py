@@ -14,6 +14,7 @@ from torch import Tensor
 
 from minitx.data.vocabulary import BOS, EOS, PAD
 from minitx.masks import IGNORE
+from minitx.seeds import seed_from
 
 Ids = Sequence[int]
 
@@ -189,7 +190,7 @@ def window_batches(
 
 def generator(*numbers: int) -> torch.Generator:
     """Chance that depends on these numbers only, such as a seed and the number of a batch."""
-    return torch.Generator().manual_seed(hash(numbers))
+    return torch.Generator().manual_seed(seed_from(*numbers))
 
 
 def _counted(number: int) -> int:

@@ -15,6 +15,7 @@ import torch
 from torch import Tensor, nn
 from tqdm import tqdm
 
+from minitx.seeds import seed_from
 from minitx.training import checkpoints
 from minitx.training.config import TrainingConfig
 from minitx.training.optimiser import adamw
@@ -70,7 +71,7 @@ class Run:
         rate = self.config.rate(step)
         for parameters in self.optimiser.param_groups:
             parameters["lr"] = rate
-        torch.manual_seed(hash((self.config.seed, step, self.group.rank)))
+        torch.manual_seed(seed_from(self.config.seed, step, self.group.rank))
         self.model.train()
         return rate
 
