@@ -60,6 +60,7 @@ class Exercise:
     uses: tuple[str, ...] = ()
     returns: tuple[str, ...] = ("any",)
     seconds: float = 5.0
+    closed: tuple[str, ...] = ()
     checks: dict[str, Check] = field(default_factory=dict)
     mistakes: dict[str, Mistake] = field(default_factory=dict)
     right_answers: dict[str, Function] = field(default_factory=dict)
@@ -148,6 +149,7 @@ def exercise(
     uses: tuple[str, ...] = (),
     returns: str | tuple[str, ...] = "any",
     seconds: float = 5.0,
+    closed: tuple[str, ...] = (),
 ) -> Exercise:
     """Registers an exercise; the checks are added with the `check` method of the result.
 
@@ -162,9 +164,12 @@ def exercise(
             "any"; a tuple such as ("tensor", "tensor") for several values. Anything else is
             turned down with a clear sentence before the check looks at it.
         seconds: how long the learner's code may take within one check.
+        closed: dotted names of the functions that an answer may not call, because they are what
+            it is to be; "!" in front keeps one open although it uses a closed one (see
+            `worker.closed_doors.shut`). The exercise's text must say what is closed.
 
     Raises:
-        ValueError: if a part is missing or an id is used twice.
+        ValueError: if a part is missing, an id is used twice, or a closed name has no dot.
     """
     if not _ID.fullmatch(id):
         raise ValueError(f"an exercise id looks like 01.1, not {id!r}")
@@ -180,7 +185,10 @@ def exercise(
     for kind in wanted:
         if kind not in _KINDS:
             raise ValueError(f"{id}: returns is one of {', '.join(_KINDS)}, not {kind!r}")
-    made = Exercise(id, function, title, page, hints, tuple(uses), wanted, seconds)
+    for name in closed:
+        if "." not in name:
+            raise ValueError(f"{id}: closed wants dotted names such as torch.softmax, not {name!r}")
+    made = Exercise(id, function, title, page, hints, tuple(uses), wanted, seconds, tuple(closed))
     _active.exercises[id] = made
     return made
 

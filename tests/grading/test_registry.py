@@ -59,6 +59,10 @@ def test_two_registries_do_not_mix() -> None:
         ({"title": " "}, "01.1: title and page must not be empty"),
         ({"page": ""}, "01.1: title and page must not be empty"),
         ({"returns": "matrix"}, "01.1: returns is one of array, tensor, number, any, not 'matrix'"),
+        (
+            {"closed": ("softmax",)},
+            "01.1: closed wants dotted names such as torch.softmax, not 'softmax'",
+        ),
     ],
 )
 def test_a_bad_exercise(changes: dict[str, Any], text: str) -> None:
