@@ -57,7 +57,7 @@ def hint(exercise_id: str, level: int | None) -> None:
     reached = progress.of(exercise.id)
     level = level or min(reached.hints + 1, 3)
     again = reached.hints >= 3 and level == 3
-    reached.hints = max(reached.hints, level)
+    progress.saw_hint(exercise.id, level)
     say_error(progress.save())
     out = console()
     out.print(f"{exercise.label}, hint {level} of 3", style="bold")
@@ -131,7 +131,7 @@ def solution(ctx: click.Context, exercise_id: str, give_up: bool) -> None:
         )
         ctx.exit(NOT_EARNED)
     if give_up and not reached.complete:
-        reached.gave_up = True
+        progress.gave_up(exercise.id)
         say_error(progress.save())
     chapter = course.chapter(exercise.chapter)
     answer = worked_answer(chapter, exercise)

@@ -49,8 +49,8 @@ def check(
             for each in report.exercises:
                 progress.record(each)
         show(report, chapter, path, verbose)
+        say_error(progress.save())
         codes.append(report.exit_code)
-    say_error(progress.save())
     ctx.exit(max(codes))
 
 
