@@ -22,7 +22,7 @@ from minitx.grading.registry import Check, Exercise
 from minitx.grading.render_text import check_text
 from minitx.grading.report import ExerciseReport
 from minitx.grading.worker.loading import load
-from minitx.grading.worker.submission import Submission
+from minitx.grading.worker.local import LocalCaller
 
 COURSE = Course(Path(__file__).resolve().parent.parent)
 
@@ -142,9 +142,9 @@ def submission_path(config: pytest.Config, chapter: Chapter) -> Path | None:
 
 @cache
 def graded(chapter: Chapter, exercise_id: str, answers: Path) -> ExerciseReport:
-    return assess(chapter, chapter.exercises[exercise_id], submission(answers))
+    return assess(chapter, chapter.exercises[exercise_id], caller(answers))
 
 
 @cache
-def submission(answers: Path) -> Submission:
-    return load(answers)
+def caller(answers: Path) -> LocalCaller:
+    return LocalCaller(load(answers))

@@ -26,6 +26,7 @@ from minitx.authoring.mutate import Mutant, mutants_of
 from minitx.grading.course import Chapter, Course, find_course
 from minitx.grading.judge.run import grade
 from minitx.grading.registry import Exercise
+from minitx.grading.worker.local import LocalCaller
 from minitx.grading.worker.submission import Submission
 
 SECONDS = 2.0  # within one check; some mutants never end
@@ -185,7 +186,7 @@ def _first_check_that_fails(
     submission = Submission({**function.__globals__, exercise.function: function})
     for name, check in exercise.checks.items():
         alone = dataclasses.replace(exercise, checks={name: check})
-        report = grade(alone, submission, siblings=chapter.exercises).checks[0]
+        report = grade(alone, LocalCaller(submission), siblings=chapter.exercises).checks[0]
         if report.status == "grader error":
             return name, report.text
         if report.status != "passed":

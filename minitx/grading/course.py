@@ -9,8 +9,9 @@ from pathlib import Path
 from types import ModuleType
 
 from minitx.grading.errors import CourseError, GraderError
+from minitx.grading.own import OwnCaller
+from minitx.grading.quiet import quietly, reading
 from minitx.grading.registry import Exercise, Registry, filling
-from minitx.grading.worker.submission import Submission
 
 _CHECKS = Path("exercises/checks")
 
@@ -76,13 +77,19 @@ class Chapter:
             load_file(self.right_answers_file)
 
     @cached_property
-    def _reference(self) -> Submission | None:
-        from minitx.grading.worker.loading import load
+    def _reference(self) -> OwnCaller | None:
+        if not self.solution_file.exists():
+            return None
+        with quietly(seed=0), reading():
+            module = load_file(self.solution_file)
+        return OwnCaller(vars(module))
 
-        return load(self.solution_file) if self.solution_file.exists() else None
+    def reference(self) -> OwnCaller | None:
+        """A caller of the worked answers, where they are at hand.
 
-    def reference(self) -> Submission | None:
-        """The worked answers, where they are at hand."""
+        Raises:
+            GraderError: if their file cannot be run.
+        """
         return self._reference
 
     def reading(self, page: str) -> str:
@@ -177,7 +184,7 @@ def parse_id(text: str) -> str:
 
 
 def load_file(path: Path) -> ModuleType:
-    """Runs a check file, a bank or right answers as a module of its own.
+    """Runs a check file, a bank or answers of the course as a module of its own.
 
     Raises:
         GraderError: if it cannot be run; this is the course's fault.

@@ -33,6 +33,10 @@ class OutOfTime(Rejected):
     about_value = False
 
 
+class Died(OutOfTime):
+    """The learner's function took its process with it; the rest of its exercise is not run."""
+
+
 class Unattempted(Exception):
     """The function still has the body it came with."""
 

@@ -36,6 +36,11 @@ ROOMS = {
     | {"terminal"},
     "__main__": frozenset({"cli"}),
 }
+GRADING = {  # rooms within grading; what lies directly in it is below them all
+    "judge": frozenset(),
+    "worker": frozenset(),
+    "learner": frozenset({"judge", "worker"}),
+}
 LAZY = {"cli"}  # imports other parts only inside functions
 NEVER = {  # what must not be loaded by importing the part, not even through others
     "": {"torch", "numpy", "matplotlib"},
@@ -102,6 +107,17 @@ def may_use(part: str) -> frozenset[str] | None:
     return ROOMS.get(part)
 
 
+def grading_room(module: str) -> str | None:
+    """ "judge" for what lies in that room, "" for plain files of grading, None elsewhere.
+
+    grading/__init__.py shows the names that check files and notebooks use: it is no room.
+    """
+    parts = module.split(".")
+    if parts[:2] != ["minitx", "grading"] or len(parts) < 3:
+        return None
+    return parts[2] if parts[2] in GRADING else ""
+
+
 def loaded_by(module: str, at_load: dict[str, set[str]]) -> set[str]:
     """Everything that importing `module` imports, directly or through others in the package."""
     seen: set[str] = set()
@@ -135,6 +151,10 @@ def violations(modules: dict[str, str]) -> list[str]:
             found.append(f"{i.by}, line {i.line}: {user or 'minitx'} may not import {used}")
         elif user in LAZY and i.at_load and used not in {user, "", "terminal"}:
             found.append(f"{i.by}, line {i.line}: {used} must be imported inside a function")
+    for i in every:
+        by, of = grading_room(i.by), grading_room(i.of)
+        if by is not None and of and of != by and of not in GRADING.get(by, ()):
+            found.append(f"{i.by}, line {i.line}: {by or 'grading'} may not import {of}")
     for name in modules:
         heavy = NEVER.get(part_of(name), set())
         for package in sorted({m.split(".")[0] for m in loaded_by(name, at_load)} & heavy):

@@ -87,6 +87,26 @@ PLANTED = {
         "from minitx import masks",
         "importing minitx.grading.engine loads torch",
     ),
+    "the judge to the worker": (
+        "minitx.grading.judge.run",
+        "def late():\n    from minitx.grading.worker import loading",
+        "minitx.grading.judge.run, line 2: judge may not import worker",
+    ),
+    "the worker to the judge": (
+        "minitx.grading.worker.loading",
+        "from ..judge.run import grade",
+        "minitx.grading.worker.loading, line 1: worker may not import judge",
+    ),
+    "the worker to the learner's commands": (
+        "minitx.grading.worker.loading",
+        "import minitx.grading.learner",
+        "minitx.grading.worker.loading, line 1: worker may not import learner",
+    ),
+    "grading's plain data to a room": (
+        "minitx.grading.report",
+        "from minitx.grading.judge import run",
+        "minitx.grading.report, line 1: grading may not import judge",
+    ),
     "the command line too early": (
         "minitx.cli",
         "import minitx.authoring",
@@ -105,6 +125,8 @@ PLANTED = {
 def test_a_planted_arrow_is_found(case):
     module, source, wanted = PLANTED[case]
     parts = "numpy_core functional cores cores.base multihead models viz grading authoring cli"
+    parts += " grading.judge grading.judge.run grading.worker grading.worker.loading"
+    parts += " grading.learner grading.report"
     skeleton = dict.fromkeys(["minitx", *(f"minitx.{part}" for part in parts.split())], "")
     skeleton["minitx.masks"] = "import torch"
     assert architecture.violations(skeleton) == []

@@ -25,7 +25,7 @@ from typing import Any
 from minitx.grading.course import Course, find_course
 from minitx.grading.judge.assess import assess
 from minitx.grading.report import ExerciseReport
-from minitx.grading.worker.submission import from_functions
+from minitx.grading.worker.local import LocalCaller
 
 Function = Callable[..., Any]
 
@@ -99,7 +99,7 @@ def meet(answers: Sequence[Wrong], course: Course, *, bank: bool = True) -> Iter
     for wrong in answers:
         exercise = course.exercise(wrong.exercise_id)
         chapter = course.chapter(exercise.chapter)
-        submission = from_functions({exercise.function: wrong.function})
+        submission = LocalCaller.of({exercise.function: wrong.function})
         yield Fate(wrong, assess(chapter, exercise, submission))
 
 

@@ -12,13 +12,14 @@ from minitx.grading.course import Chapter
 from minitx.grading.judge.assess import assess
 from minitx.grading.judge.diagnose import alike, diagnose
 from minitx.grading.judge.run import grade
+from minitx.grading.own import OwnCaller
 from minitx.grading.registry import Registry, filling
-from minitx.grading.worker.submission import from_functions
+from minitx.grading.worker.local import LocalCaller
 
 
 def named(chapter: Chapter, f: Any, exercise_id: str = "01.1") -> list[str]:
     one = chapter.exercises[exercise_id]
-    report = assess(chapter, one, from_functions({one.function: f}))
+    report = assess(chapter, one, LocalCaller.of({one.function: f}))
     return [each.id for each in report.named]
 
 
@@ -39,7 +40,7 @@ def test_written_differently(chapter: Chapter) -> None:
 
 def test_what_the_learner_reads(chapter: Chapter) -> None:
     one = chapter.exercises["01.2"]
-    (each,) = assess(chapter, one, from_functions({"quadruple": lambda x: 2 * x})).named
+    (each,) = assess(chapter, one, LocalCaller.of({"quadruple": lambda x: 2 * x})).named
     assert each.text == (
         "Your output equals what you get when the numbers are doubled once. Do it twice."
     )
@@ -75,10 +76,10 @@ def bank(question: Any, *mistakes: Any, right: Any = None) -> Any:
             function.__name__ = f"m{number}"
             function.__doc__ = "it is wrong.\n\nDo it right."
             mistake("01.1", caught_by="test_it")(function)
-    submission = from_functions({"f": mistakes[0]})
+    submission = LocalCaller.of({"f": mistakes[0]})
     calls = grade(one, submission).calls
-    reference = (lambda: from_functions({"f": right})) if right else None
-    return [each.id.split("/")[1] for each in diagnose(one, submission, calls, reference)]
+    reference = (lambda: OwnCaller({"f": right})) if right else None
+    return [each.id.split("/")[1] for each in diagnose(one, calls, reference)]
 
 
 def test_several_that_cannot_be_told_apart_are_all_named() -> None:

@@ -10,9 +10,11 @@ import pytest
 from minitx.grading.course import Chapter
 from minitx.grading.errors import CourseError
 from minitx.grading.judge.assess import assess_all
+from minitx.grading.quiet import is_reading
 from minitx.grading.report import Report
 from minitx.grading.worker import loading
 from minitx.grading.worker.loading import load
+from minitx.grading.worker.local import LocalCaller
 from minitx.grading.worker.submission import Submission
 
 from .helpers import RIGHT_DOUBLE, STUB, as_notebook
@@ -40,7 +42,7 @@ def texts(submission: Submission) -> list[str]:
 
 
 def report(chapter: Chapter, submission: Submission) -> Report:
-    return assess_all(chapter, chapter.exercises.values(), submission)
+    return assess_all(chapter, chapter.exercises.values(), LocalCaller(submission))
 
 
 def test_a_syntax_error_costs_its_own_cell_only(tmp_path: Path, chapter: Chapter) -> None:
@@ -136,7 +138,7 @@ def test_check_in_the_file_does_nothing(tmp_path: Path, root: Path) -> None:
         tmp_path, "from minitx.grading import check\nr = repr(check('01.1', None))\n"
     )
     assert submission.namespace["r"] == ""
-    assert not loading.is_loading()
+    assert not is_reading()
 
 
 def test_the_main_block_is_not_run(tmp_path: Path) -> None:

@@ -14,7 +14,7 @@ import torch
 from minitx.grading.course import Chapter, Course
 from minitx.grading.judge.assess import assess
 from minitx.grading.registry import Exercise
-from minitx.grading.worker.submission import from_functions
+from minitx.grading.worker.local import LocalCaller
 
 pytestmark = pytest.mark.usefixtures("as_users_run")
 
@@ -86,7 +86,7 @@ VALUES: dict[str, Callable[[], Any]] = {
 @pytest.mark.parametrize(("chapter", "one"), EXERCISES)
 def test_no_answer_makes_the_grader_fail(chapter: Chapter, one: Exercise) -> None:
     for name, make in VALUES.items():
-        answer = from_functions({one.function: lambda *a, make=make, **k: make()})
+        answer = LocalCaller.of({one.function: lambda *a, make=make, **k: make()})
         report = assess(chapter, one, answer)
         assert report.status == "failed", f"{name}: {report}"
         for check in report.checks:
@@ -101,7 +101,7 @@ def test_no_change_of_a_right_answer_makes_the_grader_fail(chapter: Chapter, one
     """Right numbers in a wrong dress: another shape, type or dtype."""
     right = chapter.reference()
     assert right is not None
-    solution = right.namespace[one.function]
+    solution = right.functions[one.function]
 
     def each(change: Callable[[Any], Any]) -> Callable[[Any], Any]:
         return lambda value: (
@@ -129,7 +129,7 @@ def test_no_change_of_a_right_answer_makes_the_grader_fail(chapter: Chapter, one
         def wrong(*args: Any, change: Callable[[Any], Any] = change, **kwargs: Any) -> Any:
             return change(solution(*args, **kwargs))
 
-        report = assess(chapter, one, from_functions({one.function: wrong}))
+        report = assess(chapter, one, LocalCaller.of({one.function: wrong}))
         assert report.status == "failed", f"{name}: {report}"
         states = {check.status for check in report.checks}
         assert states <= {"passed", "failed"}, f"{name}: {report}"

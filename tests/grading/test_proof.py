@@ -16,7 +16,7 @@ from minitx.grading.judge.run import grade
 from minitx.grading.registry import Exercise
 from minitx.grading.report import ExerciseReport
 from minitx.grading.worker.loading import load
-from minitx.grading.worker.submission import Submission, from_functions
+from minitx.grading.worker.local import LocalCaller
 
 pytestmark = pytest.mark.usefixtures("as_users_run")
 
@@ -47,21 +47,21 @@ each_exercise = pytest.mark.parametrize(
 
 
 @cache
-def solution(chapter: Chapter) -> Submission:
-    return load(chapter.solution_file)
+def solution(chapter: Chapter) -> LocalCaller:
+    return LocalCaller(load(chapter.solution_file))
 
 
 @cache
-def stub(chapter: Chapter) -> Submission:
-    return load(chapter.stub_file())
+def stub(chapter: Chapter) -> LocalCaller:
+    return LocalCaller(load(chapter.stub_file()))
 
 
 def graded(
-    chapter: Chapter, exercise: Exercise, submission: Submission, seed: int = 0
+    chapter: Chapter, exercise: Exercise, caller: LocalCaller, seed: int = 0
 ) -> ExerciseReport:
     return grade(
         exercise,
-        submission,
+        caller,
         seed,
         siblings=chapter.exercises,
         reference=lambda: solution(chapter),
@@ -91,7 +91,7 @@ def test_the_worked_answer_earns_full_points(chapter, exercise):
     ids=[f"{exercise.id}/{name}" for _, exercise, name in RIGHT_ANSWERS],
 )
 def test_a_right_answer_written_differently_earns_full_points(chapter, exercise, name):
-    submission = from_functions({exercise.function: exercise.right_answers[name]})
+    submission = LocalCaller.of({exercise.function: exercise.right_answers[name]})
     for seed in SEEDS:
         assert losses(graded(chapter, exercise, submission, seed)) == [], f"seed {seed}"
 
@@ -112,15 +112,13 @@ def test_the_stub_counts_as_not_attempted(chapter, exercise):
     ("chapter", "exercise", "mistake"), MISTAKES, ids=[mistake.id for _, _, mistake in MISTAKES]
 )
 def test_a_typical_mistake_is_turned_down_and_named(chapter, exercise, mistake):
-    submission = from_functions({exercise.function: mistake.function})
+    submission = LocalCaller.of({exercise.function: mistake.function})
     report = graded(chapter, exercise, submission)
     failed = {check.name: check for check in report.checks if check.status == "failed"}
     assert "grader error" not in {check.status for check in report.checks}, losses(report)
     assert mistake.caught_by in failed
     assert failed[mistake.caught_by].text.strip()
-    named = diagnose(
-        exercise, submission, report.calls, reference=lambda: solution(chapter), seconds=60.0
-    )
+    named = diagnose(exercise, report.calls, reference=lambda: solution(chapter), seconds=60.0)
     assert [one.id for one in named] == [mistake.id]
 
 
@@ -128,7 +126,7 @@ def test_a_typical_mistake_is_turned_down_and_named(chapter, exercise, mistake):
     ("chapter", "exercise", "mistake"), MISTAKES, ids=[mistake.id for _, _, mistake in MISTAKES]
 )
 def test_a_typical_mistake_fails_whatever_the_dice(chapter, exercise, mistake):
-    submission = from_functions({exercise.function: mistake.function})
+    submission = LocalCaller.of({exercise.function: mistake.function})
     check = exercise.checks[mistake.caught_by]
     alone = dataclasses.replace(exercise, checks={check.name: check})
     for seed in SEEDS[1:]:

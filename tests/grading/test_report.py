@@ -13,7 +13,7 @@ from minitx.grading.course import Chapter
 from minitx.grading.judge.assess import assess_all
 from minitx.grading.render_rich import exercise_view, overview
 from minitx.grading.report import CheckReport, ExerciseReport, Named, Report, count
-from minitx.grading.worker.submission import from_functions
+from minitx.grading.worker.local import LocalCaller
 
 CHECKS = (
     CheckReport("test_a", "rows sum to 1", 2, "passed", "", "h1"),
@@ -188,7 +188,7 @@ def test_without_colour_no_escape_codes(monkeypatch: pytest.MonkeyPatch) -> None
 
 def test_the_same_answer_gives_the_same_bytes(chapter: Chapter, tmp_path: Path) -> None:
     def shown() -> tuple[str, str]:
-        answers = from_functions({"double": lambda x: x**3, "quadruple": lambda x: 2 * x})
+        answers = LocalCaller.of({"double": lambda x: x**3, "quadruple": lambda x: 2 * x})
         report = assess_all(chapter, chapter.exercises.values(), answers)
         return repr(report), report._repr_html_()
 

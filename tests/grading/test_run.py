@@ -6,13 +6,14 @@ from typing import Any
 import numpy as np
 import pytest
 
+from minitx.grading.calling import Facts, Outcome
 from minitx.grading.course import Chapter
 from minitx.grading.errors import GraderError
 from minitx.grading.judge.assess import assess
 from minitx.grading.judge.run import grade
 from minitx.grading.report import ExerciseReport
 from minitx.grading.worker.loading import load
-from minitx.grading.worker.submission import Submission, from_functions
+from minitx.grading.worker.local import LocalCaller
 
 
 def right(x):
@@ -22,7 +23,7 @@ def right(x):
 
 
 def graded(chapter: Chapter, f: Any, seed: int = 0) -> ExerciseReport:
-    return assess(chapter, chapter.exercises["01.1"], from_functions({"double": f}), seed)
+    return assess(chapter, chapter.exercises["01.1"], LocalCaller.of({"double": f}), seed)
 
 
 @pytest.mark.parametrize("seed", range(5))
@@ -101,13 +102,13 @@ def test_what_no_value_can_cause_is_the_graders(chapter: Chapter, fault: type[Ex
         raise fault
 
     with_check(chapter, body)
-    report = grade(chapter.exercises["01.1"], from_functions({"double": right}))
+    report = grade(chapter.exercises["01.1"], LocalCaller.of({"double": right}))
     assert report.checks[-1].status == "grader error"
 
 
 def test_without_a_reference_the_value_is_to_blame(chapter: Chapter) -> None:
     with_check(chapter, lambda sub: sub.double(np.ones(2)).no_such_attribute)
-    report = grade(chapter.exercises["01.1"], from_functions({"double": right}))
+    report = grade(chapter.exercises["01.1"], LocalCaller.of({"double": right}))
     assert report.checks[-1].status == "failed"
 
 
@@ -118,7 +119,7 @@ def test_a_check_file_that_cannot_be_run(root: Path, chapter: Chapter) -> None:
 
 
 def test_the_functions_of_other_exercises_are_at_hand(chapter: Chapter) -> None:
-    answers = load(chapter.solution_file)
+    answers = LocalCaller(load(chapter.solution_file))
     report = assess(chapter, chapter.exercises["01.2"], answers)
     assert (report.status, report.earned) == ("passed", 3)
 
@@ -126,12 +127,12 @@ def test_the_functions_of_other_exercises_are_at_hand(chapter: Chapter) -> None:
 def test_a_live_function_finds_its_neighbours(chapter: Chapter) -> None:
     namespace: dict[str, Any] = {"double": right}
     exec("def quadruple(x):\n    return double(double(x))\n", namespace)
-    submission = from_functions({"quadruple": namespace["quadruple"]})
+    submission = LocalCaller.of({"quadruple": namespace["quadruple"]})
     assert assess(chapter, chapter.exercises["01.2"], submission).status == "passed"
 
 
 def test_the_stub_is_unattempted(chapter: Chapter) -> None:
-    stub = load(chapter.stub_file())
+    stub = LocalCaller(load(chapter.stub_file()))
     for exercise in chapter.exercises.values():
         report = assess(chapter, exercise, stub)
         assert (report.status, report.earned) == ("unattempted", 0)
@@ -140,18 +141,16 @@ def test_the_stub_is_unattempted(chapter: Chapter) -> None:
 
 def test_code_elsewhere_can_be_graded(chapter: Chapter) -> None:
     """A caller of another kind, as one that asks another process would be."""
-    from minitx.grading.calling import LocalCaller, Outcome
-
     asked = []
 
     class Elsewhere:
+        facts = Facts()
+
         def call(self, name: str, args: Any, kwargs: Any, **options: Any) -> Outcome:
             asked.append(name)
-            return LocalCaller(from_functions({"double": right})).call(
-                name, args, kwargs, **options
-            )
+            return LocalCaller.of({"double": right}).call(name, args, kwargs, **options)
 
-    report = grade(chapter.exercises["01.1"], Submission({}), caller=Elsewhere())
+    report = grade(chapter.exercises["01.1"], Elsewhere())
     assert report.status == "passed"
     assert asked == ["double"] * 3
 

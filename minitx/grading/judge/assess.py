@@ -3,21 +3,19 @@
 from collections.abc import Callable, Iterable
 from dataclasses import replace
 
+from minitx.grading.calling import Caller
 from minitx.grading.course import Chapter
 from minitx.grading.judge.diagnose import diagnose
 from minitx.grading.judge.run import grade
 from minitx.grading.registry import Exercise
 from minitx.grading.report import ExerciseReport, Report, problems_for
-from minitx.grading.worker.submission import Submission
 
 
-def assess(
-    chapter: Chapter, exercise: Exercise, submission: Submission, seed: int = 0
-) -> ExerciseReport:
+def assess(chapter: Chapter, exercise: Exercise, caller: Caller, seed: int = 0) -> ExerciseReport:
     """Grades one exercise and, where it fails, names the mistake."""
     report = grade(
         exercise,
-        submission,
+        caller,
         seed,
         siblings=chapter.exercises,
         reference=chapter.reference,
@@ -25,7 +23,7 @@ def assess(
     report = replace(report, page=chapter.reading(exercise.page))
     if report.status != "failed":
         return report
-    named = diagnose(exercise, submission, report.calls, chapter.reference)
+    named = diagnose(exercise, report.calls, chapter.reference)
     return replace(
         report, named=tuple(replace(each, page=chapter.reading(each.page)) for each in named)
     )
@@ -34,7 +32,7 @@ def assess(
 def assess_all(
     chapter: Chapter,
     exercises: Iterable[Exercise],
-    submission: Submission,
+    caller: Caller,
     seed: int = 0,
     *,
     on_exercise: Callable[[Exercise], None] = lambda exercise: None,
@@ -43,13 +41,13 @@ def assess_all(
     reports = []
     for exercise in exercises:
         on_exercise(exercise)
-        reports.append(assess(chapter, exercise, submission, seed))
+        reports.append(assess(chapter, exercise, caller, seed))
     elsewhere = {other.function for other in chapter.exercises.values()} - {
         each.function for each in reports
     }
     texts = [
         problem.text
-        for problem in submission.problems
+        for problem in caller.facts.problems
         if not problem.aside and not (problem.names and problem.names <= elsewhere)
     ]
     return Report(tuple(reports), problems_for(reports, texts))

@@ -7,16 +7,15 @@ in place, same gradients.
 
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 
 from minitx.grading import values
-from minitx.grading.calling import Call, Caller, LocalCaller, Outcome
+from minitx.grading.calling import Call, Caller, Outcome
+from minitx.grading.own import OwnCaller
 from minitx.grading.registry import Exercise
 from minitx.grading.report import Named
-from minitx.grading.worker.submission import Submission, from_functions
 
 MOST_NAMED = 3  # a match with more mistakes than that says little
 _SECONDS = 1.0
@@ -25,19 +24,10 @@ _ROUGH = (2e-2, 1e-3)
 _FEW_STEPS = 50
 
 
-@dataclass(frozen=True)
-class Seen:
-    """What can be observed of one call."""
-
-    outcome: Outcome
-    gradients: tuple[Any, ...] | str = ()
-
-
 def diagnose(
     exercise: Exercise,
-    submission: Submission,
     calls: Sequence[Call],
-    reference: Callable[[], Submission | None] | None = None,
+    reference: Callable[[], Caller | None] | None = None,
     *,
     seconds: float = 2.0,
 ) -> tuple[Named, ...]:
@@ -47,87 +37,49 @@ def diagnose(
     if not kinds or not kinds <= {"returned", "raised"}:
         return ()
     until = time.monotonic() + seconds
-    seen = [_seen(call, LocalCaller(submission)) for call in calls]
+    seen = [call.outcome for call in calls]
     matches = []
     for mistake in exercise.mistakes.values():
         if time.monotonic() > until:
             break
-        twin = LocalCaller(from_functions({exercise.function: mistake.function}))
+        twin = OwnCaller({exercise.function: mistake.function})
         if _agrees(seen, calls, twin):
             matches.append(mistake)
     answer = reference() if matches and reference else None
     if answer is not None:  # what cannot be told from the right answer explains nothing
-        right = [_replayed(call, LocalCaller(answer)) for call in calls]
+        right = [_replayed(call, answer) for call in calls]
         matches = [
             mistake
             for mistake in matches
-            if not _agrees(
-                right, calls, LocalCaller(from_functions({exercise.function: mistake.function}))
-            )
+            if not _agrees(right, calls, OwnCaller({exercise.function: mistake.function}))
         ]
     if len(matches) > MOST_NAMED:
         return ()
     return tuple(Named(m.id, m.sentence, m.advice, m.page) for m in matches)
 
 
-def _agrees(seen: Sequence[Seen], calls: Sequence[Call], caller: Caller) -> bool:
+def _agrees(seen: Sequence[Outcome], calls: Sequence[Call], caller: Caller) -> bool:
     """Whether the other function does the same on every call, in order."""
-    strict = all(each.outcome.kind == "raised" for each in seen)
+    strict = all(each.kind == "raised" for each in seen)
     return all(
-        same_outcome(a.outcome, b.outcome, strict) and _same_gradients(a.gradients, b.gradients)
+        same_outcome(a, b, strict) and _same_gradients(a.gradients, b.gradients)
         for a, b in (
             (each, _replayed(call, caller)) for each, call in zip(seen, calls, strict=True)
         )
     )
 
 
-def _seen(call: Call, caller: Caller) -> Seen:
-    """The recorded outcome; gradients need the graph, so they come from a repetition."""
-    if not _wants_gradient(call):
-        return Seen(call.outcome)
-    return Seen(call.outcome, _replayed(call, caller).gradients)
-
-
-def _replayed(call: Call, caller: Caller) -> Seen:
+def _replayed(call: Call, caller: Caller) -> Outcome:
     args, kwargs = values.copied(call.args), values.copied(call.kwargs)
-    outcome = caller.call(
-        call.name, args, kwargs, seconds=_SECONDS, seed=call.seed, count=call.count
+    return caller.call(
+        call.name,
+        args,
+        kwargs,
+        seconds=_SECONDS,
+        seed=call.seed,
+        count=call.count,
+        cotangent=call.cotangent,
     )
-    if not _wants_gradient(call) or outcome.kind != "returned":
-        return Seen(outcome)
-    return Seen(outcome, _gradients(outcome.value, _tensors((args, kwargs))))
-
-
-def _wants_gradient(call: Call) -> bool:
-    return any(tensor.requires_grad for tensor in _tensors((call.args, call.kwargs)))
-
-
-def _tensors(value: Any) -> list[Any]:
-    if values.is_tensor(value):
-        return [value]
-    if isinstance(value, dict):
-        value = list(value.values())
-    if isinstance(value, list | tuple):
-        return [tensor for item in value for tensor in _tensors(item)]
-    return []
-
-
-def _gradients(value: Any, inputs: list[Any]) -> tuple[Any, ...] | str:
-    """Gradients of the outputs, weighted unequally, with respect to every input."""
-    import torch
-
-    outputs = [tensor for tensor in _tensors(value) if tensor.requires_grad]
-    wanted = [tensor for tensor in inputs if tensor.requires_grad]
-    if not outputs:
-        return "none"
-    try:
-        total = sum(
-            (tensor * torch.arange(1, tensor.numel() + 1).view(tensor.shape).to(tensor)).sum()
-            for tensor in outputs
-        )
-        return tuple(torch.autograd.grad(total, wanted, allow_unused=True))
-    except RuntimeError as error:
-        return type(error).__name__
 
 
 def _same_gradients(a: tuple[Any, ...] | str, b: tuple[Any, ...] | str) -> bool:

@@ -8,37 +8,34 @@ from typing import Any
 import numpy as np
 
 from minitx.grading import values
-from minitx.grading.calling import Call, Caller, Handle, LocalCaller
+from minitx.grading.calling import Call, Caller
 from minitx.grading.errors import OutOfTime, Rejected, Unattempted
+from minitx.grading.judge.handle import Handle
 from minitx.grading.registry import Check, Exercise
 from minitx.grading.report import CheckReport, ExerciseReport, Status
-from minitx.grading.worker.submission import Submission
 
 _BLAMED = (TypeError, ValueError, IndexError, KeyError, AttributeError, RuntimeError)
-Reference = Callable[[], Submission | None]
+Reference = Callable[[], Caller | None]
 
 
 def grade(
     exercise: Exercise,
-    submission: Submission,
+    caller: Caller,
     seed: int = 0,
     *,
     siblings: Mapping[str, Exercise] | None = None,
     reference: Reference | None = None,
-    caller: Caller | None = None,
 ) -> ExerciseReport:
     """Runs every check of an exercise.
 
     Args:
         exercise: what is asked; its registered checks are the points to be had.
-        submission: what is graded.
+        caller: runs the functions that are graded.
         seed: another seed makes other random inputs.
         siblings: the chapter's exercises, so that what a used function returns is known.
         reference: gives the worked answers, asked only to find out who is to blame when a
             check stumbles over a returned value.
-        caller: runs the submission's functions; by default in this process.
     """
-    caller = caller or LocalCaller(submission)
     checks: list[CheckReport] = []
     calls: list[Call] = []
     stopped = False
@@ -149,7 +146,7 @@ def _stumbles(
     answer = reference() if reference else None
     if answer is None:
         return False
-    handle = _handle(exercise, check, LocalCaller(answer), seed, siblings)
+    handle = _handle(exercise, check, answer, seed, siblings)
     try:
         _ask(exercise, check, handle, seed)
     except (Rejected, Unattempted):

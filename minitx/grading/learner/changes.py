@@ -5,6 +5,7 @@ from collections.abc import Iterable
 from pathlib import Path
 
 from minitx.grading.registry import Exercise
+from minitx.grading.source import Source
 from minitx.grading.worker.loading import defined_names, read_cells, statements_of
 from minitx.grading.worker.submission import Submission
 
@@ -31,7 +32,7 @@ def unreadable(path: Path) -> list[str]:
         CourseError: if the file cannot be read at all.
     """
     cells, places = read_cells(path)
-    broken = Submission({}, places=places)
+    broken = Submission({}, source=Source(places))
     for cell in cells:
         for _ in statements_of(cell, broken):
             pass
@@ -41,7 +42,7 @@ def unreadable(path: Path) -> list[str]:
 def _definitions(path: Path) -> tuple[dict[str, str], dict[str, set[str]]]:
     """For every name at the file's top level its code, and the names that code mentions."""
     cells, places = read_cells(path)
-    broken = Submission({}, places=places)
+    broken = Submission({}, source=Source(places))
     code: dict[str, str] = {}
     uses: dict[str, set[str]] = {}
     for cell in cells:

@@ -100,6 +100,7 @@ def grade_file(chapter: "Chapter", exercises: "list[Exercise]", path: Path, seed
 
     from minitx.grading.judge.assess import assess_all
     from minitx.grading.worker.loading import load
+    from minitx.grading.worker.local import LocalCaller
 
     os.environ.setdefault("MPLBACKEND", "agg")  # a plot in the learner's file opens no window
     screen = console(stderr=True)
@@ -113,11 +114,11 @@ def grade_file(chapter: "Chapter", exercises: "list[Exercise]", path: Path, seed
         redirect_stderr=False,
     ) as bar:
         task = bar.add_task(f"reading {shown(path)}", total=None)
-        submission = load(path)
+        caller = LocalCaller(load(path))
         return assess_all(
             chapter,
             exercises,
-            submission,
+            caller,
             seed,
             on_exercise=lambda each: bar.update(task, description=f"grading {each.label}"),
         )

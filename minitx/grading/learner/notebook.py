@@ -7,8 +7,8 @@ from pathlib import Path
 from typing import Any
 
 from minitx.grading.errors import CourseError, GraderError
+from minitx.grading.quiet import is_reading
 from minitx.grading.report import Report
-from minitx.grading.worker.loading import is_loading
 
 
 class Nothing:
@@ -36,7 +36,7 @@ def check(
     Returns:
         A report that shows itself as a table. Whatever is wrong, nothing is raised.
     """
-    if is_loading():
+    if is_reading():
         return Nothing()
     try:
         return _check(exercise_id, function, uses, seed)
@@ -60,6 +60,7 @@ def _check(
     from minitx.grading.course import find_course, parse_id
     from minitx.grading.judge.assess import assess_all
     from minitx.grading.learner.progress import load_progress
+    from minitx.grading.worker.local import LocalCaller
     from minitx.grading.worker.submission import from_functions
 
     if not isinstance(exercise_id, str) or "." not in exercise_id:
@@ -74,9 +75,9 @@ def _check(
     functions = {exercise.function: function}
     functions.update({getattr(each, "__name__", ""): each for each in uses if callable(each)})
     submission = from_functions(functions)
-    _name_places(submission.places, functions.values())
+    _name_places(submission.source.places, functions.values())
     chapter = course.chapter(exercise.chapter)
-    report = assess_all(chapter, [exercise], submission, seed)
+    report = assess_all(chapter, [exercise], LocalCaller(submission), seed)
     if _keeps_progress(course.root):
         progress = load_progress(course.work)
         progress.record(report.exercises[0])

@@ -13,6 +13,7 @@ from minitx.grading.judge.assess import assess_all
 from minitx.grading.learner.changes import fingerprints, unreadable
 from minitx.grading.report import Report
 from minitx.grading.worker.loading import load
+from minitx.grading.worker.local import LocalCaller
 
 _SUFFIXES = (".py", ".ipynb")
 
@@ -48,7 +49,7 @@ class Watcher:
             new = [text for text in self._unreadable[path] if text not in known]
             return Report((), tuple(new)) if new else None
         self._forget_helpers()
-        return assess_all(chapter, changed, load(path), self.seed)
+        return assess_all(chapter, changed, LocalCaller(load(path)), self.seed)
 
     def run(
         self,

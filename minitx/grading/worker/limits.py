@@ -17,10 +17,12 @@ from contextlib import suppress
 from types import FrameType
 from typing import Any
 
+from minitx.grading.invoke import Stop
+
 _AGAIN = 0.01  # seconds between two attempts of the timer thread
 
 
-class TimeUp(BaseException):
+class TimeUp(Stop):
     """Raised inside code that ran too long. No `except Exception` catches it."""
 
     def __init__(self) -> None:

@@ -7,7 +7,6 @@ file it stands in; an exception costs one statement.
 import __future__
 
 import ast
-import contextlib
 import json
 import linecache
 import re
@@ -18,11 +17,13 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from minitx.grading import calling
+from minitx.grading.calling import Problem
 from minitx.grading.errors import CourseError
+from minitx.grading.quiet import quietly, reading
 from minitx.grading.report import WHILE_READING
+from minitx.grading.source import Source, one_line
 from minitx.grading.worker.limits import TimeLimit
-from minitx.grading.worker.submission import Problem, Submission
+from minitx.grading.worker.submission import Submission
 
 STATEMENT_SECONDS = 5.0
 IMPORT_SECONDS = 120.0  # a first `import torch` can take long, and must not be stopped half way
@@ -31,12 +32,6 @@ _PIECE = re.compile(r"^(?:@|def |async def |class |import |from |if |for |while 
 _DEFINES = re.compile(r"^\s*(?:async\s+)?(?:def|class)\s+(\w+)", re.MULTILINE)
 _SHELL = re.compile(r"^(\s*)(?:(\w[\w, ]*?)\s*=\s*)?[!%?].*$|^(\s*)[\w.]+\?{1,2}\s*$")
 _DEFINITIONS = ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef | ast.Import | ast.ImportFrom
-_loading = 0
-
-
-def is_loading() -> bool:
-    """Whether a learner's file is being read: `check(...)` in it has nothing to do then."""
-    return _loading > 0
 
 
 @dataclass(frozen=True)
@@ -164,26 +159,16 @@ def _run(path: Path, cells: list[Cell], places: dict[str, str]) -> Submission:
     submission = Submission(
         {"__name__": "submission", "__file__": str(path), "__builtins__": __builtins__},
         origin=path.name,
-        places=places,
+        source=Source(places),
     )
     if str(path.parent) not in sys.path:
         sys.path.append(str(path.parent))  # for modules the learner keeps beside the file
     flags = 0
-    with _while_loading(), calling.quietly(seed=0) as said:
+    with reading(), quietly(seed=0) as said:
         for cell in cells:
             flags = _run_cell(cell, submission, flags)
     submission.printed = said.text
     return submission
-
-
-@contextlib.contextmanager
-def _while_loading() -> Iterator[None]:
-    global _loading
-    _loading += 1
-    try:
-        yield
-    finally:
-        _loading -= 1
 
 
 def _run_cell(cell: Cell, submission: Submission, flags: int) -> int:
@@ -235,7 +220,7 @@ def _syntax_problem(
     subject = " and ".join(sorted(names)) or "A part of the file"
     if not isinstance(error, SyntaxError) or not error.lineno:
         return f"{subject} cannot be read as Python ({type(error).__name__}: {error})."
-    where = submission.where(cell.filename, error.lineno)
+    where = submission.source.where(cell.filename, error.lineno)
     return f"{subject} cannot be read as Python: syntax error at {where}: {error.msg}."
 
 
@@ -247,7 +232,7 @@ def _run_statement(statement: ast.stmt, cell: Cell, submission: Submission, flag
     """
     is_import = isinstance(statement, ast.Import | ast.ImportFrom)
     seconds = IMPORT_SECONDS if is_import else STATEMENT_SECONDS
-    limit = TimeLimit(seconds, submission.is_mine)
+    limit = TimeLimit(seconds, submission.source.is_mine)
     text, aside = "", not isinstance(statement, _DEFINITIONS)
 
     def work() -> None:
@@ -257,14 +242,14 @@ def _run_statement(statement: ast.stmt, cell: Cell, submission: Submission, flag
             code = compile(module, cell.filename, "exec", flags=flags, dont_inherit=True)
             exec(code, submission.namespace)
         except SystemExit:
-            where = submission.where(cell.filename, statement.lineno)
+            where = submission.source.where(cell.filename, statement.lineno)
             text, aside = f"The file ends the program at {where}: take that out.", False
         except Exception as error:
             text = _exception_problem(error, cell, statement, submission)
 
     limit.run(work)
     if limit.expired:
-        stopped = calling.LocalCaller(submission).timeout(seconds, limit.line)
+        stopped = submission.source.endless(seconds, limit.line)
         text, aside = f"{WHILE_READING}{stopped}", False
     if text:
         submission.problems.append(Problem(text, frozenset(defined_names(statement)), aside))
@@ -273,10 +258,10 @@ def _run_statement(statement: ast.stmt, cell: Cell, submission: Submission, flag
 def _exception_problem(
     error: Exception, cell: Cell, statement: ast.stmt, submission: Submission
 ) -> str:
-    spot = calling.learners_line(error, submission.is_mine)
+    spot = submission.source.line_of(error)
     line = getattr(error, "lineno", None) or statement.lineno
-    where = submission.where(*(spot or (cell.filename, line)))
-    message = calling.one_line(error)
+    where = submission.source.where(*(spot or (cell.filename, line)))
+    message = one_line(error)
     if isinstance(error, ModuleNotFoundError):
         return f"{message} (imported at {where}): the exercises need only what they come with."
     if isinstance(error, NotImplementedError) and message.startswith("Exercise"):

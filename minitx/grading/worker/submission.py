@@ -1,75 +1,35 @@
 """What is being graded: functions by name, and where their lines can be found."""
 
 import inspect
-import linecache
-import os
-import re
-import sysconfig
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
-from pathlib import Path
+from dataclasses import dataclass, field, replace
 from typing import Any
 
-_LOOP = re.compile(r"\s*(?:async\s+)?(?:while|for)\b")
-_PACKAGE = str(Path(__file__).resolve().parents[2])
-_LIBRARIES = tuple(
-    os.path.abspath(path) + os.sep
-    for path in {_PACKAGE, *(sysconfig.get_path(k) for k in ("stdlib", "purelib", "platlib"))}
-)
-
-
-@dataclass(frozen=True)
-class Problem:
-    """Something that went wrong while the learner's file was read."""
-
-    text: str
-    names: frozenset[str] = frozenset()  # what that piece of the file would have defined
-    aside: bool = False  # told only where one of the names turns out to be missing
+from minitx.grading.calling import Outcome, Problem
+from minitx.grading.source import Source
 
 
 @dataclass
 class Submission:
-    """Functions to be graded, by name.
-
-    `places` maps a file name, as Python knows it, to the words a learner reads: a line of
-    "exercise.py" is "line 12"; one of a notebook's cells is "line 3 of code cell 5".
-    """
+    """Functions to be graded, by name."""
 
     namespace: dict[str, Any]
     origin: str = "your functions"
-    places: dict[str, str] = field(default_factory=dict)
+    source: Source = field(default_factory=Source)
     problems: list[Problem] = field(default_factory=list)
     printed: str = ""
-
-    def is_mine(self, filename: str) -> bool:
-        """Whether a line of that file was written by the learner."""
-        if self.places:
-            return filename in self.places
-        return not os.path.abspath(filename).startswith(_LIBRARIES)
 
     def function(self, name: str) -> Any:
         """The learner's object of that name, or None."""
         return self.namespace.get(name)
 
-    def where(self, filename: str, line: int) -> str:
-        """ "line 12 (`return weights`)" for the learner's eyes."""
-        place = self.places.get(filename, "")
-        text = linecache.getline(filename, line).strip()
-        quoted = f" (`{_cut(text)}`)" if text else ""
-        return f"line {line}{place}{quoted}"
-
-    def loop_around(self, filename: str, line: int) -> int:
-        """First line of the innermost loop around a line, or that line itself."""
-        margin = 10**6
-        for number in range(line, 0, -1):
-            text = linecache.getline(filename, number)
-            indent = len(text) - len(text.lstrip())
-            if not text.strip() or indent >= margin:
-                continue
-            if _LOOP.match(text):
-                return number
-            margin = indent
-        return line
+    def explained(self, outcome: Outcome) -> Outcome:
+        """For a name that is not there because its line in the file failed: that line."""
+        if outcome.kind == "raised" and "NameError" in outcome.error_kinds:
+            for problem in self.problems:
+                if any(f"'{name}'" in outcome.text for name in problem.names):
+                    return replace(outcome, text=f"{outcome.text} ({problem.text})")
+        return outcome
 
 
 def from_functions(functions: Mapping[str, Callable[..., Any]]) -> Submission:
@@ -79,7 +39,3 @@ def from_functions(functions: Mapping[str, Callable[..., Any]]) -> Submission:
         around = getattr(inspect.unwrap(function), "__globals__", {})
         namespace = {**around, **namespace}
     return Submission({**namespace, **functions})
-
-
-def _cut(text: str, width: int = 60) -> str:
-    return text if len(text) <= width else text[: width - 1] + "…"

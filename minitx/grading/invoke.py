@@ -1,0 +1,151 @@
+"""Running one function: its outcome as plain data, whatever it does short of never ending.
+
+Both rooms stand on this: the worker wraps it with limits and closed doors, the judge runs the
+course's own functions with it.
+"""
+
+import contextlib
+import sys
+import time
+import types
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, replace
+from typing import Any
+
+from minitx.grading import values
+from minitx.grading.calling import Outcome
+from minitx.grading.gradients import vjp
+from minitx.grading.quiet import quietly
+from minitx.grading.signature import fit
+from minitx.grading.source import Source, one_line
+
+
+class Stop(BaseException):
+    """Raised in running code by whoever watches it: no outcome of the code's own."""
+
+
+def invoke(
+    name: str,
+    function: Any,
+    args: tuple[Any, ...],
+    kwargs: dict[str, Any],
+    *,
+    seed: int,
+    count: bool = False,
+    cotangent: Any = None,
+    source: Source | None = None,
+    passing: tuple[type[BaseException], ...] = (Stop, KeyboardInterrupt),
+) -> Outcome:
+    """Calls a function and says what came of it; the inputs get their old numbers back.
+
+    Args:
+        name: how the function is called in sentences.
+        function: what is called.
+        args: positional arguments.
+        kwargs: keyword arguments.
+        seed: where the global random generators start.
+        count: whether to count executed lines of `source`.
+        cotangent: see `Caller.call`.
+        source: which lines are the learner's.
+        passing: exceptions that are not the function's but its caller's.
+    """
+    source = source or Source()
+    if not callable(function):
+        text = f"{name} is {values.describe(function)}; wanted a function of that name."
+        return Outcome("missing", text=text)
+    misfit, names = fit(name, function, args, kwargs)
+    if misfit:
+        return Outcome("signature", text=misfit)
+    before = values.copied((args, kwargs))
+    began = _cpu_time()
+    outcome = Outcome("returned")
+    with quietly(seed) as said, _counting_lines(source.is_mine if count else None) as lines:
+        try:
+            value = function(*args, **kwargs)
+            gradients = vjp(value, (args, kwargs), cotangent)
+            outcome = Outcome("returned", value, gradients=gradients)
+        except passing:
+            raise
+        except BaseException as error:
+            outcome = _failure(error, source)
+    outcome = replace(
+        outcome,
+        steps=lines.count,
+        printed=said.text,
+        warning=said.warning,
+        seconds=_cpu_time() - began,
+    )
+    return _with_changes(outcome, before, (args, kwargs), names)
+
+
+def _failure(error: BaseException, source: Source) -> Outcome:
+    spot = source.line_of(error)
+    where = source.where(*spot) if spot else ""
+    if isinstance(error, SystemExit):
+        return Outcome("exit", where=where)
+    text = one_line(error)
+    if isinstance(error, NotImplementedError) and text.startswith("Exercise"):
+        return Outcome("unattempted", text=text)
+    kinds = tuple(kind.__name__ for kind in type(error).__mro__[:-1])
+    return Outcome("raised", error_kinds=kinds, text=text, where=where)
+
+
+def _with_changes(
+    outcome: Outcome,
+    before: tuple[tuple[Any, ...], dict[str, Any]],
+    after: tuple[tuple[Any, ...], dict[str, Any]],
+    names: list[str],
+) -> Outcome:
+    """Notes which inputs the call changed, and gives them their old numbers back."""
+    changed: list[int | str] = []
+    words: list[str] = []
+    for position, (old, new) in enumerate(zip(before[0], after[0], strict=True)):
+        if not values.unchanged(old, new):
+            changed.append(position)
+            words.append(names[position] if position < len(names) else f"argument {position + 1}")
+            values.restore(new, old)
+    for key, old in before[1].items():
+        if not values.unchanged(old, after[1][key]):
+            changed.append(key)
+            words.append(key)
+            values.restore(after[1][key], old)
+    return replace(outcome, changed=tuple(changed), changed_names=tuple(words))
+
+
+@dataclass
+class _Lines:
+    count: int = 0
+
+
+@contextlib.contextmanager
+def _counting_lines(is_mine: Callable[[str], bool] | None) -> Iterator[_Lines]:
+    """Counts executed lines and calls in the files for which `is_mine` holds."""
+    lines = _Lines()
+    if is_mine is None:
+        yield lines
+        return
+
+    def line(frame: types.FrameType, event: str, _: object) -> Any:
+        lines.count += event == "line"
+        return line
+
+    def call(frame: types.FrameType, event: str, _: object) -> Any:
+        if not is_mine(frame.f_code.co_filename):
+            return None
+        lines.count += 1
+        return line
+
+    before = sys.gettrace()
+    sys.settrace(call)
+    try:
+        yield lines
+    finally:
+        sys.settrace(before)
+
+
+def _cpu_time() -> float:
+    """Seconds of CPU that this thread has used, where the system knows."""
+    try:
+        return time.thread_time()
+    except AttributeError:
+        return time.process_time()

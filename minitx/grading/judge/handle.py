@@ -1,0 +1,197 @@
+"""What a check sees: calling a function gives a value, or the paragraph that says why not."""
+
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+import numpy as np
+
+from minitx.grading import values
+from minitx.grading.calling import Call, Caller, Outcome
+from minitx.grading.errors import CallFailed, Died, OutOfTime, Rejected, Unattempted, Unusable
+from minitx.grading.judge import expectations
+
+
+@dataclass
+class Handle:
+    """`sub` in a check: `sub.softmax(scores)` calls the learner's softmax, guarded.
+
+    `sub.softmax.steps(scores)` makes the same call and returns how many lines of the learner's
+    Python were executed: the number grows with the input where there is a loop.
+    """
+
+    _caller: Caller
+    _returns: dict[str, tuple[str, ...]]
+    _seconds: float
+    _seed: int
+    _calls: list[Call] = field(default_factory=list)
+    _owner: str = ""
+
+    def __getattr__(self, name: str) -> "Guarded":
+        if name.startswith("_"):
+            raise AttributeError(name)
+        return Guarded(self, name)
+
+    def _ask(
+        self,
+        name: str,
+        args: tuple[Any, ...],
+        kwargs: dict[str, Any],
+        *,
+        count: bool = False,
+        cotangent: Any = None,
+    ) -> Outcome:
+        expectations.remember_sizes(values.sizes([*args, *kwargs.values()]))
+        saved_args, saved_kwargs = values.copied(args), values.copied(kwargs)
+        seed = self._seed + len(self._calls)
+        outcome = self._caller.call(
+            name,
+            args,
+            kwargs,
+            seconds=max(self._seconds, 0.01),
+            seed=seed,
+            count=count,
+            cotangent=cotangent,
+        )
+        self._seconds -= outcome.seconds
+        kept = replace(outcome, value=values.copied(outcome.value))
+        self._calls.append(Call(name, saved_args, saved_kwargs, seed, count, kept, cotangent))
+        _judge(name, outcome, saved_args, saved_kwargs, self._owner)
+        return outcome
+
+
+class Guarded:
+    """One function of the submission."""
+
+    def __init__(self, handle: Handle, name: str) -> None:
+        self._handle = handle
+        self._name = name
+
+    def __call__(self, *args: Any, **kwargs: Any) -> Any:
+        outcome = self._handle._ask(self._name, args, kwargs)
+        self._check_kind(outcome)
+        return outcome.value
+
+    def steps(self, *args: Any, **kwargs: Any) -> int:
+        """Lines of the learner's Python executed during this call."""
+        return self._handle._ask(self._name, args, kwargs, count=True).steps
+
+    def vjp(self, *args: Any, cotangent: Any = None, **kwargs: Any) -> tuple[Any, ...]:
+        """Vector-Jacobian products with respect to the inputs that require grad, in order.
+
+        Args:
+            args: the call's positional arguments.
+            cotangent: shaped like the result; fixed unequal numbers where it is not given.
+            kwargs: the call's keyword arguments.
+
+        Returns:
+            One tensor for each such input; None where the result does not depend on it.
+
+        Raises:
+            Rejected: if the call came to nothing, or the way back breaks.
+        """
+        outcome = self._handle._ask(self._name, args, kwargs, cotangent=cotangent)
+        self._check_kind(outcome)
+        if isinstance(outcome.gradients, str):
+            raise Rejected(
+                f"the result of {self._name} is connected to the inputs, but the way back breaks: "
+                f"{outcome.gradients}. Changing a tensor in place (+=, masked_fill_, x[...] = ...) "
+                "after it was used is the usual cause."
+            )
+        return outcome.gradients
+
+    def _check_kind(self, outcome: Outcome) -> None:
+        check_kind(self._name, outcome.value, self._handle._returns.get(self._name, ("any",)))
+
+
+def check_kind(name: str, value: Any, wanted: tuple[str, ...]) -> None:
+    """Turns down a value that is not what the exercise says the function returns.
+
+    Raises:
+        Unusable: naming what was returned and what is wanted.
+    """
+    if value is None:
+        raise Unusable(f"{name} returned None: is a `return` missing?")
+    error = value if isinstance(value, type) else type(value)
+    if issubclass(error, BaseException):
+        raise Unusable(f"{name} returned {error.__name__}: write `raise` in place of `return`.")
+    if len(wanted) == 1:
+        if not values.is_kind(value, wanted[0]):
+            maker = {"array": "np.array", "tensor": "torch.tensor"}.get(wanted[0])
+            how = f" (`{maker}(…)` makes one)" if maker and isinstance(value, list) else ""
+            raise Unusable(
+                f"{name} returned {values.describe(value)}; "
+                f"wanted {values.kind_phrase(wanted[0])}{how}."
+            )
+        return
+    phrase = "(" + ", ".join(values.kind_phrase(kind) for kind in wanted) + ")"
+    if not isinstance(value, tuple | list) or len(value) != len(wanted):
+        raise Unusable(
+            f"{name} returned {values.describe(value)}; wanted {len(wanted)} values, {phrase}."
+        )
+    for number, (item, kind) in enumerate(zip(value, wanted, strict=True), start=1):
+        if not values.is_kind(item, kind):
+            raise Unusable(
+                f"{name} returned {values.describe(item)} as value {number} of {len(wanted)}; "
+                f"wanted {values.kind_phrase(kind)}."
+            )
+
+
+def _judge(
+    name: str, outcome: Outcome, args: tuple[Any, ...], kwargs: dict[str, Any], owner: str
+) -> None:
+    """Turns an outcome without a usable value into the exception that says so."""
+    at = f" at {outcome.where}" if outcome.where else ""
+    called = f"{name}({_arguments(args, kwargs)})"
+    if outcome.kind == "unattempted":
+        if owner and outcome.text and not outcome.text.startswith(f"{owner} "):
+            raise Unusable(f"{name} needs an exercise that has no answer yet: {outcome.text}")
+        raise Unattempted(outcome.text)
+    if outcome.kind in ("missing", "signature"):
+        raise CallFailed(outcome.text)
+    if outcome.kind == "timeout":
+        raise OutOfTime(f"{name} did not end: {outcome.text}")
+    if outcome.kind == "died":
+        raise Died(f"{name} ended the process it was graded in: {outcome.text} Called as {called}.")
+    if outcome.kind == "exit":
+        raise CallFailed(
+            f"{name} ended the whole program{at}: take the call of exit() or sys.exit() out."
+        )
+    if outcome.kind == "raised":
+        raise CallFailed(
+            _raised(name, outcome, at, called), kinds=outcome.error_kinds, text=outcome.text
+        )
+    if outcome.changed:
+        names = " and ".join(f"`{each}`" for each in outcome.changed_names)
+        noun = "input" if len(outcome.changed) == 1 else "inputs"
+        raise Unusable(
+            f"{name} changed its {noun} {names} in place: whoever called it still needs the old "
+            "numbers. Compute a new array instead of writing into the one you were given "
+            "(`x = x + 1` makes a new one; `x += 1` and `x[...] = 1` do not)."
+        )
+
+
+def _raised(name: str, outcome: Outcome, at: str, called: str) -> str:
+    kind = outcome.error_kinds[0]
+    if "RecursionError" in outcome.error_kinds:
+        return f"{name} calls itself without end{at} (RecursionError)."
+    if "MemoryError" in outcome.error_kinds:
+        return f"{name} asked for more memory than there is{at} (MemoryError), called as {called}."
+    if "EOFError" in outcome.error_kinds:
+        return f"{name} asks for input{at}: nobody answers while it is graded; take input() out."
+    text = f": {outcome.text}" if outcome.text else ""
+    end = "" if text.endswith((".", "!", "?")) else "."
+    return f"{name} raised {kind}{at}{text}{end} It was called as {called}."
+
+
+def _arguments(args: tuple[Any, ...], kwargs: dict[str, Any]) -> str:
+    parts = [_argument(value) for value in args]
+    parts += [f"{name}={_argument(value)}" for name, value in kwargs.items()]
+    return ", ".join(parts)
+
+
+def _argument(value: Any) -> str:
+    if isinstance(value, np.ndarray) or values.is_tensor(value):
+        noun = "tensor" if values.is_tensor(value) else "array"
+        return f"<{noun} of shape {tuple(value.shape)}>"
+    text = repr(value)
+    return text if len(text) <= 30 else f"<{type(value).__name__}>"

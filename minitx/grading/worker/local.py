@@ -1,0 +1,69 @@
+"""Running a submission's functions in this process, each for so many seconds at most."""
+
+from collections.abc import Callable, Mapping
+from typing import Any
+
+from minitx.grading.calling import Facts, Outcome, Target, missing
+from minitx.grading.invoke import invoke
+from minitx.grading.signature import parameter_names
+from minitx.grading.worker.limits import TimeLimit
+from minitx.grading.worker.submission import Submission, from_functions
+
+
+class LocalCaller:
+    """Calls the functions of a submission in this process: for a notebook, and in the worker."""
+
+    def __init__(self, submission: Submission) -> None:
+        self.submission = submission
+
+    @classmethod
+    def of(cls, functions: Mapping[str, Callable[..., Any]]) -> "LocalCaller":
+        """A caller of live functions."""
+        return cls(from_functions(functions))
+
+    @property
+    def facts(self) -> Facts:
+        known = self.submission
+        functions = {name: f for name, f in known.namespace.items() if hasattr(f, "__code__")}
+        parameters = {name: parameter_names(function) for name, function in functions.items()}
+        return Facts(known.origin, tuple(known.problems), known.printed, parameters)
+
+    def call(
+        self,
+        target: Target,
+        args: tuple[Any, ...],
+        kwargs: dict[str, Any],
+        *,
+        seconds: float,
+        seed: int,
+        count: bool = False,
+        closed: tuple[str, ...] = (),
+        cotangent: Any = None,
+    ) -> Outcome:
+        name = str(target)
+        function = self.submission.function(name)
+        if function is None:
+            return missing(name, self.facts)
+        source = self.submission.source
+        limit = TimeLimit(seconds, source.is_mine)
+        outcomes: list[Outcome] = []
+
+        def work() -> None:
+            outcomes.append(
+                invoke(
+                    name,
+                    function,
+                    args,
+                    kwargs,
+                    seed=seed,
+                    count=count,
+                    cotangent=cotangent,
+                    source=source,
+                )
+            )
+
+        limit.run(work)
+        if limit.expired:
+            text = source.endless(seconds, limit.line)
+            return Outcome("timeout", text=text, seconds=seconds)
+        return self.submission.explained(outcomes[0])
