@@ -1,7 +1,6 @@
 """Nothing is timed before it is equal; what is timed is what it says."""
 
 import copy
-import time
 
 import pytest
 import torch
@@ -118,29 +117,37 @@ def test_medians_and_ratios_are_of_the_rounds(monkeypatch):
     assert (timing.ratio_low, timing.ratio, timing.ratio_high) == (3.0, 4.0, 5.0)
 
 
-def test_rounds_go_on_for_the_time_that_is_given():
-    start = time.perf_counter()
-    timing = measured(between_layers(), seconds=0.3)
-    assert time.perf_counter() - start >= 0.3
-    assert timing.rounds > 3
-
-
-def test_only_the_call_is_timed():
-    def slow():
-        time.sleep(0.05)
-        return ()
-
-    assert 0.05 <= timed(slow, CPU) < 0.5
+def lasting(clock, seconds, before=0.0):
+    """A way to start a contest's side: `before` to prepare a call, then `seconds` for it."""
 
     def start(module):
         def prepare(inputs):
-            time.sleep(0.05)
-            return lambda: (module(inputs[0]),)
+            clock.forward(before)
+
+            def call():
+                clock.forward(seconds)
+                return (module(inputs[0]),)
+
+            return call
 
         return prepare
 
-    timing = measured(between_layers(start_ours=start))
-    assert timing.ours < 0.05
+    return start
+
+
+def test_rounds_go_on_for_the_time_that_is_given(monkeypatch, clock):
+    clock.rules(monkeypatch, contest_module)
+    half = lasting(clock, 0.5)
+    contest = between_layers(start_ours=half, start_theirs=half)
+    assert measured(contest, seconds=7.0, min_rounds=3).rounds == 7
+    assert measured(contest, seconds=0.0, min_rounds=3).rounds == 3
+
+
+def test_only_the_call_is_timed(monkeypatch, clock):
+    clock.rules(monkeypatch, contest_module)
+    assert timed(lambda: clock.forward(0.25), CPU) == 0.25
+    timing = measured(between_layers(start_ours=lasting(clock, 0.125, before=64.0)))
+    assert timing.ours == 0.125
 
 
 def test_weights_are_the_same_and_chance_outside_is_not_moved():

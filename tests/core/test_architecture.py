@@ -3,7 +3,6 @@
 import os
 import subprocess
 import sys
-import time
 from pathlib import Path
 
 import pytest
@@ -180,27 +179,20 @@ def test_importing_a_part_loads_nothing_it_does_not_need(module, absent):
 
 
 def test_the_torch_parts_cost_little_more_than_torch():
-    measure = (
-        "import torch, time; start = time.process_time();"
-        "import minitx.functional, minitx.cores; print(time.process_time() - start)"
+    """What they load besides torch and what torch itself loads."""
+    count = (
+        "import sys, torch; before = set(sys.modules);"
+        "import minitx.functional, minitx.cores; print(*set(sys.modules) - before)"
     )
-    assert min(float(python("-c", measure).stdout) for _ in range(3)) < 0.2
+    added = {name.split(".")[0] for name in python("-c", count).stdout.split()}
+    assert added <= {"minitx", "jaxtyping", "numpy"}
 
 
-@pytest.mark.skipif(not (PACKAGE / "cli.py").exists(), reason="minitx.cli is not written yet")
-def test_help_answers_at_once():
-    seconds = []
-    for _ in range(5):
-        start = time.perf_counter()
-        answer = python("-m", "minitx", "--help")
-        seconds.append(time.perf_counter() - start)
-    assert "Usage" in answer.stdout
-    assert min(seconds) < 0.5
-
-
-@pytest.mark.skipif(not (PACKAGE / "cli.py").exists(), reason="minitx.cli is not written yet")
-def test_help_loads_neither_torch_nor_numpy():
+def test_help_loads_little():
+    """Seen: 58 modules more than Python alone, most of them click's; numpy alone has 120."""
     trace = python("-X", "importtime", "-m", "minitx", "--help").stderr
     loaded = {line.rpartition("|")[2].strip() for line in trace.splitlines()}
+    alone = python("-X", "importtime", "-c", "pass").stderr.splitlines()
     assert "minitx.cli" in loaded
-    assert not {"torch", "numpy", "matplotlib"} & loaded
+    assert not {"torch", "numpy", "matplotlib", "rich"} & loaded
+    assert len(loaded) - len(alone) < 100
