@@ -1,4 +1,4 @@
-"""Only what changed is graded again; the real thing runs in a process of its own."""
+"""What is noticed, and what is told; the real thing runs in a process of its own."""
 
 import os
 import queue
@@ -13,94 +13,116 @@ from pathlib import Path
 import pytest
 
 from minitx.grading.course import Chapter, Course
-from minitx.grading.errors import CourseError
-from minitx.grading.learner.changes import fingerprints
-from minitx.grading.learner.watching import Watcher
+from minitx.grading.judge.assess import assess_all
+from minitx.grading.learner.watching import Watcher, news
+from minitx.grading.report import Report
+from minitx.grading.worker.loading import load
 
 from .helpers import RIGHT_DOUBLE
 
 FOUR = "def quadruple(x):\n    return double(double(x))\n"
-
-
-def looked(watcher: Watcher, path: Path) -> list[str]:
-    report = watcher.look(path)
-    return [each.id for each in report.exercises] if report else []
+Answer = Callable[..., Path]
 
 
 @pytest.fixture
-def watcher(course: Course) -> Watcher:
-    return Watcher(course, course.chapters.values())
+def watcher(course: Course, answer: Answer) -> Watcher:
+    answer()
+    return Watcher(course.work, course.chapters.values())
 
 
-def test_first_look_grades_all(watcher: Watcher, answer: Callable[..., Path]) -> None:
-    assert looked(watcher, answer()) == ["01.1", "01.2"]
+def settled(watcher: Watcher) -> list[str]:
+    """The files to be graded, when two looks have seen the same."""
+    assert watcher.changed() == []
+    found = [path.name for _, path in watcher.changed()]
+    assert watcher.changed() == []
+    return found
 
 
-def test_an_unchanged_exercise_is_left_alone(watcher: Watcher, answer: Callable[..., Path]) -> None:
-    looked(watcher, answer(RIGHT_DOUBLE, "def quadruple(x):\n    return 4 * x"))
-    assert looked(watcher, answer(RIGHT_DOUBLE, "def quadruple(x):\n    return x * 4")) == ["01.2"]
-    same = answer(RIGHT_DOUBLE, "def quadruple(x):  # a remark\n    return x  *  4")
-    assert looked(watcher, same) == []
+def test_nothing_saved_is_nothing_to_do(watcher: Watcher) -> None:
+    assert settled(watcher) == []
 
 
-def test_what_a_function_leans_on_counts(watcher: Watcher, answer: Callable[..., Path]) -> None:
-    helper = "FACTOR = 2\n\ndef helper(x):\n    return FACTOR * x\n\n"
-    using = helper + "def double(x):\n    return helper(x)\n"
-    looked(watcher, answer(using))
-    assert looked(watcher, answer(using.replace("FACTOR = 2", "FACTOR = 3"))) == ["01.1"]
-    looked(watcher, answer(RIGHT_DOUBLE, FOUR))
-    assert looked(watcher, answer("def double(x):\n    return 3 * x", FOUR)) == ["01.1", "01.2"]
+def test_a_saved_answer_is_graded_again(watcher: Watcher, answer: Answer) -> None:
+    answer(RIGHT_DOUBLE)
+    assert settled(watcher) == ["01_small.py"]
+    assert settled(watcher) == []
+    answer(RIGHT_DOUBLE, notebook=True)
+    assert settled(watcher) == ["01_small.ipynb"]
 
 
-def test_a_syntax_error_is_a_change(
-    chapter: Chapter, watcher: Watcher, answer: Callable[..., Path]
-) -> None:
-    looked(watcher, answer(RIGHT_DOUBLE))
-    report = watcher.look(answer("def double(x:\n    return 2"))
-    assert report is not None
-    assert "cannot be read as Python" in report.exercises[0].checks[0].text
+def test_the_same_bytes_are_no_change(watcher: Watcher, answer: Answer) -> None:
+    os.utime(answer(), (1, 1))
+    assert settled(watcher) == []
 
 
-def test_a_syntax_error_outside_any_exercise_is_told_once(
-    watcher: Watcher, answer: Callable[..., Path]
-) -> None:
-    looked(watcher, answer(RIGHT_DOUBLE, FOUR))
-    broken = answer(RIGHT_DOUBLE, FOUR + "\ndef helper(:\n    return 2\n")
-    report = watcher.look(broken)
-    assert report is not None and report.exercises == ()
-    assert ["helper cannot be read as Python" in text for text in report.problems] == [True]
-    assert watcher.look(broken) is None
-    assert watcher.look(answer(RIGHT_DOUBLE, FOUR)) is None
-    assert watcher.look(answer(RIGHT_DOUBLE, FOUR + "\nclass Helper(:\n    pass\n")) is not None
-
-
-def test_notebooks_are_watched_too(watcher: Watcher, answer: Callable[..., Path]) -> None:
-    assert looked(watcher, answer(notebook=True)) == ["01.1", "01.2"]
-    assert looked(watcher, answer(RIGHT_DOUBLE, notebook=True)) == ["01.1"]
+def test_a_file_that_is_being_written_is_waited_for(watcher: Watcher, answer: Answer) -> None:
+    path = answer("def double(x):\n    ret")
+    assert watcher.changed() == []
+    path.write_text(path.read_text() + "# more")
+    assert watcher.changed() == []
+    assert len(watcher.changed()) == 1
 
 
 def test_other_files_are_nobodys_answers(watcher: Watcher, root: Path) -> None:
-    assert watcher.look(root / "work/notes.py") is None
+    for name in ("work/notes.txt", "work/.minitx/progress.json", "work/backups/2026-11-27_01_a.py"):
+        (root / name).parent.mkdir(exist_ok=True)
+        (root / name).write_text("no answer")
+    assert settled(watcher) == []
 
 
-def test_modules_beside_the_file_are_imported_anew(
-    watcher: Watcher, answer: Callable[..., Path]
+@pytest.mark.parametrize("name", ["helpers.py", "mine/helpers.py"])
+def test_a_module_beside_the_file_is_part_of_the_answer(
+    watcher: Watcher, root: Path, name: str
 ) -> None:
-    code = "from own_helper_module import factor\n\ndef double(x):\n    return factor * x\n"
-    path = answer(code)
-    (path.parent / "own_helper_module.py").write_text("factor = 3\n")
-    report = watcher.look(path)
-    assert report is not None
-    assert report.exercises[0].earned == 1
-    (path.parent / "own_helper_module.py").write_text("factor = 2  # two\n")
-    report = watcher.look(answer(code.replace("factor * x", "x * factor")))
-    assert report is not None
-    assert report.exercises[0].earned == 3
+    helpers = root / "work" / name
+    helpers.parent.mkdir(exist_ok=True)
+    for text in ("factor = 3\n", "factor = 2\n"):
+        helpers.write_text(text)
+        assert settled(watcher) == ["01_small.py"]
+    helpers.unlink()
+    assert settled(watcher) == ["01_small.py"]
 
 
-def test_fingerprints_of_what_cannot_be_read(chapter: Chapter) -> None:
-    with pytest.raises(CourseError, match="There is no file"):
-        fingerprints(chapter.working_copy(), chapter.exercises.values())
+def test_links_are_followed(watcher: Watcher, answer: Answer, tmp_path: Path) -> None:
+    path, target = answer(), tmp_path / "synchronised.py"
+    path.rename(target)
+    path.symlink_to(target)
+    assert settled(watcher) == []  # the same bytes
+    target.write_text("a")
+    assert settled(watcher) == ["01_small.py"]
+    path.write_text("b")  # through the link
+    assert settled(watcher) == ["01_small.py"]
+    path.unlink()
+    path.symlink_to(path)
+    assert settled(watcher) == []
+
+
+def test_a_folder_that_is_replaced(watcher: Watcher, root: Path, answer: Answer) -> None:
+    (root / "work").rename(root / "old")
+    assert settled(watcher) == []
+    answer(RIGHT_DOUBLE)
+    assert settled(watcher) == ["01_small.py"]
+    answer(RIGHT_DOUBLE, FOUR)
+    assert settled(watcher) == ["01_small.py"]
+
+
+def test_only_what_has_another_verdict_is_told(chapter: Chapter, answer: Answer) -> None:
+    def graded(double: str, quadruple: str = "") -> Report:
+        return assess_all(chapter, chapter.exercises.values(), load(answer(double, quadruple)))
+
+    def told(before: Report, now: Report) -> list[str]:
+        return [each.id for each in news(before, now).exercises]
+
+    wrong = graded("def double(x):\n    return x[9]")
+    assert told(wrong, wrong) == []
+    assert told(wrong, graded("# a line above\ndef double(x):\n    return x[9]")) == []
+    assert told(wrong, graded("def double(x):\n    return x[8]")) == ["01.1"]
+    right = graded(RIGHT_DOUBLE, FOUR)
+    assert told(wrong, right) == ["01.1", "01.2"]
+    broken = graded(RIGHT_DOUBLE, FOUR + "\ndef helper(:\n    return 2\n")
+    assert told(right, broken) == []
+    assert ["helper cannot be read" in text for text in news(right, broken).problems] == [True]
+    assert news(broken, broken).problems == ()
 
 
 def listen_to_ctrl_c() -> None:
@@ -126,7 +148,7 @@ def process(root: Path, answer: Callable[..., Path]) -> Iterator[subprocess.Pope
 
 
 @pytest.mark.skipif(os.name == "nt", reason="sends Ctrl-C as a signal")
-def test_in_a_process(process: subprocess.Popen[str], answer: Callable[..., Path]) -> None:
+def test_in_a_process(process: subprocess.Popen[str], answer: Answer, root: Path) -> None:
     lines: queue.Queue[str] = queue.Queue()
     assert process.stdout is not None
     stream = process.stdout
@@ -144,9 +166,16 @@ def test_in_a_process(process: subprocess.Popen[str], answer: Callable[..., Path
         return seen
 
     wait_for("Ctrl-C ends this")
-    time.sleep(1)  # the system's watch is set up after that line
     answer("def double(x):\n    return 2 * x")
     assert "3 of 4 points" in wait_for("an empty array is accepted")
+    answer("def double(x):\n    return 2 * x  # as before")
+    wait_for("01_small.py: saved; no verdict changed.  3 of 7 points.")
+    answer("from helpers import two\n\ndef double(x):\n    return two * x")
+    wait_for("helpers")
+    (root / "work/helpers.py").write_text("two = 3\n")
+    wait_for("of 4 points")
+    (root / "work/helpers.py").write_text("two = 2  # mended\n")
+    wait_for("3 of 4 points")
     answer(RIGHT_DOUBLE)
     wait_for("4 of 4 points")
     process.send_signal(signal.SIGINT)

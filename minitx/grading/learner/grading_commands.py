@@ -4,13 +4,15 @@ Everything heavy is imported inside them: `minitx --help` reads this file.
 """
 
 import os
+import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
 
+from minitx.grading.errors import CourseError
 from minitx.grading.learner.words import Graders
-from minitx.terminal import console, prose, say_error, shown
+from minitx.terminal import console, say_error, shown
 
 if TYPE_CHECKING:
     from minitx.grading.course import Chapter
@@ -58,40 +60,46 @@ def check(
 @click.argument("target", required=False)
 @seed_option
 def watch(target: str | None, seed: int) -> None:
-    """Grade what you changed whenever you save; Ctrl-C ends it."""
+    """Grade your answers whenever you save; Ctrl-C ends it."""
     from minitx.grading.learner.progress import load_progress
-    from minitx.grading.learner.showing import show
+    from minitx.grading.learner.showing import show, show_news
     from minitx.grading.learner.targets import what_to_grade
-    from minitx.grading.learner.watching import Watcher
+    from minitx.grading.learner.watching import Watcher, news
 
     course, jobs = what_to_grade(target, None)
-    out = console()
-    watcher = Watcher(course, [chapter for chapter, _, _ in jobs], seed)
+    chapters = [chapter for chapter, _, _ in jobs] if target else list(course.chapters.values())
+    only = {exercise.id for _, exercises, _ in jobs for exercise in exercises} if target else None
+    watcher = Watcher(course.work, chapters)
+    last: dict[Path, Report] = {}
 
-    def tell(path: Path, report: "Report | None") -> None:
-        if report is None:
-            out.print(f"{shown(path)}: saved; no exercise changed.", style="dim")
+    def grade_and_tell(chapter: "Chapter", path: Path) -> None:
+        exercises = [e for e in chapter.exercises.values() if only is None or e.id in only]
+        try:
+            report = grade_file(chapter, exercises, path, seed)
+        except CourseError as error:
+            say_error(str(error))
             return
-        if not report.exercises:
-            for problem in report.problems:
-                out.print(prose(problem))
-            return
-        kept = load_progress(course.work)
-        for each in report.exercises:
-            kept.record(each)
-        say_error(kept.save())
-        chapter = watcher.chapter_of(path)
-        assert chapter is not None
-        show(report, chapter, path, False, footer=False)
+        told = news(last[path], report) if path in last else report
+        progress = load_progress(course.work)
+        for each in told.exercises:
+            progress.record(each)
+        say_error(progress.save())
+        if path in last:
+            show_news(told, report, path)
+        else:
+            show(report, chapter, path, False)
+        last[path] = report
 
     try:
-        for _, _, path in jobs:
-            tell(path, watcher.look(path))
-        out.print(f"\nWatching {shown(course.work)}. Save your file to grade it; Ctrl-C ends this.")
-        watcher.run(tell, say_error)
+        for chapter, _, path in jobs:
+            grade_and_tell(chapter, path)
+        console().print(
+            f"\nWatching {shown(course.work)}. Save your file to grade it; Ctrl-C ends this."
+        )
+        for chapter, path in watcher.wait():
+            grade_and_tell(chapter, path)
     except KeyboardInterrupt:
-        pass
-    out.print("Stopped watching.")
+        console().print("Stopped watching.")
 
 
 def grade_file(chapter: "Chapter", exercises: "list[Exercise]", path: Path, seed: int) -> "Report":
@@ -103,6 +111,7 @@ def grade_file(chapter: "Chapter", exercises: "list[Exercise]", path: Path, seed
     from minitx.grading.worker.local import LocalCaller
 
     os.environ.setdefault("MPLBACKEND", "agg")  # a plot in the learner's file opens no window
+    forget_modules_in(path.parent)
     screen = console(stderr=True)
     with Progress(
         SpinnerColumn(),
@@ -122,3 +131,11 @@ def grade_file(chapter: "Chapter", exercises: "list[Exercise]", path: Path, seed
             seed,
             on_exercise=lambda each: bar.update(task, description=f"grading {each.label}"),
         )
+
+
+def forget_modules_in(folder: Path) -> None:
+    """What the learner keeps beside the file is imported anew each time."""
+    for name, module in list(sys.modules.items()):
+        file = getattr(module, "__file__", None)
+        if isinstance(file, str) and Path(file).is_relative_to(folder.resolve()):
+            del sys.modules[name]

@@ -15,9 +15,7 @@ from minitx.grading.report import Report
 from minitx.terminal import console, program, prose, shown
 
 
-def show(
-    report: Report, chapter: Chapter, path: Path, verbose: bool, *, footer: bool = True
-) -> None:
+def show(report: Report, chapter: Chapter, path: Path, verbose: bool) -> None:
     """Prints a report: in full for one exercise, an overview and what to do next for more."""
     out = console()
     for problem in report.problems:
@@ -26,7 +24,7 @@ def show(
     if len(report.exercises) == 1:
         only = report.exercises[0]
         out.print(exercise_view(only, most=None if verbose else 2))
-        if footer and only.status in ("unattempted", "failed"):
+        if only.status in ("unattempted", "failed"):
             out.print()
             out.print(prose(f"Stuck? `{program()} hint {only.id}` shows a hint.", "dim"))
         return
@@ -40,13 +38,26 @@ def show(
                 out.print(part)
     out.print()
     out.print(summary(report), style="bold")
-    if not footer:
-        return
     unfinished = [each for each in report.exercises if each.earned < each.points]
     if unfinished:
         name = unfinished[0].id
         steps = f"`{program()} check {name}` shows all its checks, `{program()} hint {name}` helps."
         out.print(prose(steps))
+
+
+def show_news(news: Report, report: Report, path: Path) -> None:
+    """Prints what a save has changed: the exercises whose verdict is another one."""
+    out = console()
+    if not news.exercises and not news.problems:
+        out.print(f"{shown(path)}: saved; no verdict changed.  {summary(report)}", style="dim")
+        return
+    out.print()
+    for problem in news.problems:
+        out.print(prose(problem))
+    for each in news.exercises:
+        out.print(exercise_view(each, most=1))
+        out.print()
+    out.print(f"{shown(path)}: {summary(report)}", style="bold")
 
 
 def show_progress(progress: Progress, chapters: Iterable[Chapter], *, attempts: bool) -> None:

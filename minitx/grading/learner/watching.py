@@ -1,94 +1,103 @@
-"""Looking again whenever the learner saves, at what has changed only."""
+"""Noticing that a learner has saved, and what a new verdict says that the last one did not.
 
-import sys
-import threading
-from collections.abc import Callable, Iterable
+An answer consists of its file and of the modules beside it. Both are looked at by their paths, a
+few times a second, and compared by their bytes: so links are followed, a folder that was replaced
+is seen, and a file that is saved as it was is no change.
+"""
+
+import re
+import time
+from collections.abc import Iterable, Iterator
+from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
-from watchfiles import Change, watch
+from minitx.grading.course import Chapter
+from minitx.grading.report import ExerciseReport, Report
 
-from minitx.grading.course import Chapter, Course
-from minitx.grading.errors import CourseError
-from minitx.grading.judge.assess import assess_all
-from minitx.grading.learner.changes import fingerprints, unreadable
-from minitx.grading.report import Report
-from minitx.grading.worker.loading import load
-from minitx.grading.worker.local import LocalCaller
-
-_SUFFIXES = (".py", ".ipynb")
+SECONDS_BETWEEN = 0.15  # between two looks; a save is taken up in the second look that sees it
+_ANSWER = re.compile(r"\d\d_|\d{4}-")  # working copies, and their backups
 
 
 class Watcher:
-    """Knows how each exercise's code looked when it was last graded."""
+    """Knows the bytes of all that the answers of some chapters consist of."""
 
-    def __init__(self, course: Course, chapters: Iterable[Chapter], seed: int = 0) -> None:
-        self.course = course
+    def __init__(self, work: Path, chapters: Iterable[Chapter]) -> None:
+        self.work = work
         self.chapters = list(chapters)
-        self.seed = seed
-        self._known: dict[Path, dict[str, str]] = {}
-        self._unreadable: dict[Path, list[str]] = {}
+        self._stamps = self._look()
+        self._bytes = {path: _read(path) for path in self._stamps}
+        self._settled = True
 
-    def look(self, path: Path) -> Report | None:
-        """Grades the exercises of a file whose code has changed.
+    def changed(self) -> list[tuple[Chapter, Path]]:
+        """The answers that are to be graded again; to be asked again and again.
 
-        Where none has, the report holds what can no longer be read, or there is no report.
-
-        Raises:
-            CourseError: if the file cannot be read.
+        A file may be seen half written: a change counts when the next look finds the same.
         """
-        chapter = self.chapter_of(path)
-        if chapter is None:
-            return None
-        exercises = chapter.exercises.values()
-        now, before = fingerprints(path, exercises), self._known.get(path, {})
-        changed = [each for each in exercises if now[each.id] != before.get(each.id)]
-        self._known[path] = now
-        known = self._unreadable.get(path, [])
-        self._unreadable[path] = unreadable(path)
-        if not changed:
-            new = [text for text in self._unreadable[path] if text not in known]
-            return Report((), tuple(new)) if new else None
-        self._forget_helpers()
-        return assess_all(chapter, changed, LocalCaller(load(path)), self.seed)
+        stamps = self._look()
+        if stamps != self._stamps:
+            self._stamps, self._settled = stamps, False
+            return []
+        if self._settled:
+            return []
+        self._settled = True
+        now = {path: _read(path) for path in stamps}
+        answers = self._answers()
+        changed = {path for path in now if now[path] != self._bytes.get(path)}
+        changed |= {path for path in self._bytes if path not in now and path not in answers}
+        self._bytes.update(now)
+        if changed - set(answers):  # a module beside them: it may be any chapter's
+            changed |= {copy for c in self.chapters for copy in c.working_copies()[:1]}
+        return [(answers[path], path) for path in sorted(changed) if path in answers]
 
-    def run(
-        self,
-        on_report: Callable[[Path, Report | None], None],
-        on_trouble: Callable[[str], None],
-        stop: threading.Event | None = None,
-    ) -> None:
-        """Waits for changes until Ctrl-C, or until `stop` is set."""
-        for changes in watch(
-            self.course.work,
-            watch_filter=self._concerns,
-            debounce=200,
-            step=50,
-            stop_event=stop,
-            raise_interrupt=False,
-        ):
-            for path in sorted({Path(name) for change, name in changes}):
-                if not path.exists():
-                    continue
-                try:
-                    on_report(path, self.look(path))
-                except CourseError as error:
-                    on_trouble(str(error))
+    def wait(self) -> Iterator[tuple[Chapter, Path]]:
+        """Answers as they are saved, without end."""
+        while True:
+            yield from self.changed()
+            time.sleep(SECONDS_BETWEEN)
 
-    def _concerns(self, change: Change, name: str) -> bool:
-        path = Path(name)
-        return change is not Change.deleted and self.chapter_of(path) is not None
+    def _answers(self) -> dict[Path, Chapter]:
+        return {
+            chapter.working_copy(suffix): chapter
+            for chapter in self.chapters
+            for suffix in (".py", ".ipynb")
+        }
 
-    def chapter_of(self, path: Path) -> Chapter | None:
-        """The chapter of which a file is the working copy."""
-        for chapter in self.chapters:
-            if path.suffix in _SUFFIXES and path == chapter.working_copy(path.suffix):
-                return chapter
+    def _look(self) -> dict[Path, tuple[int, ...]]:
+        """For every file its size and when it was saved."""
+        beside = [*self.work.glob("*.py"), *self.work.glob("*/*.py")]
+        modules = [path for path in beside if not _ANSWER.match(path.name)]
+        found: dict[Path, tuple[int, ...]] = {}
+        for path in (*self._answers(), *modules):
+            try:
+                state = path.stat()
+            except OSError:  # not there, or a link to itself
+                continue
+            found[path] = (state.st_mtime_ns, state.st_size, state.st_ino)
+        return found
+
+
+def _read(path: Path) -> bytes | None:
+    try:
+        return path.read_bytes() if path.is_file() else None
+    except OSError:
         return None
 
-    def _forget_helpers(self) -> None:
-        """Modules the learner keeps beside the file are imported anew."""
-        work = str(self.course.work.resolve())
-        for name, module in list(sys.modules.items()):
-            file = getattr(module, "__file__", None)
-            if isinstance(file, str) and file.startswith(work):
-                del sys.modules[name]
+
+def news(before: Report, now: Report) -> Report:
+    """The exercises whose verdict, or the words about it, are other than before."""
+    known = {each.id: _told(each) for each in before.exercises}
+    return replace(
+        now,
+        exercises=tuple(each for each in now.exercises if _told(each) != known.get(each.id)),
+        problems=tuple(text for text in now.problems if text not in before.problems),
+    )
+
+
+def _told(report: ExerciseReport) -> Any:
+    """What a learner reads; the number of a line may change by what is written above it."""
+    checks = [
+        (check.status, re.sub(r"\bline \d+", "line", check.text), check.hint)
+        for check in report.checks
+    ]
+    return checks, report.named, report.shown_print
