@@ -17,6 +17,7 @@ from minitx.grading.judge.assess import assess_all
 from minitx.grading.learner.watching import Watcher, news
 from minitx.grading.report import Report
 from minitx.grading.worker.loading import load
+from minitx.grading.worker.local import LocalCaller
 
 from .helpers import RIGHT_DOUBLE
 
@@ -108,7 +109,9 @@ def test_a_folder_that_is_replaced(watcher: Watcher, root: Path, answer: Answer)
 
 def test_only_what_has_another_verdict_is_told(chapter: Chapter, answer: Answer) -> None:
     def graded(double: str, quadruple: str = "") -> Report:
-        return assess_all(chapter, chapter.exercises.values(), load(answer(double, quadruple)))
+        return assess_all(
+            chapter, chapter.exercises.values(), LocalCaller(load(answer(double, quadruple)))
+        )
 
     def told(before: Report, now: Report) -> list[str]:
         return [each.id for each in news(before, now).exercises]
