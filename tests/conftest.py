@@ -10,6 +10,8 @@ import jaxtyping
 import pytest
 from hypothesis import settings
 
+from tests.not_run import not_run
+
 CORE = ("numpy_core", "functional", "masks", "cores", "viz", "kernels.attention")
 MODELS = ("positions", "cache", "multihead", "layers", "blocks", "models", "experts")
 MODELS += ("parameters", "generate")
@@ -34,7 +36,7 @@ def as_users_run(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
-    """Prints the rows that tests recorded with `record_property("summary", (title, row))`."""
+    """Rows recorded with `record_property("summary", (title, row))`, and what was not run."""
     tables: dict[str, list[str]] = {}
     for outcome in ("passed", "failed"):
         for report in terminalreporter.stats.get(outcome, []):
@@ -46,3 +48,7 @@ def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
         terminalreporter.section(title)
         for row in sorted(rows):
             terminalreporter.write_line(row)
+    skipped = terminalreporter.stats.get("skipped", [])
+    reasons = [report.longrepr[2].removeprefix("Skipped: ") for report in skipped]
+    for line in not_run(reasons):
+        terminalreporter.write_line(line, yellow=True)

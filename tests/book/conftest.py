@@ -44,7 +44,7 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
 @pytest.fixture(scope="session")
 def html() -> Path:
     if not (HTML / "index.html").exists():
-        missing(f"the book is not built at {HTML}: run make book")
+        missing(f"needs the built book at {HTML}: make book")
     return HTML
 
 
@@ -62,7 +62,7 @@ def each_page(request: pytest.FixtureRequest, html: Path) -> Path:
 @pytest.fixture(scope="module")
 def browser() -> Iterator[Browser]:
     if CHROMIUM is None:
-        missing("Chromium is not installed")
+        missing("needs Chromium: apt-get install chromium, or your system's way to it")
     with tempfile.TemporaryDirectory() as home, sync_playwright() as playwright:
         browser = playwright.chromium.launch(
             executable_path=CHROMIUM, args=FLAGS, env={**os.environ, "HOME": home}

@@ -77,7 +77,7 @@ def machine(tmp_path_factory) -> Path:
         env=ENVIRONMENT,
     )
     if done.returncode:
-        reason = "pip cannot install Colab's packages here: " + done.stderr.strip()[-300:]
+        reason = "needs Colab's packages: pip cannot install them: " + done.stderr.strip()[-300:]
         if os.environ.get("CI"):
             pytest.fail(reason)
         pytest.skip(reason)

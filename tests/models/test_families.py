@@ -363,7 +363,9 @@ def test_nothing_is_left_behind_on_the_cpu(make, scheme):
 
 
 @pytest.mark.gpu
-@pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a CUDA device")
+@pytest.mark.skipif(
+    not torch.cuda.is_available(), reason="needs a CUDA device: pytest -m gpu, where there is one"
+)
 @pytest.mark.parametrize(("make", "scheme"), FAMILIES)
 def test_a_gpu_gives_what_the_cpu_gives(make, scheme):
     def run(device):
