@@ -5,6 +5,7 @@ Shape letters: B batch, T length, C model width.
 
 from collections.abc import Callable, Iterable, Sequence
 from functools import partial
+from typing import Any
 
 import torch
 from jaxtyping import Float, Int
@@ -46,7 +47,7 @@ class Residual(nn.Module):
             return x + self.dropout(sublayer(self.norm(x)))
         return self.norm(x + self.dropout(sublayer(x)))
 
-    def entering(self, x: Float[Tensor, "B T C"]) -> Float[Tensor, "B T C"]:
+    def sublayer_input(self, x: Float[Tensor, "B T C"]) -> Float[Tensor, "B T C"]:
         """x as the sublayer gets it."""
         return self.norm(x) if self.pre_norm else x
 
@@ -104,7 +105,7 @@ class EncoderBlock(nn.Module):
         def attend(x: Tensor) -> Tensor:
             if earlier is None:
                 return self.attention(x, mask=mask, cache=cache, positions=positions)
-            whole = torch.cat([self.attention_residual.entering(earlier), x], dim=1)
+            whole = torch.cat([self.attention_residual.sublayer_input(earlier), x], dim=1)
             here = positions_from(earlier.size(1), x.size(1), x.device)
             return self.attention(x, whole, mask=mask, positions=here)
 
@@ -177,46 +178,71 @@ class DecoderBlock(nn.Module):
         return self.feed_forward_residual(x, self.feed_forward)
 
 
-class Encoder(nn.Module):
-    """Encoder blocks, one on the other, and a last norm.
+class Stack(nn.Module):
+    """Blocks, one on the other, and a last norm: what `Encoder` and `Decoder` have in common.
 
     Args:
         blocks: from the bottom up.
         norm: what the top block's output goes through; `nn.Identity()` for none.
 
-    `recompute`, once set to True, saves memory in training: see `training.checkpoint_activations`.
+    `checkpoint_activations`, once set to True, saves memory in training: see
+    `training.checkpoint_activations`.
     """
 
-    recompute = False
+    checkpoint_activations = False
 
-    def __init__(self, blocks: Iterable[EncoderBlock], norm: nn.Module) -> None:
+    def __init__(self, blocks: Iterable[nn.Module], norm: nn.Module) -> None:
         super().__init__()
         self.blocks = nn.ModuleList(blocks)
         self.norm = norm
+
+    def _calls(self, **per_block: Sequence[Any] | None) -> list[Callable[..., Tensor]]:
+        """The blocks as forward calls them, checked against what it was given for each of them."""
+        L = len(self.blocks)
+        for name, given in per_block.items():
+            if given is not None and len(given) != L:
+                raise ValueError(f"{name} must be one for each of {L} blocks, got {len(given)}")
+        if not (self.checkpoint_activations and self.training):
+            return list(self.blocks)
+        if per_block["caches"] is not None:
+            raise ValueError(
+                "caches cannot be filled while activations are checkpointed: the backward pass "
+                "runs each block again, which would append twice; call model.eval() first"
+            )
+        return [partial(checkpoint, block, use_reentrant=False) for block in self.blocks]
+
+
+class Encoder(Stack):
+    """Encoder blocks, one on the other, and a last norm.
+
+    Args:
+        blocks: `EncoderBlock`s, from the bottom up.
+        norm: see `Stack`.
+    """
 
     def forward(
         self,
         x: Float[Tensor, "B T C"],
         *,
         mask: Mask = NO_MASK,
-        caches: list[KVCache] | None = None,
+        caches: Sequence[KVCache] | None = None,
         memories: Sequence[SegmentMemory] | None = None,
         positions: Int[Tensor, "#B T"] | None = None,
     ) -> Float[Tensor, "B T C"]:
         """All blocks; caches and memories, one for each, are brought up to date.
 
         Raises:
-            ValueError: if both are given.
+            ValueError: if both are given, they are not one for each block, or there are caches
+                while activations are checkpointed.
         """
-        if caches and memories:
+        if caches is not None and memories is not None:
             raise ValueError("give caches, for generation, or memories, for segments; not both")
-        for i, block in enumerate(self.blocks):
-            call = recomputed(block) if self.recompute and self.training else block
-            entering, earlier = x, memories[i].states if memories else None
-            cache = caches[i] if caches else None
+        for i, call in enumerate(self._calls(caches=caches, memories=memories)):
+            layer_input, earlier = x, None if memories is None else memories[i].states
+            cache = None if caches is None else caches[i]
             x = call(x, mask=mask, cache=cache, positions=positions, earlier=earlier)
-            if memories:
-                memories[i].append(entering)
+            if memories is not None:
+                memories[i].append(layer_input)
         return self.norm(x)
 
     def new_caches(self) -> list[KVCache]:
@@ -228,22 +254,13 @@ class Encoder(nn.Module):
         return [SegmentMemory(max_len) for _ in self.blocks]
 
 
-class Decoder(nn.Module):
+class Decoder(Stack):
     """Decoder blocks, one on the other, and a last norm.
 
     Args:
-        blocks: from the bottom up.
-        norm: what the top block's output goes through; `nn.Identity()` for none.
-
-    `recompute`, once set to True, saves memory in training: see `training.checkpoint_activations`.
+        blocks: `DecoderBlock`s, from the bottom up.
+        norm: see `Stack`.
     """
-
-    recompute = False
-
-    def __init__(self, blocks: Iterable[DecoderBlock], norm: nn.Module) -> None:
-        super().__init__()
-        self.blocks = nn.ModuleList(blocks)
-        self.norm = norm
 
     def forward(
         self,
@@ -252,17 +269,22 @@ class Decoder(nn.Module):
         *,
         mask: Mask = NO_MASK,
         memory_mask: Mask = NO_MASK,
-        caches: list[tuple[KVCache, KVCache]] | None = None,
+        caches: Sequence[tuple[KVCache, KVCache]] | None = None,
         positions: Int[Tensor, "#B T_tgt"] | None = None,
     ) -> Float[Tensor, "B T_tgt C"]:
-        for i, block in enumerate(self.blocks):
-            call = recomputed(block) if self.recompute and self.training else block
+        """All blocks; caches, a pair for each, are brought up to date.
+
+        Raises:
+            ValueError: if they are not one for each block, hold another memory's keys, or are
+                given while activations are checkpointed.
+        """
+        for i, call in enumerate(self._calls(caches=caches)):
             x = call(
                 x,
                 memory,
                 mask=mask,
                 memory_mask=memory_mask,
-                cache=caches[i] if caches else None,
+                cache=None if caches is None else caches[i],
                 positions=positions,
             )
         return self.norm(x)
@@ -270,8 +292,3 @@ class Decoder(nn.Module):
     def new_caches(self) -> list[tuple[KVCache, KVCache]]:
         """Empty caches for one generation: self- and cross-attention of every block."""
         return [(KVCache(), KVCache()) for _ in self.blocks]
-
-
-def recomputed(block: nn.Module) -> Callable[..., Tensor]:
-    """The block, but the backward pass finds only its inputs and computes the rest again."""
-    return partial(checkpoint, block, use_reentrant=False)

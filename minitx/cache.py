@@ -1,5 +1,7 @@
 """What attention remembers between one call and the next."""
 
+import weakref
+
 import torch
 from jaxtyping import Float, Int
 from torch import Tensor
@@ -24,6 +26,8 @@ class KVCache:
         self._k: Tensor | None = None  # from here on there may be room behind _length
         self._v: Tensor | None = None
         self._positions: Tensor | None = None
+        self._of_memory = False  # a cross-attention's: these are the keys of a memory
+        self._memory: weakref.ref[Tensor] | None = None  # which one; None after `reorder`
 
     def __len__(self) -> int:
         """Number of positions kept."""
@@ -34,12 +38,28 @@ class KVCache:
         k: Float[Tensor, "B H T_new D_k"],
         v: Float[Tensor, "B H T_new D_v"],
         positions: Int[Tensor, "#B T_new"],
+        *,
+        memory: Float[Tensor, "B T_new C"] | None = None,
     ) -> tuple[Float[Tensor, "B H T_k D_k"], Float[Tensor, "B H T_k D_v"], Int[Tensor, "B T_k"]]:
         """Add the newest keys and values; returns all of them, oldest first.
 
+        Args:
+            k: the newest keys.
+            v: the newest values.
+            positions: where they stand.
+            memory: of a cross-attention, what they were computed from, all of it; `entries_of`
+                gives them back for this tensor only.
+
         Raises:
-            ValueError: if batch, heads, widths or dtype are not those that are kept.
+            ValueError: if batch, heads, widths or dtype are not those that are kept, or there
+                would be other keys beside those of a memory.
         """
+        if self._length and (self._of_memory or memory is not None):
+            kept = "a memory" if self._of_memory else "a self-attention"
+            raise ValueError(
+                f"the cache holds {self._length} positions of {kept}, and the keys of a memory are "
+                "kept alone: give every attention a cache of its own"
+            )
         positions = positions.expand(k.size(0), -1)
         if self._k is None or self._v is None or self._positions is None:
             # Empty, and not k itself: what is kept will be written to, and k is the caller's.
@@ -50,6 +70,8 @@ class KVCache:
         self._v = _extended(self._v, self._length, v, dim=2)
         self._positions = _extended(self._positions, self._length, positions, dim=1)
         self._length += k.size(2)
+        self._of_memory = memory is not None
+        self._memory = None if memory is None else weakref.ref(memory)
         return self.entries()
 
     def entries(
@@ -65,6 +87,32 @@ class KVCache:
         T = self._length
         return self._k[:, :, :T], self._v[:, :, :T], self._positions[:, :T]
 
+    def entries_of(
+        self, memory: Float[Tensor, "B T_k C"]
+    ) -> tuple[Float[Tensor, "B H T_k D_k"], Float[Tensor, "B H T_k D_v"], Int[Tensor, "B T_k"]]:
+        """The keys, values and positions of this memory, kept by the first call that read it.
+
+        It must be the very tensor: numbers are not compared, which would wait for the GPU. After
+        `reorder` the first memory of the right size is taken for the one reordered alike.
+
+        Raises:
+            ValueError: if the cache holds anything else.
+        """
+        if not self._of_memory:
+            raise ValueError(
+                f"the cache holds {self._length} positions of a self-attention, wanted the keys of "
+                "a memory: give a cross-attention a cache of its own"
+            )
+        known = memory if self._memory is None else self._memory()
+        k, v, positions = self.entries()
+        if known is not memory or positions.shape != memory.shape[:2]:
+            raise ValueError(
+                f"the cache holds the keys of another memory, {tuple(positions.shape)} positions, "
+                f"got one of {tuple(memory.shape[:2])}: every memory needs new caches"
+            )
+        self._memory = weakref.ref(memory)
+        return k, v, positions
+
     def reorder(self, rows: Int[Tensor, " B_new"]) -> None:
         """Keep these sequences of the batch, in this order; beam search asks for it.
 
@@ -73,6 +121,7 @@ class KVCache:
         """
         k, v, positions = self.entries()
         self._k, self._v, self._positions = k[rows], v[rows], positions[rows]
+        self._memory = None
 
     def crop(self, length: int) -> None:
         """Forget all but the first `length` positions.

@@ -59,13 +59,11 @@ class GPTDecoding:
     def feed(self, token_ids: Int[Tensor, "B T"]) -> Float[Tensor, "B V"]:
         seen = len(self.caches[0])
         columns = positions_from(0, seen + token_ids.size(1), token_ids.device)
-        positions, key_padding = columns[:, seen:], None
+        positions, mask = columns[:, seen:], NO_MASK
         if self.padding is not None:
             positions = (positions - self.padding).clamp(min=0)
-            key_padding = columns >= self.padding
-        logits = self.model(
-            token_ids, key_padding=key_padding, caches=self.caches, positions=positions
-        )
+            mask = Mask(key_padding=columns >= self.padding)
+        logits = self.model(token_ids, mask=mask, caches=self.caches, positions=positions)
         return logits[:, -1]
 
     def reorder(self, rows: Int[Tensor, " B_new"]) -> None:

@@ -4,11 +4,15 @@ Shape letters: C model width, F feed-forward width.
 """
 
 from collections.abc import Callable
+from functools import partial
 
 import torch
 from jaxtyping import Float
 from torch import Tensor, nn
 from torch.nn import functional as F
+
+gelu_tanh = partial(F.gelu, approximate="tanh")
+"""GELU as in GPT-2's and T5's code: Hendrycks & Gimpel 2016, §2, with the tanh."""
 
 
 class LayerNorm(nn.Module):
@@ -105,3 +109,20 @@ class FeedForward(nn.Module):
         if self.gate_proj is not None:
             hidden = hidden * self.gate_proj(x)
         return self.out_proj(self.dropout(hidden))
+
+
+def count_parameters(make: Callable[[], nn.Module]) -> int:
+    """The number of trained numbers of a model; a table used in two places counts once.
+
+    The model is made on torch's meta device, where tensors have shapes and no memory: GPT-3 is
+    counted in about a second.
+
+    Args:
+        make: makes the model.
+
+    >>> count_parameters(lambda: nn.Linear(1_000_000, 1_000_000))
+    1000001000000
+    """
+    with torch.device("meta"):
+        model = make()
+    return sum(parameter.numel() for parameter in model.parameters())

@@ -28,14 +28,15 @@ class MultiHeadAttention(nn.Module):
             given; 1 is multi-query attention.
         d_head: width of one head; C / H unless given.
         core: how queries meet keys; `FusedAttention` unless given.
-        position: a scheme that rotates queries and keys or adds to the scores.
+        position: a scheme that rotates queries and keys or adds to the scores. One that marks
+            embeddings has done its work below the first layer, and nothing is left to do here.
         dropout: share of attention weights dropped in training by the default core; a core that
             is passed in brings its own.
         bias: whether the projections have one.
 
     Raises:
-        ValueError: if the heads do not divide the width, the K/V heads do not divide the heads,
-            dropout and core are both given, or the position has no effect here.
+        ValueError: if the heads do not divide the width, the K/V heads do not divide the heads, or
+            dropout and core are both given.
 
     Source: Vaswani et al. 2017, §3.2.2; Ainslie et al. 2023, §2.2, for grouped heads. The paper
     has no biases in the projections; its code and torch have.
@@ -69,11 +70,6 @@ class MultiHeadAttention(nn.Module):
             raise ValueError(
                 f"dropout ({dropout}) is for the default core; give it to the core you pass"
             )
-        if position is not None and position.only_embeds:
-            raise ValueError(
-                f"{type(position).__name__} has no effect inside attention: it marks embeddings, "
-                "call its embed below the first layer"
-            )
         self.d_model = d_model
         self.num_heads = num_heads
         self.num_kv_heads = num_kv_heads
@@ -83,7 +79,9 @@ class MultiHeadAttention(nn.Module):
         self.v_proj = nn.Linear(d_model, num_kv_heads * d_head, bias=bias)
         self.out_proj = nn.Linear(num_heads * d_head, d_model, bias=bias)
         self.core = FusedAttention(dropout=dropout) if core is None else core
-        self.position = NoPosition() if position is None else position
+        if position is None or position.only_embeds:
+            position = NoPosition()
+        self.position = position
 
     def forward(
         self,
@@ -106,7 +104,8 @@ class MultiHeadAttention(nn.Module):
                 self-attention on from the cache. Keys of a memory stand at 0, 1, 2 …
 
         Raises:
-            ValueError: if sizes do not fit, or the cache of a cross-attention holds something else.
+            ValueError: if sizes do not fit, or the cache holds something else: a cross-attention's
+                the keys of another memory than this very tensor.
         """
         self._require_shape("x", x)
         if positions is None:
@@ -114,7 +113,7 @@ class MultiHeadAttention(nn.Module):
             positions = positions_from(start, x.size(1), x.device)
         q = self._split(self.q_proj(x), self.num_heads)
         if memory is not None and cache is not None and len(cache):
-            k, v, k_pos = _kept(memory, cache)
+            k, v, k_pos = cache.entries_of(memory)
             q, _ = self.position.rotate(q, k, positions, k_pos)
         else:
             source, k_pos = x, positions
@@ -125,7 +124,7 @@ class MultiHeadAttention(nn.Module):
             v = self._split(self.v_proj(source), self.num_kv_heads)
             q, k = self.position.rotate(q, k, positions, k_pos)
             if cache is not None:
-                k, v, k_pos = cache.append(k, v, k_pos)
+                k, v, k_pos = cache.append(k, v, k_pos, memory=memory)
         bias = self.position.bias(q, k, positions, k_pos)
         group = self.num_heads // self.num_kv_heads
         if group > 1:
@@ -142,12 +141,3 @@ class MultiHeadAttention(nn.Module):
             raise ValueError(
                 f"{name} must have shape (B, T, C={self.d_model}), got {tuple(x.shape)}"
             )
-
-
-def _kept(memory: Tensor, cache: KVCache) -> tuple[Tensor, Tensor, Tensor]:
-    if len(cache) != memory.size(1):
-        raise ValueError(
-            f"the cache holds {len(cache)} positions, memory has {memory.size(1)}: "
-            "is it the self-attention's cache, or that of another memory?"
-        )
-    return cache.entries()

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass, replace
+from functools import partial
 from typing import Any
 
 import torch
@@ -10,6 +11,7 @@ from torch.nn import functional as F
 
 from minitx.bench import peers
 from minitx.bench.contest import Contest, Start, Tensors
+from minitx.layers import FeedForward, LayerNorm
 from minitx.masks import causal
 from minitx.models.gpt import GPT, GPTConfig
 from minitx.models.pretrained import gpt2_state, load
@@ -112,11 +114,15 @@ def encoder_decoder(sizes: Sizes) -> list[Contest]:
         num_heads=H,
         num_encoder_layers=L,
         num_decoder_layers=L,
-        d_ff=4 * C,
         dropout=0.0,
-        final_norm=True,
-        activation=F.gelu,
+        feed_forward=partial(FeedForward, C, 4 * C, activation=F.gelu),
     )
+
+    def make_ours() -> nn.Module:
+        model = Transformer(config)
+        # torch's stacks end with a norm after post-norm blocks, too.
+        model.encoder.norm, model.decoder.norm = LayerNorm(C), LayerNorm(C)
+        return model
 
     def make_theirs() -> nn.Module:
         return nn.Transformer(C, H, L, L, 4 * C, dropout=0.0, activation="gelu", batch_first=True)
@@ -141,7 +147,7 @@ def encoder_decoder(sizes: Sizes) -> list[Contest]:
             name="encoder-decoder",
             peer="torch.nn.Transformer",
             tokens=B * (2 * T + 5),
-            make_ours=lambda: Transformer(config),
+            make_ours=make_ours,
             make_theirs=make_theirs,
             copy_weights=copy_weights,
             start_ours=forward(ours),

@@ -8,20 +8,18 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import partial
 
-from jaxtyping import Bool, Float, Int
+import torch
+from jaxtyping import Float, Int
 from torch import Tensor, nn
-from torch.nn import functional as F
 
-from minitx.blocks import Encoder, EncoderBlock
 from minitx.cache import KVCache, SegmentMemory
-from minitx.cores import AttentionCore
-from minitx.layers import FeedForward, LayerNorm
-from minitx.masks import Mask
+from minitx.cores import FusedAttention
+from minitx.layers import FeedForward, LayerNorm, gelu_tanh
+from minitx.masks import NO_MASK, Mask, causal
+from minitx.models.config import validate
+from minitx.models.parts import CoreFactory, Parts, initialise
 from minitx.multihead import MultiHeadAttention
 from minitx.positions import Learned, Position, positions_from
-
-gelu_tanh = partial(F.gelu, approximate="tanh")
-"""GELU as in BERT's and GPT-2's code: Hendrycks & Gimpel 2016, §2, with the tanh."""
 
 
 @dataclass(frozen=True)
@@ -36,8 +34,10 @@ class GPTConfig:
         num_layers: blocks.
         d_ff: width between the two layers of the feed-forward network; 4 C unless given.
         num_kv_heads: heads of keys and values; num_heads unless given.
-        dropout: in training, after every sublayer, on the embeddings and on attention weights.
-        core: makes the core of each attention; `FusedAttention` unless given.
+        dropout: in training, after every sublayer and on the embeddings.
+        attention_dropout: in training, on attention weights; as dropout unless given. Cores that
+            take no dropout need 0 here.
+        core: makes the core of each attention, see `parts.make_core`.
         position: makes the positions; `Learned` unless given.
         feed_forward: makes the network of each block; `FeedForward` with GELU unless given.
     """
@@ -50,9 +50,13 @@ class GPTConfig:
     d_ff: int | None = None
     num_kv_heads: int | None = None
     dropout: float = 0.1
-    core: Callable[[], AttentionCore] | None = None
+    attention_dropout: float | None = None
+    core: CoreFactory = FusedAttention
     position: Callable[[], Position] | None = None
     feed_forward: Callable[[], nn.Module] | None = None
+
+    def __post_init__(self) -> None:
+        validate(self)
 
     @classmethod
     def gpt2(cls) -> "GPTConfig":
@@ -75,9 +79,16 @@ class GPT(nn.Module):
     Args:
         config: sizes and parts.
 
+    Raises:
+        ValueError: if sizes do not fit together, or the core takes no dropout and is to drop.
+
     Source: Radford et al. 2019, §2.3: pre-norm, a norm after the last block, residual
     projections that start smaller by 1/√(number of residual layers); the rest as in Radford
     et al. 2018, §4.1 (N(0, 0.02), GELU, learned positions, tied output).
+
+    >>> model = GPT(GPTConfig(vocab_size=11, max_len=7, d_model=8, num_heads=2, num_layers=1))
+    >>> model(torch.tensor([[3, 1, 4, 1, 5]])).shape        # logits of the token after each
+    torch.Size([1, 5, 11])
     """
 
     def __init__(self, config: GPTConfig) -> None:
@@ -87,17 +98,29 @@ class GPT(nn.Module):
         self.embedding = nn.Embedding(config.vocab_size, C)
         self.position = config.position() if config.position else Learned(config.max_len, C)
         self.dropout = nn.Dropout(config.dropout)
-        self.blocks = Encoder((self._block() for _ in range(config.num_layers)), LayerNorm(C))
+        d_ff = 4 * C if config.d_ff is None else config.d_ff
+        parts = Parts(
+            attention=partial(
+                MultiHeadAttention, C, config.num_heads, num_kv_heads=config.num_kv_heads
+            ),
+            feed_forward=config.feed_forward or partial(FeedForward, C, d_ff, activation=gelu_tanh),
+            norm=partial(LayerNorm, C),
+            pre_norm=True,
+            dropout=config.dropout,
+            attention_dropout=config.attention_dropout,
+            core=config.core,
+        )
+        self.blocks = parts.encoder(config.num_layers, position=self.position)
         self.output = nn.Linear(C, config.vocab_size, bias=False)
-        self.output.weight = self.embedding.weight
         self._initialise()
+        self.output.weight = self.embedding.weight
 
     def forward(
         self,
         token_ids: Int[Tensor, "B T"],
         *,
-        key_padding: Bool[Tensor, "B T_k"] | None = None,
-        caches: list[KVCache] | None = None,
+        mask: Mask = NO_MASK,
+        caches: Sequence[KVCache] | None = None,
         memories: Sequence[SegmentMemory] | None = None,
         positions: Int[Tensor, "#B T"] | None = None,
     ) -> Float[Tensor, "B T V"]:
@@ -105,7 +128,7 @@ class GPT(nn.Module):
 
         Args:
             token_ids: the newest tokens; all of them, if there is no cache.
-            key_padding: True for tokens, False for padding, the cached ones included.
+            mask: the padding, cached and remembered tokens included; causal is added here.
             caches: as `new_caches` makes them.
             memories: as `new_memories` makes them; token_ids are then the next segment of a text,
                 and the scheme of positions must be one of attention, not of embeddings.
@@ -124,9 +147,10 @@ class GPT(nn.Module):
             positions = positions_from(
                 len(caches[0]) if caches else 0, token_ids.size(1), token_ids.device
             )
-        mask = Mask(causal=True, key_padding=key_padding)
         x = self.dropout(self.position.embed(self.embedding(token_ids), positions))
-        x = self.blocks(x, mask=mask, caches=caches, memories=memories, positions=positions)
+        x = self.blocks(
+            x, mask=causal() & mask, caches=caches, memories=memories, positions=positions
+        )
         return self.output(x)
 
     def new_caches(self) -> list[KVCache]:
@@ -137,33 +161,10 @@ class GPT(nn.Module):
         """Empty memories for one text read segment by segment, one per block."""
         return self.blocks.new_memories(max_len)
 
-    def _block(self) -> EncoderBlock:
-        config = self.config
-        core = config.core() if config.core else None
-        return EncoderBlock(
-            MultiHeadAttention(
-                config.d_model,
-                config.num_heads,
-                num_kv_heads=config.num_kv_heads,
-                core=core,
-                position=None if self.position.only_embeds else self.position,
-                dropout=0.0 if core else config.dropout,
-            ),
-            config.feed_forward() if config.feed_forward else self._feed_forward(),
-            norm=partial(LayerNorm, config.d_model),
-            pre_norm=True,
-            dropout=config.dropout,
-        )
-
-    def _feed_forward(self) -> FeedForward:
-        C, d_ff = self.config.d_model, self.config.d_ff
-        return FeedForward(C, 4 * C if d_ff is None else d_ff, activation=gelu_tanh)
-
     def _initialise(self) -> None:
-        for name, parameter in self.named_parameters():
-            if parameter.dim() == 2:
-                residual = name.endswith("out_proj.weight")
-                shrink = math.sqrt(2 * self.config.num_layers) if residual else 1.0
-                nn.init.normal_(parameter, std=0.02 / shrink)
-            elif name.endswith("bias"):
-                nn.init.zeros_(parameter)
+        normal = partial(nn.init.normal_, std=0.02)
+        initialise(self, linear=normal, embedding=normal)
+        with torch.no_grad():
+            for name, module in self.named_modules():
+                if isinstance(module, nn.Linear) and name.endswith(".out_proj"):
+                    module.weight /= math.sqrt(2 * self.config.num_layers)

@@ -4,19 +4,19 @@ Shape letters: B batch, T_src and T_tgt lengths, C model width, V vocabulary of 
 """
 
 import math
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
 from functools import partial
 
 from jaxtyping import Float, Int
 from torch import Tensor, nn
-from torch.nn import functional as F
 
-from minitx.blocks import Decoder, DecoderBlock, Encoder, EncoderBlock
 from minitx.cache import KVCache
-from minitx.cores import AttentionCore
+from minitx.cores import FusedAttention
 from minitx.layers import FeedForward, LayerNorm
 from minitx.masks import NO_MASK, Mask, causal
+from minitx.models.config import validate
+from minitx.models.parts import CoreFactory, Parts, initialise
 from minitx.multihead import MultiHeadAttention
 from minitx.positions import Position, Sinusoidal, positions_from
 
@@ -33,18 +33,20 @@ class TransformerConfig:
         num_encoder_layers: blocks of the encoder.
         num_decoder_layers: blocks of the decoder.
         d_ff: width between the two layers of the feed-forward network.
-        dropout: in training, after every sublayer, on the embeddings and on attention weights.
+        dropout: in training, after every sublayer and on the embeddings.
+        attention_dropout: in training, on attention weights; as dropout unless given. Cores that
+            take no dropout need 0 here.
         pre_norm: norm before each sublayer, and once more at the end of each stack.
-        norm_eps: eps of every LayerNorm.
-        final_norm: a norm at the end of each stack; as pre_norm unless given.
-        activation: between the two layers of the feed-forward network.
         share_embeddings: one table for source, target and output, for a shared vocabulary. The
             output layer shares the target's table in any case.
-        output_bias: whether the logits have one; the paper's have none.
-        core: makes the core of each self-attention; `FusedAttention` unless given.
+        core: makes the core of each self-attention, see `parts.make_core`.
         decoder_core: the same in the decoder, which needs one that can be causal; as core unless
             given.
         position: makes the positions of one stack; `Sinusoidal` unless given.
+        feed_forward: makes the network of each block; `FeedForward` with ReLU unless given.
+
+    Raises:
+        ValueError: if embeddings are to be shared between vocabularies of different sizes.
     """
 
     src_vocab_size: int
@@ -55,15 +57,21 @@ class TransformerConfig:
     num_decoder_layers: int = 6
     d_ff: int = 2048
     dropout: float = 0.1
+    attention_dropout: float | None = None
     pre_norm: bool = False
-    norm_eps: float = 1e-5
-    final_norm: bool | None = None
-    activation: Callable[[Tensor], Tensor] = F.relu
     share_embeddings: bool = False
-    output_bias: bool = False
-    core: Callable[[], AttentionCore] | None = None
-    decoder_core: Callable[[], AttentionCore] | None = None
+    core: CoreFactory = FusedAttention
+    decoder_core: CoreFactory | None = None
     position: Callable[[], Position] | None = None
+    feed_forward: Callable[[], nn.Module] | None = None
+
+    def __post_init__(self) -> None:
+        validate(self)
+        if self.share_embeddings and self.src_vocab_size != self.tgt_vocab_size:
+            raise ValueError(
+                f"shared embeddings need one vocabulary, got sizes {self.src_vocab_size} "
+                f"(source) and {self.tgt_vocab_size} (target)"
+            )
 
     @classmethod
     def base(cls) -> "TransformerConfig":
@@ -81,10 +89,15 @@ class Transformer(nn.Module):
         config: sizes and parts.
 
     Raises:
-        ValueError: if embeddings are to be shared between vocabularies of different sizes.
+        ValueError: if sizes do not fit together, or a core takes no dropout and is to drop.
 
     Source: Vaswani et al. 2017, §3. Embeddings are multiplied by √C and share their table with
     the output layer (§3.4); matrices start as in Glorot & Bengio 2010, as in the authors' code.
+
+    >>> import torch
+    >>> model = Transformer(TransformerConfig(11, 13, d_model=8, num_heads=2, d_ff=16))
+    >>> model(torch.tensor([[2, 7, 1, 8]]), torch.tensor([[0, 3, 1]])).shape
+    torch.Size([1, 3, 13])
     """
 
     def __init__(self, config: TransformerConfig) -> None:
@@ -92,32 +105,34 @@ class Transformer(nn.Module):
         self.config = config
         C = config.d_model
         self.tgt_embedding = nn.Embedding(config.tgt_vocab_size, C)
-        if not config.share_embeddings:
-            self.src_embedding = nn.Embedding(config.src_vocab_size, C)
-        elif config.src_vocab_size == config.tgt_vocab_size:
-            self.src_embedding = self.tgt_embedding
-        else:
-            raise ValueError(
-                f"shared embeddings need one vocabulary, got sizes {config.src_vocab_size} "
-                f"(source) and {config.tgt_vocab_size} (target)"
-            )
+        self.src_embedding = (
+            self.tgt_embedding
+            if config.share_embeddings
+            else nn.Embedding(config.src_vocab_size, C)
+        )
         make_position = config.position or partial(Sinusoidal, C)
-        self.src_position = make_position()
-        self.tgt_position = make_position()
+        self.src_position, self.tgt_position = make_position(), make_position()
         self.dropout = nn.Dropout(config.dropout)
-
-        final_norm = config.pre_norm if config.final_norm is None else config.final_norm
-        self.encoder = Encoder(
-            (self._encoder_block() for _ in range(config.num_encoder_layers)),
-            self._norm() if final_norm else nn.Identity(),
+        parts = Parts(
+            attention=partial(MultiHeadAttention, C, config.num_heads),
+            feed_forward=config.feed_forward
+            or partial(FeedForward, C, config.d_ff, dropout=config.dropout),
+            norm=partial(LayerNorm, C),
+            pre_norm=config.pre_norm,
+            dropout=config.dropout,
+            attention_dropout=config.attention_dropout,
+            core=config.core,
         )
-        self.decoder = Decoder(
-            (self._decoder_block() for _ in range(config.num_decoder_layers)),
-            self._norm() if final_norm else nn.Identity(),
+        self.encoder = parts.encoder(config.num_encoder_layers, position=self.src_position)
+        parts = replace(parts, core=config.decoder_core or config.core)
+        self.decoder = parts.decoder(config.num_decoder_layers, position=self.tgt_position)
+        self.output = nn.Linear(C, config.tgt_vocab_size, bias=False)
+        initialise(
+            self,
+            linear=nn.init.xavier_uniform_,
+            embedding=partial(nn.init.normal_, std=C**-0.5),
         )
-        self.output = nn.Linear(C, config.tgt_vocab_size, bias=config.output_bias)
-        self.apply(_initialise)
-        self.output.weight = self.tgt_embedding.weight  # tied last: it starts as an embedding does
+        self.output.weight = self.tgt_embedding.weight
 
     def forward(
         self,
@@ -154,7 +169,7 @@ class Transformer(nn.Module):
         *,
         mask: Mask = NO_MASK,
         memory_mask: Mask = NO_MASK,
-        caches: list[tuple[KVCache, KVCache]] | None = None,
+        caches: Sequence[tuple[KVCache, KVCache]] | None = None,
     ) -> Float[Tensor, "B T_tgt V"]:
         """Logits for the tokens of tgt, which follow those that the caches hold.
 
@@ -191,55 +206,3 @@ class Transformer(nn.Module):
     ) -> Float[Tensor, "B T C"]:
         x = table(token_ids) * math.sqrt(self.config.d_model)
         return self.dropout(position.embed(x, positions))
-
-    def _encoder_block(self) -> EncoderBlock:
-        config = self.config
-        return EncoderBlock(
-            self._self_attention(self.src_position, config.core),
-            self._feed_forward(),
-            norm=self._norm,
-            pre_norm=config.pre_norm,
-            dropout=config.dropout,
-        )
-
-    def _decoder_block(self) -> DecoderBlock:
-        config = self.config
-        return DecoderBlock(
-            self._self_attention(self.tgt_position, config.decoder_core or config.core),
-            MultiHeadAttention(config.d_model, config.num_heads, dropout=config.dropout),
-            self._feed_forward(),
-            norm=self._norm,
-            pre_norm=config.pre_norm,
-            dropout=config.dropout,
-        )
-
-    def _self_attention(
-        self, position: Position, make_core: Callable[[], AttentionCore] | None
-    ) -> MultiHeadAttention:
-        config = self.config
-        core = make_core() if make_core else None
-        return MultiHeadAttention(
-            config.d_model,
-            config.num_heads,
-            core=core,
-            position=None if position.only_embeds else position,
-            dropout=0.0 if core else config.dropout,
-        )
-
-    def _feed_forward(self) -> FeedForward:
-        config = self.config
-        return FeedForward(
-            config.d_model, config.d_ff, activation=config.activation, dropout=config.dropout
-        )
-
-    def _norm(self) -> LayerNorm:
-        return LayerNorm(self.config.d_model, eps=self.config.norm_eps)
-
-
-def _initialise(module: nn.Module) -> None:
-    if isinstance(module, nn.Linear):
-        nn.init.xavier_uniform_(module.weight)
-        if module.bias is not None:
-            nn.init.zeros_(module.bias)
-    elif isinstance(module, nn.Embedding):
-        nn.init.normal_(module.weight, std=module.embedding_dim**-0.5)

@@ -3,7 +3,7 @@
 Shape letters: B batch, T_src and T_tgt lengths, C model width, V vocabulary.
 """
 
-from collections.abc import Callable
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import partial
 
@@ -11,13 +11,16 @@ from jaxtyping import Float, Int
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from minitx.blocks import Decoder, DecoderBlock, Encoder, EncoderBlock
 from minitx.cache import KVCache
-from minitx.cores import AttentionCore, FusedAttention
-from minitx.layers import FeedForward, RMSNorm
+from minitx.cores import FusedAttention
+from minitx.layers import FeedForward, RMSNorm, gelu_tanh
 from minitx.masks import NO_MASK, Mask, causal
+from minitx.models.config import validate
+from minitx.models.parts import CoreFactory, Parts
 from minitx.multihead import MultiHeadAttention
-from minitx.positions import NoPosition, Position, T5Bias, positions_from
+from minitx.positions import T5Bias, positions_from
+
+UNSCALED = partial(FusedAttention, scale=1.0)
 
 
 @dataclass(frozen=True)
@@ -31,12 +34,14 @@ class T5Config:
         num_heads: heads of every attention.
         num_layers: blocks of the encoder, and of the decoder.
         d_ff: width between the two layers of the feed-forward network.
-        dropout: in training, after every sublayer, on the embeddings and on attention weights.
+        dropout: in training, after every sublayer and on the embeddings.
+        attention_dropout: in training, on attention weights; as dropout unless given. Cores that
+            take no dropout need 0 here.
         num_buckets: of the relative positions.
         max_distance: beyond it all positions share one bucket.
         gated: False is the T5 of the paper (ReLU, output tied to the embeddings); True is
             version 1.1 (gated GELU, an output layer of its own).
-        core: makes the core of each self-attention, with scale 1; `FusedAttention` unless given.
+        core: makes the core of each self-attention, with scale 1, see `parts.make_core`.
     """
 
     vocab_size: int = 32_128
@@ -46,10 +51,14 @@ class T5Config:
     num_layers: int = 6
     d_ff: int = 2048
     dropout: float = 0.1
+    attention_dropout: float | None = None
     num_buckets: int = 32
     max_distance: int = 128
     gated: bool = False
-    core: Callable[[], AttentionCore] | None = None
+    core: CoreFactory = UNSCALED
+
+    def __post_init__(self) -> None:
+        validate(self)
 
     @classmethod
     def small(cls) -> "T5Config":
@@ -63,9 +72,17 @@ class T5(nn.Module):
     Args:
         config: sizes and parts.
 
+    Raises:
+        ValueError: if sizes do not fit together, or the core takes no dropout and is to drop.
+
     Source: Raffel et al. 2020, §2.1; scores are not scaled, one table of position biases serves
     all layers of a stack, and the matrices start as in the authors' code (Mesh TensorFlow), from
     which the 1/√C on tied logits also comes.
+
+    >>> import torch
+    >>> model = T5(T5Config(vocab_size=11, d_model=8, d_head=4, num_heads=2, num_layers=1, d_ff=16))
+    >>> model(torch.tensor([[2, 7, 1, 8]]), torch.tensor([[0, 3, 1]])).shape
+    torch.Size([1, 3, 11])
     """
 
     def __init__(self, config: T5Config) -> None:
@@ -80,13 +97,28 @@ class T5(nn.Module):
             num_buckets=config.num_buckets,
             max_distance=config.max_distance,
         )
-        src_position, tgt_position = bias(bidirectional=True), bias(bidirectional=False)
-        self.encoder = Encoder(
-            (self._encoder_block(src_position) for _ in range(config.num_layers)), RMSNorm(C)
+        parts = Parts(
+            attention=partial(
+                MultiHeadAttention, C, config.num_heads, d_head=config.d_head, bias=False
+            ),
+            feed_forward=partial(
+                FeedForward,
+                C,
+                config.d_ff,
+                activation=gelu_tanh if config.gated else F.relu,
+                gated=config.gated,
+                bias=False,
+                dropout=config.dropout,
+            ),
+            norm=partial(RMSNorm, C),
+            pre_norm=True,
+            dropout=config.dropout,
+            attention_dropout=config.attention_dropout,
+            core=config.core,
+            cross_core=UNSCALED,
         )
-        self.decoder = Decoder(
-            (self._decoder_block(tgt_position) for _ in range(config.num_layers)), RMSNorm(C)
-        )
+        self.encoder = parts.encoder(config.num_layers, position=bias(bidirectional=True))
+        self.decoder = parts.decoder(config.num_layers, position=bias(bidirectional=False))
         self.output = nn.Linear(C, config.vocab_size, bias=False)
         if not config.gated:
             self.output.weight = self.embedding.weight
@@ -120,7 +152,7 @@ class T5(nn.Module):
         *,
         mask: Mask = NO_MASK,
         memory_mask: Mask = NO_MASK,
-        caches: list[tuple[KVCache, KVCache]] | None = None,
+        caches: Sequence[tuple[KVCache, KVCache]] | None = None,
     ) -> Float[Tensor, "B T_tgt V"]:
         """Logits for the tokens of tgt, which follow those that the caches hold."""
         seen = len(caches[0][0]) if caches else 0
@@ -138,51 +170,6 @@ class T5(nn.Module):
     def new_caches(self) -> list[tuple[KVCache, KVCache]]:
         """Empty caches for one generation: self- and cross-attention of every decoder block."""
         return self.decoder.new_caches()
-
-    def _encoder_block(self, position: Position) -> EncoderBlock:
-        config = self.config
-        return EncoderBlock(
-            self._attention(position, config.core),
-            self._feed_forward(),
-            norm=partial(RMSNorm, config.d_model),
-            pre_norm=True,
-            dropout=config.dropout,
-        )
-
-    def _decoder_block(self, position: Position) -> DecoderBlock:
-        config = self.config
-        return DecoderBlock(
-            self._attention(position, config.core),
-            self._attention(NoPosition(), None),
-            self._feed_forward(),
-            norm=partial(RMSNorm, config.d_model),
-            pre_norm=True,
-            dropout=config.dropout,
-        )
-
-    def _attention(
-        self, position: Position, core: Callable[[], AttentionCore] | None
-    ) -> MultiHeadAttention:
-        config = self.config
-        return MultiHeadAttention(
-            config.d_model,
-            config.num_heads,
-            d_head=config.d_head,
-            core=core() if core else FusedAttention(scale=1.0, dropout=config.dropout),
-            position=position,
-            bias=False,
-        )
-
-    def _feed_forward(self) -> FeedForward:
-        config = self.config
-        return FeedForward(
-            config.d_model,
-            config.d_ff,
-            activation=partial(F.gelu, approximate="tanh") if config.gated else F.relu,
-            gated=config.gated,
-            bias=False,
-            dropout=config.dropout,
-        )
 
     def _initialise(self) -> None:
         C, D, F_, H = (

@@ -2,7 +2,7 @@
 
 from torch import nn
 
-from minitx.blocks import Decoder, Encoder
+from minitx.blocks import Stack
 
 
 def checkpoint_activations(model: nn.Module, recompute: bool = True) -> None:
@@ -21,8 +21,8 @@ def checkpoint_activations(model: nn.Module, recompute: bool = True) -> None:
 
     Source: Chen et al. 2016, §4, one segment per block.
     """
-    stacks = [module for module in model.modules() if isinstance(module, Encoder | Decoder)]
+    stacks = [module for module in model.modules() if isinstance(module, Stack)]
     if not stacks:
         raise ValueError(f"{type(model).__name__} has no Encoder or Decoder to save memory in")
     for stack in stacks:
-        stack.recompute = recompute
+        stack.checkpoint_activations = recompute

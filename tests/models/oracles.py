@@ -5,9 +5,12 @@ from functools import partial
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
+from transformers.activations import ACT2FN
 
 from minitx.blocks import DecoderBlock, EncoderBlock
 from minitx.layers import FeedForward, LayerNorm
+from minitx.models.pretrained import load
+from minitx.models.pretrained.names import renamed
 from minitx.models.seq2seq import Transformer, TransformerConfig
 from minitx.multihead import MultiHeadAttention
 from minitx.positions import (
@@ -94,8 +97,13 @@ def block(theirs: nn.TransformerEncoderLayer | nn.TransformerDecoderLayer, *, pr
 
 
 def transformer(theirs: nn.Transformer, config: TransformerConfig) -> Transformer:
-    """With embeddings of its own, which torch's does not have."""
-    ours = Transformer(config).to(torch.float64)
+    """With embeddings of its own, which torch's does not have.
+
+    And with a norm at the end of each stack, which torch's has after post-norm blocks, too.
+    """
+    ours = Transformer(config)
+    ours.encoder.norm, ours.decoder.norm = LayerNorm(config.d_model), LayerNorm(config.d_model)
+    ours.to(torch.float64)
     weights = dict(ours.state_dict())
     for stack in ("encoder", "decoder"):
         layers = getattr(theirs, stack)
@@ -103,6 +111,55 @@ def transformer(theirs: nn.Transformer, config: TransformerConfig) -> Transforme
             weights |= prefixed(f"{stack}.blocks.{i}", layer_weights(layer))
         weights |= prefixed(f"{stack}.norm", layers.norm.state_dict())
     return copy(ours, weights)
+
+
+MARIAN = {
+    r"^model\.": "",
+    r"^(en|de)coder\.embed_positions\.weight$": None,  # computed
+    r"^(shared|encoder\.embed_tokens)\.": "src_embedding.",
+    r"^decoder\.embed_tokens\.": "tgt_embedding.",
+    r"^lm_head\.": "output.",
+    r"^final_logits_bias$": "output.bias",
+    r"^(en|de)coder\.layers\.": r"\1coder.blocks.",
+    r"^(encoder\.blocks\.\d+)\.self_attn": r"\1.attention",
+    r"\.self_attn": ".self_attention",
+    r"\.encoder_attn": ".cross_attention",
+    r"\.final_layer_norm\.": ".feed_forward_residual.norm.",
+    r"_layer_norm\.": "_residual.norm.",
+    r"\.fc1\.": ".feed_forward.in_proj.",
+    r"\.fc2\.": ".feed_forward.out_proj.",
+}
+
+
+class SinesThenCosines(Sinusoidal):
+    """Marian's order of the sinusoids of 2017."""
+
+    def table(self, pos):
+        table = super().table(pos)
+        return torch.cat([table[..., 0::2], table[..., 1::2]], dim=-1)
+
+
+def marian(theirs: nn.Module) -> Transformer:
+    """A Marian translator: the transformer of 2017 with a bias on its logits."""
+    c = theirs.config
+    C, F_ = c.d_model, c.encoder_ffn_dim
+    ours = Transformer(
+        TransformerConfig(
+            src_vocab_size=c.vocab_size,
+            tgt_vocab_size=c.decoder_vocab_size,
+            d_model=C,
+            num_heads=c.encoder_attention_heads,
+            num_encoder_layers=c.encoder_layers,
+            num_decoder_layers=c.decoder_layers,
+            share_embeddings=c.share_encoder_decoder_embeddings,
+            position=partial(SinesThenCosines, C),
+            feed_forward=partial(FeedForward, C, F_, activation=ACT2FN[c.activation_function]),
+        )
+    )
+    ours.output.bias = nn.Parameter(torch.zeros(c.decoder_vocab_size))
+    state = renamed(theirs.state_dict(), MARIAN)
+    load(ours, state | {"output.bias": state["output.bias"].flatten()})
+    return ours.eval()
 
 
 def randomise(module: nn.Module, *, seed: int = 0) -> nn.Module:

@@ -105,7 +105,7 @@ def test_gpt_cached_and_padded_at_the_left_equals_each_text_alone(scheme):
             pieces.append(
                 model(
                     x[:, start:stop],
-                    key_padding=is_token[:, :stop],
+                    mask=Mask(key_padding=is_token[:, :stop]),
                     caches=caches,
                     positions=positions[:, start:stop],
                 )
@@ -129,7 +129,7 @@ def test_gpt_counts_on_from_its_caches(scheme):
 def test_padding_of_bert_changes_nothing(scheme):
     model, x = bert(position=position(scheme)), tokens()
     segments = torch.randint(2, (B, T))
-    got = model(x, segments=segments, key_padding=padding([T, 5]).key_padding)
+    got = model(x, segments=segments, mask=padding([T, 5]))
     alone = model(x[1:, :5], segments=segments[1:, :5])
     torch.testing.assert_close(got[1:, :5], alone, **EXACT)
 
@@ -176,8 +176,8 @@ def test_positions_on_embeddings_are_not_parts_of_attention():
 
 
 def test_t5_does_not_scale_its_scores():
-    for own in (None, partial(FullAttention, scale=1.0)):
-        model = t5(core=own)
+    for own in ({}, {"core": partial(FullAttention, scale=1.0)}):
+        model = t5(**own)
         scales = [m.scale for m in model.modules() if isinstance(m, FusedAttention | FullAttention)]
         assert scales == [1.0] * 6
     src, tgt = tokens(), tokens(5)
@@ -315,15 +315,14 @@ def test_sizes_that_do_not_fit(kind):
 
 
 def test_gpt_hides_what_a_mask_of_ones_own_hides():
-    """key_padding and causal together, against the table of both."""
+    """Padding and causal together, against the table of both."""
     model, x = gpt(), tokens()
-    is_token = padding([T, 4]).key_padding
     hidden = []
     for block in model.blocks.blocks:
         block.attention.core.register_forward_hook(
             lambda module, args, options, output: hidden.append(options["mask"]), with_kwargs=True
         )
-    model(x, key_padding=is_token)
+    model(x, mask=padding([T, 4]))
     want = (causal() & padding([T, 4])).dense(T, T, "cpu")
     assert len(hidden) == 2
     assert all(torch.equal(mask.dense(T, T, "cpu"), want) for mask in hidden)
@@ -335,10 +334,8 @@ def test_gpt_hides_what_a_mask_of_ones_own_hides():
 def on(device, make, scheme=None):
     options = {} if scheme is None else {"position": position(scheme)}
     model, x = make(**options).to(device), tokens().to(device)
-    is_token = padding([T, 4]).key_padding.to(device)
-    if make is t5:
-        return model(x, x, src_mask=Mask(key_padding=is_token))
-    return model(x, key_padding=is_token)
+    mask = Mask(key_padding=padding([T, 4]).key_padding.to(device))
+    return model(x, x, src_mask=mask) if make is t5 else model(x, mask=mask)
 
 
 FAMILIES = [

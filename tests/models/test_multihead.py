@@ -12,10 +12,10 @@ from minitx.cache import KVCache
 from minitx.cores import FullAttention, FusedAttention
 from minitx.masks import NO_MASK, Mask, causal, padding
 from minitx.multihead import MultiHeadAttention
-from minitx.positions import Learned, Rotary, Sinusoidal
+from minitx.positions import Rotary
 
 from . import oracles
-from .oracles import EXACT, IN_ATTENTION
+from .oracles import EXACT, IN_ATTENTION, ON_EMBEDDINGS
 
 B, T, T_m, H, D = 2, 5, 7, 3, 4
 C = H * D
@@ -278,21 +278,20 @@ def test_scale_of_a_core(core):
             {"d_model": 30, "num_heads": 6, "core": FullAttention(), "dropout": 0.1},
             "dropout (0.1) is for the default core; give it to the core you pass",
         ),
-        (
-            {"d_model": 30, "num_heads": 6, "position": Sinusoidal(30)},
-            "Sinusoidal has no effect inside attention: it marks embeddings, call its embed below "
-            "the first layer",
-        ),
-        (
-            {"d_model": 30, "num_heads": 6, "position": Learned(7, 30)},
-            "Learned has no effect inside attention: it marks embeddings, call its embed below "
-            "the first layer",
-        ),
     ],
 )
 def test_what_it_refuses_to_be_made_of(options, text):
     with pytest.raises(ValueError, match=f"^{re.escape(text)}$"):
         MultiHeadAttention(**options)
+
+
+@pytest.mark.parametrize("scheme", ON_EMBEDDINGS)
+def test_a_scheme_of_embeddings_leaves_nothing_to_do(scheme):
+    plain = oracles.randomise(MultiHeadAttention(C, H))
+    marked = MultiHeadAttention(C, H, position=ON_EMBEDDINGS[scheme](C)).double()
+    marked.load_state_dict(plain.state_dict())  # and has no parameters here
+    x = torch.randn(B, T, C, dtype=torch.float64)
+    assert torch.equal(marked(x, mask=causal()), plain(x, mask=causal()))
 
 
 def test_what_it_refuses_to_read(as_users_run):
@@ -308,16 +307,46 @@ def test_what_it_refuses_to_read(as_users_run):
             "k must have shape (B=2, H=3, T_k, D_k=4) like q, got (1, 3, 7, 4)",
         ),
     ]
-    cache = KVCache()
-    layer(x, cache=cache)
-    cases.append(
-        (
-            (x, memory),
-            {"cache": cache},
-            "the cache holds 5 positions, memory has 7: is it the self-attention's cache, or that "
-            "of another memory?",
-        )
-    )
     for arguments, options, text in cases:
         with pytest.raises(ValueError, match=f"^{re.escape(text)}$"):
             layer(*arguments, **options)
+
+
+def test_a_cache_is_for_one_attention_and_one_memory():
+    """Another memory of the same size has other keys, and nothing but the tensor tells."""
+    layer = oracles.randomise(MultiHeadAttention(C, H))
+    x, first, second = torch.randn(3, B, T, C, dtype=torch.float64)
+    own, cross = KVCache(), KVCache()
+    with torch.no_grad():
+        layer(x, cache=own)
+        want = layer(x, first, cache=cross)
+        assert torch.equal(layer(x, first, cache=cross), want)
+    another = "the cache holds the keys of another memory, (2, 5) positions, got one of (2, 5): "
+    another += "every memory needs new caches"
+    a_self = "the cache holds 5 positions of a self-attention, wanted the keys of a memory: "
+    a_self += "give a cross-attention a cache of its own"
+    a_memory = "the cache holds 5 positions of a memory, and the keys of a memory are kept alone: "
+    a_memory += "give every attention a cache of its own"
+    for arguments, cache, text in [
+        ((x, second), cross, another),
+        ((x, first.clone()), cross, another),
+        ((x, first), own, a_self),
+        ((x,), cross, a_memory),
+    ]:
+        with pytest.raises(ValueError, match=f"^{re.escape(text)}$"):
+            layer(*arguments, cache=cache)
+    assert torch.equal(layer(x, first, cache=cross), want)
+
+
+def test_reordered_caches_go_with_the_memory_reordered_alike():
+    layer = oracles.randomise(MultiHeadAttention(C, H))
+    x, memory = torch.randn(2, B, T, C, dtype=torch.float64)
+    cache, rows = KVCache(), torch.tensor([1, 0, 1])
+    with torch.no_grad():
+        layer(x, memory, cache=cache)
+        cache.reorder(rows)
+        new = memory[rows]
+        torch.testing.assert_close(layer(x[rows], new, cache=cache), layer(x[rows], new), **EXACT)
+    text = r"^the cache holds the keys of another memory, \(3, 5\) positions, got one of \(2, 5\): "
+    with pytest.raises(ValueError, match=text):
+        layer(x, memory, cache=cache)

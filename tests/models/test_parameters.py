@@ -6,11 +6,11 @@ import pytest
 import torch
 from torch import nn
 
+from minitx.layers import count_parameters
 from minitx.models.bert import BERT, BERTConfig
 from minitx.models.gpt import GPT, GPTConfig
 from minitx.models.seq2seq import Transformer, TransformerConfig
 from minitx.models.t5 import T5, T5Config
-from minitx.parameters import count_parameters
 
 
 def transformer_of_2017():

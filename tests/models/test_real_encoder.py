@@ -9,6 +9,7 @@ import pytest
 import torch
 import transformers
 
+from minitx.masks import Mask
 from minitx.models import pretrained
 from minitx.models.bert import BERT
 
@@ -47,7 +48,7 @@ def test_hidden_states_of_every_layer(models):
     for block in ours.encoder.blocks:
         block.register_forward_hook(lambda module, args, output: layers.append(output))
     with torch.no_grad():
-        hidden = ours(token_ids, key_padding=is_token)
+        hidden = ours(token_ids, mask=Mask(key_padding=is_token))
         want = theirs(token_ids, attention_mask=is_token.long(), output_hidden_states=True)
     assert len(layers) == 6
     for got, target in zip(layers, want.hidden_states[1:], strict=True):

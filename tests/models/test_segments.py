@@ -229,7 +229,7 @@ def read(kind="conv", pre_norm=True):
 @pytest.mark.parametrize("pre_norm", [True, False])
 def test_the_reconstruction_loss_is_its_definition(pre_norm):
     block, memory, x = read(pre_norm=pre_norm)
-    through = block.attention_residual.entering
+    through = block.attention_residual.sublayer_input
     own = {name: p.detach() for name, p in block.attention.named_parameters()}
 
     def attend(old):

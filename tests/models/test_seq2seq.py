@@ -62,7 +62,7 @@ def test_it_is_torchs_with_the_same_weights(pre_norm, masked):
         dtype=torch.float64,
     )
     oracles.randomise(theirs).train()  # torch's shortcut for evaluation is another program
-    ours = oracles.transformer(theirs, config(pre_norm=pre_norm, final_norm=True, dropout=0.0))
+    ours = oracles.transformer(theirs, config(pre_norm=pre_norm, dropout=0.0))
     src, tgt = tokens()
     src_mask, tgt_mask = (SRC_MASK, TGT_MASK) if masked else (NO_MASK, NO_MASK)
 
