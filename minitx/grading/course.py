@@ -9,6 +9,7 @@ from pathlib import Path
 from types import ModuleType
 
 from minitx.grading.errors import CourseError, GraderError
+from minitx.grading.outline import outline
 from minitx.grading.own import OwnCaller
 from minitx.grading.quiet import quietly, reading
 from minitx.grading.registry import Exercise, Registry, filling
@@ -71,6 +72,18 @@ class Chapter:
     def exercises(self) -> dict[str, Exercise]:
         return self.registry.exercises
 
+    @cached_property
+    def outline(self) -> dict[str, Exercise]:
+        """The exercises with titles, points and hints, but nothing that could be run: quick.
+
+        Raises:
+            GraderError: if the check file cannot be run.
+        """
+        try:
+            return outline(self.check_file)
+        except Exception:  # told in full by whoever runs all of it
+            return self.exercises
+
     def load_right_answers(self) -> None:
         """Adds the right answers of the tests to the exercises."""
         with filling(self.registry):
@@ -131,17 +144,25 @@ class Course:
             raise CourseError(f"There are no exercises for chapter {number}; chapters: {known}.")
         return self.chapters[number]
 
+    def about(self, exercise_id: str) -> Exercise:
+        """What is told about the exercise of that id ("01.1"); its checks cannot be run.
+
+        Raises:
+            CourseError: if there is none.
+        """
+        exercises = self.chapter(exercise_id.split(".")[0]).outline
+        if exercise_id not in exercises:
+            known = ", ".join(exercises) or "none yet"
+            raise CourseError(f"There is no exercise {exercise_id}; the chapter's are: {known}.")
+        return exercises[exercise_id]
+
     def exercise(self, exercise_id: str) -> Exercise:
         """The exercise of that id ("01.1").
 
         Raises:
             CourseError: if there is none.
         """
-        exercises = self.chapter(exercise_id.split(".")[0]).exercises
-        if exercise_id not in exercises:
-            known = ", ".join(exercises) or "none yet"
-            raise CourseError(f"There is no exercise {exercise_id}; the chapter's are: {known}.")
-        return exercises[exercise_id]
+        return self.chapter(self.about(exercise_id).chapter).exercises[exercise_id]
 
 
 def find_course() -> Course:

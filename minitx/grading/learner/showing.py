@@ -72,7 +72,7 @@ def show_progress(progress: Progress, chapters: Iterable[Chapter], *, attempts: 
         table.add_column("hints", justify="right")
     earned = total = 0
     for chapter in chapters:
-        for exercise in chapter.exercises.values():
+        for exercise in chapter.outline.values():
             reached = progress.exercises.get(exercise.id)
             best = min(reached.best, exercise.points) if reached else 0
             earned, total = earned + best, total + exercise.points

@@ -13,7 +13,7 @@ Job = tuple[Chapter, list[Exercise], Path]
 
 
 def find(target: str) -> tuple[Course, str, Exercise | None]:
-    """The course, the chapter's number, and the exercise where one is named.
+    """The course, the chapter's number, and what is told of the exercise where one is named.
 
     Raises:
         CourseError: if there is none of that name.
@@ -21,7 +21,7 @@ def find(target: str) -> tuple[Course, str, Exercise | None]:
     course = find_course()
     parsed = parse_id(target)
     if "." in parsed:
-        return course, parsed[:2], course.exercise(parsed)
+        return course, parsed[:2], course.about(parsed)
     course.chapter(parsed)
     return course, parsed, None
 
@@ -34,7 +34,7 @@ def find_exercise(target: str, command: str) -> tuple[Course, Exercise]:
     """
     course, number, exercise = find(target)
     if exercise is None:
-        first = next(iter(course.chapter(number).exercises))
+        first = next(iter(course.chapter(number).outline))
         raise CourseError(f"{target} is a chapter; name an exercise: {program()} {command} {first}")
     return course, exercise
 
@@ -64,7 +64,8 @@ def what_to_grade(target: str | None, file: Path | None) -> tuple[Course, list[J
         course, number, exercise = find(target)
     chapter = course.chapter(number)
     path = file if file is not None else newest_copy(chapter)
-    return course, [(chapter, [exercise] if exercise else list(chapter.exercises.values()), path)]
+    wanted = chapter.exercises
+    return course, [(chapter, [wanted[exercise.id]] if exercise else list(wanted.values()), path)]
 
 
 def looks_like_a_file(target: str) -> bool:
