@@ -14,6 +14,18 @@ Target = str | tuple[int, str]  # a function's name, or (object's id, method)
 
 
 @dataclass(frozen=True)
+class Opaque:
+    """What stands for a value that is neither numbers nor text nor made of such.
+
+    `description` completes "f returned …"; `kind` says what it was: an exception or its class, an
+    array or tensor whose numbers cannot be read, something to call, or any other object.
+    """
+
+    description: str
+    kind: Literal["exception", "array", "tensor", "callable", "object"]
+
+
+@dataclass(frozen=True)
 class Outcome:
     """What came of one call.
 

@@ -9,15 +9,18 @@ import sys
 import time
 import types
 from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, replace
 from typing import Any
 
 from minitx.grading import values
 from minitx.grading.calling import Outcome
 from minitx.grading.gradients import vjp
+from minitx.grading.plain import plain
 from minitx.grading.quiet import quietly
 from minitx.grading.signature import fit
 from minitx.grading.source import Source, one_line
+from minitx.grading.texts import cleaned
 
 
 class Stop(BaseException):
@@ -34,6 +37,7 @@ def invoke(
     count: bool = False,
     cotangent: Any = None,
     source: Source | None = None,
+    around: Callable[[], AbstractContextManager[Any]] = nullcontext,
     passing: tuple[type[BaseException], ...] = (Stop, KeyboardInterrupt),
 ) -> Outcome:
     """Calls a function and says what came of it; the inputs get their old numbers back.
@@ -47,6 +51,7 @@ def invoke(
         count: whether to count executed lines of `source`.
         cotangent: see `Caller.call`.
         source: which lines are the learner's.
+        around: a context for the function's own run.
         passing: exceptions that are not the function's but its caller's.
     """
     source = source or Source()
@@ -61,9 +66,10 @@ def invoke(
     outcome = Outcome("returned")
     with quietly(seed) as said, _counting_lines(source.is_mine if count else None) as lines:
         try:
-            value = function(*args, **kwargs)
+            with around():
+                value = function(*args, **kwargs)
             gradients = vjp(value, (args, kwargs), cotangent)
-            outcome = Outcome("returned", value, gradients=gradients)
+            outcome = Outcome("returned", plain(value), gradients=gradients)
         except passing:
             raise
         except BaseException as error:
@@ -71,8 +77,8 @@ def invoke(
     outcome = replace(
         outcome,
         steps=lines.count,
-        printed=said.text,
-        warning=said.warning,
+        printed=cleaned(said.text),
+        warning=cleaned(said.warning),
         seconds=_cpu_time() - began,
     )
     return _with_changes(outcome, before, (args, kwargs), names)
@@ -86,7 +92,7 @@ def _failure(error: BaseException, source: Source) -> Outcome:
     text = one_line(error)
     if isinstance(error, NotImplementedError) and text.startswith("Exercise"):
         return Outcome("unattempted", text=text)
-    kinds = tuple(kind.__name__ for kind in type(error).__mro__[:-1])
+    kinds = tuple(cleaned(kind.__name__, 100) for kind in type(error).__mro__[:-1])
     return Outcome("raised", error_kinds=kinds, text=text, where=where)
 
 

@@ -8,6 +8,8 @@ import traceback
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from minitx.grading.texts import cleaned
+
 _LOOP = re.compile(r"\s*(?:async\s+)?(?:while|for)\b")
 _PACKAGE = str(Path(__file__).resolve().parents[1])
 _LIBRARIES = tuple(
@@ -36,7 +38,7 @@ class Source:
     def where(self, filename: str, line: int) -> str:
         """ "line 12 (`return weights`)" for the learner's eyes."""
         place = self.places.get(filename, "")
-        text = linecache.getline(filename, line).strip()
+        text = cleaned(linecache.getline(filename, line).strip())
         quoted = f" (`{_cut(text)}`)" if text else ""
         return f"line {line}{place}{quoted}"
 
@@ -61,7 +63,7 @@ class Source:
 def one_line(error: BaseException, width: int = 200) -> str:
     """An exception's message in one line, shortened; empty where it cannot be had."""
     try:
-        text = " ".join(str(error).split())
+        text = " ".join(cleaned(str(error)).split())
     except Exception:
         text = ""
     return _cut(text, width)

@@ -10,6 +10,8 @@ from typing import Any
 
 import numpy as np
 
+from minitx.grading.calling import Opaque
+
 
 def is_tensor(value: object) -> bool:
     torch = sys.modules.get("torch")
@@ -63,6 +65,8 @@ def to_numpy(value: Any) -> np.ndarray[Any, np.dtype[Any]]:
 
 def describe(value: object) -> str:
     """A few words: "an array of shape (3, 7) and dtype float64", "a list of 3"."""
+    if isinstance(value, Opaque):
+        return value.description
     if isinstance(value, np.ndarray) or is_tensor(value):
         noun = "a tensor" if is_tensor(value) else "an array"
         return f"{noun} of shape {tuple(value.shape)} and dtype {dtype_name(value)}"  # type: ignore[attr-defined]

@@ -357,12 +357,51 @@ def test_two_calls_do_not_throw_the_same_dice() -> None:
 
 def test_gradients_flow_through_the_handle() -> None:
     x = torch.tensor(X, requires_grad=True)
+    seen = []
 
     def question(sub: Any) -> None:
-        sub.f(x).sum().backward()
+        seen.append(sub.f.vjp(x, cotangent=torch.ones(2, 2)))
+        seen.append(sub.f.vjp(x, cotangent=torch.tensor([[1.0, 2.0], [3.0, 4.0]])))
 
     assert report_on(lambda x: x * 3, question, returns="tensor").status == "passed"
-    assert torch.equal(x.grad, torch.full((2, 2), 3.0, dtype=torch.float64))
+    assert torch.equal(seen[0][0], torch.full((2, 2), 3.0, dtype=torch.float64))
+    assert seen[1][0].tolist() == [[3.0, 6.0], [9.0, 12.0]]
+
+
+def test_a_gradient_without_a_path_or_with_a_broken_one() -> None:
+    x = torch.tensor(X, requires_grad=True)
+    seen = []
+    ask = lambda sub: seen.append(sub.f.vjp(x, x.detach().requires_grad_()))  # noqa: E731
+    report_on(lambda x, y: x.detach() * 3, ask, returns="tensor")
+    report_on(lambda x, y: x * 3, ask, returns="tensor")
+    assert seen[0] == (None, None)
+    assert seen[1][1] is None
+    assert seen[1][0] is not None
+
+    def broken(x):
+        y = x.exp()
+        z = y * 2
+        y += 1
+        return z + y.exp() * 0
+
+    text = paragraph(broken, lambda sub: sub.f.vjp(x), returns="tensor")
+    assert text.startswith(
+        "f: the result is connected to the inputs, but the way back breaks: one of the variables "
+        "needed for gradient computation has been modified by an inplace operation"
+    )
+    assert text.endswith("after it was used is the usual cause.")
+    text = paragraph(
+        lambda x: x, lambda sub: sub.f.vjp(x, cotangent=torch.ones(3)), returns="tensor"
+    )
+    assert text == "f: the result has shape (2, 2), not (3,)."
+
+
+def test_what_comes_back_holds_no_graph() -> None:
+    """So that no check can run the learner's `backward` outside of the limits."""
+    x = torch.tensor(X, requires_grad=True)
+    (call,) = report_on(lambda x: x * 3, lambda sub: sub.f(x), returns="tensor").calls
+    assert call.outcome.value.requires_grad
+    assert call.outcome.value.grad_fn is None
 
 
 def test_memory_layout_reaches_the_learner() -> None:

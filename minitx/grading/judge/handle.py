@@ -6,7 +6,7 @@ from typing import Any
 import numpy as np
 
 from minitx.grading import values
-from minitx.grading.calling import Call, Caller, Outcome
+from minitx.grading.calling import Call, Caller, Opaque, Outcome
 from minitx.grading.errors import CallFailed, Died, OutOfTime, Rejected, Unattempted, Unusable
 from minitx.grading.judge import expectations
 
@@ -80,7 +80,8 @@ class Guarded:
 
         Args:
             args: the call's positional arguments.
-            cotangent: shaped like the result; fixed unequal numbers where it is not given.
+            cotangent: shaped like the result, or one for each of several results, None for those
+                that are left out; fixed unequal numbers where it is not given.
             kwargs: the call's keyword arguments.
 
         Returns:
@@ -92,11 +93,7 @@ class Guarded:
         outcome = self._handle._ask(self._name, args, kwargs, cotangent=cotangent)
         self._check_kind(outcome)
         if isinstance(outcome.gradients, str):
-            raise Rejected(
-                f"the result of {self._name} is connected to the inputs, but the way back breaks: "
-                f"{outcome.gradients}. Changing a tensor in place (+=, masked_fill_, x[...] = ...) "
-                "after it was used is the usual cause."
-            )
+            raise Rejected(f"{self._name}: {outcome.gradients}")
         return outcome.gradients
 
     def _check_kind(self, outcome: Outcome) -> None:
@@ -111,17 +108,16 @@ def check_kind(name: str, value: Any, wanted: tuple[str, ...]) -> None:
     """
     if value is None:
         raise Unusable(f"{name} returned None: is a `return` missing?")
-    error = value if isinstance(value, type) else type(value)
-    if issubclass(error, BaseException):
-        raise Unusable(f"{name} returned {error.__name__}: write `raise` in place of `return`.")
+    if isinstance(value, Opaque) and value.kind == "exception":
+        raise Unusable(f"{name} returned {value.description}: write `raise` in place of `return`.")
     if len(wanted) == 1:
         if not values.is_kind(value, wanted[0]):
             maker = {"array": "np.array", "tensor": "torch.tensor"}.get(wanted[0])
             how = f" (`{maker}(…)` makes one)" if maker and isinstance(value, list) else ""
-            raise Unusable(
-                f"{name} returned {values.describe(value)}; "
-                f"wanted {values.kind_phrase(wanted[0])}{how}."
-            )
+            phrase = values.kind_phrase(wanted[0])
+            if isinstance(value, Opaque) and value.kind in ("array", "tensor"):
+                phrase = phrase.replace("a ", "a plain ", 1)
+            raise Unusable(f"{name} returned {values.describe(value)}; wanted {phrase}{how}.")
         return
     phrase = "(" + ", ".join(values.kind_phrase(kind) for kind in wanted) + ")"
     if not isinstance(value, tuple | list) or len(value) != len(wanted):
@@ -172,6 +168,8 @@ def _judge(
 
 def _raised(name: str, outcome: Outcome, at: str, called: str) -> str:
     kind = outcome.error_kinds[0]
+    if "ClosedDoor" in outcome.error_kinds:
+        return f"{name} may not do this{at}: {outcome.text}. It was called as {called}."
     if "RecursionError" in outcome.error_kinds:
         return f"{name} calls itself without end{at} (RecursionError)."
     if "MemoryError" in outcome.error_kinds:

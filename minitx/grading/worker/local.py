@@ -6,6 +6,7 @@ from typing import Any
 from minitx.grading.calling import Facts, Outcome, Target, missing
 from minitx.grading.invoke import invoke
 from minitx.grading.signature import parameter_names
+from minitx.grading.worker.closed_doors import shut
 from minitx.grading.worker.limits import TimeLimit
 from minitx.grading.worker.submission import Submission, from_functions
 
@@ -59,6 +60,7 @@ class LocalCaller:
                     count=count,
                     cotangent=cotangent,
                     source=source,
+                    around=lambda: shut(closed),
                 )
             )
 

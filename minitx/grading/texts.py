@@ -1,0 +1,15 @@
+"""Text of a submission, made fit for a terminal: bounded, and without control characters."""
+
+import unicodedata
+
+_HIDDEN = {"Cc", "Cf", "Cs", "Co", "Cn"}  # control, format (also right-to-left), half characters
+
+
+def cleaned(text: str, most: int = 2000) -> str:
+    r"""The text without characters that a terminal obeys, cut after `most` characters.
+
+    >>> cleaned("\x1b[2Jall points\x07 earned")
+    '[2Jall points earned'
+    """
+    kept = "".join(c for c in text[:most] if c in "\n\t" or unicodedata.category(c) not in _HIDDEN)
+    return kept + "…" * (len(text) > most)
