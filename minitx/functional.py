@@ -6,6 +6,7 @@ of values.
 
 import math
 from collections.abc import Iterable
+from contextlib import AbstractContextManager, nullcontext
 from typing import Literal, overload
 
 import torch
@@ -214,3 +215,21 @@ def require_sizes(q: Tensor, k: Tensor, v: Tensor, mask: Mask, bias: Tensor | No
             f"bias must have shape (B={B} or 1, H={H} or 1, T_q={T_q}, T_k={T_k}), "
             f"got {tuple(bias.shape)}"
         )
+
+
+def without_autocast(device: torch.device) -> AbstractContextManager[object]:
+    """A region where matrix products keep the type of their inputs, also under `torch.autocast`.
+
+    To convert the inputs to float32 is no protection: autocast converts them back for the product.
+
+    >>> x = torch.ones(2, 2)
+    >>> with torch.autocast("cpu", torch.bfloat16):
+    ...     (x @ x).dtype
+    ...     with without_autocast(x.device):
+    ...         (x @ x).dtype
+    torch.bfloat16
+    torch.float32
+    """
+    if not torch.amp.is_autocast_available(device.type):  # such as meta; there is nothing to leave
+        return nullcontext()
+    return torch.autocast(device.type, enabled=False)

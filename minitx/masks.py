@@ -7,7 +7,7 @@ that understands the structure never has to build the table.
 from dataclasses import dataclass
 
 import torch
-from jaxtyping import Bool, Int
+from jaxtyping import Bool, Float, Int
 from torch import Tensor
 
 
@@ -18,7 +18,8 @@ class Mask:
     Args:
         causal: no query looks ahead. The queries are the last T_q of the T_k positions
             (bottom-right alignment), as they are when a cache holds the earlier keys.
-        key_padding: True for the keys that are words, False for padding.
+        key_padding: True for the keys that are words, False for padding. It forbids keys and moves
+            nobody: causal goes by the columns of the table, the padding's included.
         allowed: True for every pair of query and key that may meet; sizes B and H may be 1.
 
     Raises:
@@ -73,6 +74,29 @@ class Mask:
         if self.allowed is not None:
             table = table & self.allowed.to(device)
         return table
+
+    def is_token(self, T_k: int, device: torch.device | str) -> Bool[Tensor, "#B {T_k}"]:
+        """True for the keys that are words; one row for all samples where there is no padding."""
+        if self.key_padding is None:
+            return torch.ones(1, T_k, dtype=torch.bool, device=device)
+        return self.key_padding.to(device)
+
+    def zero_padding(self, x: Float[Tensor, "B H T_k D"]) -> Float[Tensor, "B H T_k D"]:
+        """x with 0 at the padding, whatever stands there.
+
+        A weight of 0 would not do: 0 · NaN is NaN, and so is 0 · inf.
+        """
+        if self.key_padding is None:
+            return x
+        return x.masked_fill(~self.key_padding[:, None, :, None], 0.0)
+
+    def to(self, device: torch.device | str) -> "Mask":
+        """The same rules with their tables on a device."""
+        key_padding, allowed = (
+            None if table is None else table.to(device)
+            for table in (self.key_padding, self.allowed)
+        )
+        return Mask(causal=self.causal, key_padding=key_padding, allowed=allowed)
 
     def __and__(self, other: "Mask") -> "Mask":
         """The mask that keeps to both, for example `causal() & padding(lengths)`."""

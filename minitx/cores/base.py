@@ -1,11 +1,12 @@
 """What every attention core promises, so that one can stand in for another."""
 
-from typing import ClassVar
+from typing import Any, ClassVar
 
+import torch
 from jaxtyping import Float
 from torch import Tensor, nn
 
-from minitx.functional import require_sizes
+from minitx.functional import require_sizes, without_autocast
 from minitx.masks import NO_MASK, Mask
 
 RULES = frozenset({"causal", "key_padding", "pairwise", "bias"})
@@ -31,14 +32,30 @@ class AttentionCore(nn.Module):
       2. honours every rule it names in `supports` and refuses all others with `UnsupportedMask`;
       3. is linear in v, so that v = I reads off its weights;
       4. gives a query that may attend to nothing exactly 0, with finite gradients;
-      5. aligns causal to the bottom right: the queries are the last T_q of the T_k positions;
-      6. equals `FullAttention` at its exact setting.
+      5. aligns causal to the bottom right: the queries are the last T_q of the T_k positions,
+         and padding, on either side, moves nobody;
+      6. equals `FullAttention` at its exact setting;
+      7. reads nothing of what stands in the padding, be it NaN, inf or 1e38;
+      8. keeps the precision that it promises under `torch.autocast`, too.
 
-    A new core names what it supports, begins `forward` with `self.check(...)`, and joins the
-    list in tests/core/contract.py, where each of these lines is a check.
+    `forward` is the same for all: it refuses what does not fit, brings the mask to the queries'
+    device, puts 0 where keys and values are padding, leaves autocast where the core wants that,
+    and calls the core's own `_attend`. A new core writes `_attend`, names what it supports, and
+    joins the table in tests/core/contract.py, where each of these lines is a check.
     """
 
     supports: ClassVar[frozenset[str]]  # of RULES
+    leaves_autocast: ClassVar[bool] = False  # whether `_attend` computes in the types it is given
+    skips_padding: ClassVar[bool] = False  # whether it never loads keys and values of the padding
+    shares_qk: ClassVar[bool] = False  # whether its keys are its queries, so that k is not read
+
+    def __init_subclass__(cls, **kwargs: Any) -> None:
+        super().__init_subclass__(**kwargs)
+        if "forward" in vars(cls):
+            raise TypeError(
+                f"{cls.__name__} must define _attend, not forward: AttentionCore's forward makes "
+                "sure that no rule is swallowed"
+            )
 
     def forward(
         self,
@@ -60,12 +77,8 @@ class AttentionCore(nn.Module):
 
         Raises:
             UnsupportedMask: if a rule in force, or a bias, is not among those supported.
-            ValueError: if the sizes do not fit together.
+            ValueError: if the sizes do not fit together, or a size is 0.
         """
-        raise NotImplementedError(f"{type(self).__name__} must define forward")
-
-    def check(self, q: Tensor, k: Tensor, v: Tensor, mask: Mask, bias: Tensor | None) -> None:
-        """Refuse rules that are not supported, sizes that do not fit together, and no tokens."""
         asked = mask.rules if bias is None else mask.rules | {"bias"}
         if not asked <= self.supports:
             raise UnsupportedMask(type(self).__name__, asked, self.supports)
@@ -73,3 +86,22 @@ class AttentionCore(nn.Module):
         for name, tensor in (("q", q), ("k", k), ("v", v)):
             if tensor.numel() == 0:
                 raise ValueError(f"every size must be at least 1, got {name} {tuple(tensor.shape)}")
+        mask = mask.to(q.device)
+        if not self.skips_padding:
+            k, v = mask.zero_padding(k), mask.zero_padding(v)
+        if not self.leaves_autocast:
+            return self._attend(q, k, v, mask, bias)
+        # Products under autocast take inputs of different types, those without it do not.
+        dtype = torch.promote_types(torch.promote_types(q.dtype, k.dtype), v.dtype)
+        with without_autocast(q.device):
+            return self._attend(q.to(dtype), k.to(dtype), v.to(dtype), mask, bias)
+
+    def _attend(
+        self, q: Tensor, k: Tensor, v: Tensor, mask: Mask, bias: Tensor | None
+    ) -> Float[Tensor, "B H T_q D_v"]:
+        """What the core does: forward's arguments, checked.
+
+        The mask has only rules that are supported, and its tables are on the device of q; k and v
+        are 0 in the padding.
+        """
+        raise NotImplementedError(f"{type(self).__name__} must define _attend")

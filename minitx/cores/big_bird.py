@@ -9,8 +9,8 @@ from torch import Tensor
 
 from minitx.cores.base import AttentionCore
 from minitx.cores.chunks import in_chunks, joined
-from minitx.cores.fused import FusedAttention
-from minitx.masks import NO_MASK, Mask
+from minitx.cores.fused import fused_attention
+from minitx.masks import Mask
 
 NONE = -1  # in a table of blocks: no block
 
@@ -72,25 +72,17 @@ class BigBird(AttentionCore):
         self.num_random_blocks = num_random_blocks
         drawn = torch.randint(2**31, ()) if seed is None else torch.tensor(seed)
         self.register_buffer("seed", drawn)
-        self.attend = FusedAttention()
 
-    def forward(
-        self,
-        q: Float[Tensor, "B H T_q D_k"],
-        k: Float[Tensor, "B H T_k D_k"],
-        v: Float[Tensor, "B H T_k D_v"],
-        *,
-        mask: Mask = NO_MASK,
-        bias: Float[Tensor, "#B #H T_q T_k"] | None = None,
+    def _attend(
+        self, q: Tensor, k: Tensor, v: Tensor, mask: Mask, bias: Tensor | None
     ) -> Float[Tensor, "B H T_q D_v"]:
-        self.check(q, k, v, mask, bias)
         T = k.size(2)
         if q.size(2) != T:
             raise ValueError(f"BigBird needs T_q = T_k, got T_q={q.size(2)} and T_k={T}")
         first = min(T, self.num_global_blocks * self.block_size)
         outputs = []
         if first:
-            outputs.append(self.attend(q[:, :, :first], k, v, mask=mask))
+            outputs.append(fused_attention(q[:, :, :first], k, v, mask))
         if first < T:
             outputs.append(self._sparse(q[:, :, first:], k, v, mask))
         return torch.cat(outputs, dim=2)
@@ -98,17 +90,14 @@ class BigBird(AttentionCore):
     def _sparse(self, q: Tensor, k: Tensor, v: Tensor, mask: Mask) -> Tensor:
         """The queries after the global blocks."""
         B, _, T, _ = k.shape
-        real = torch.ones(1, T, dtype=torch.bool, device=k.device)
-        if mask.key_padding is not None:
-            real = mask.key_padding.to(k.device)
         blocks = self.blocks(-(-T // self.block_size))[self.num_global_blocks :].to(k.device)
         queries = in_chunks(q, self.block_size).transpose(1, 2).flatten(0, 1)
         keys, values = (self._gathered(x, blocks) for x in (k, v))
         # Besides padding: no block, and what fills up the last one.
         exists = (blocks != NONE)[..., None].expand(-1, -1, self.block_size).flatten(1)
-        real = self._gathered(real[:, None, :, None].expand(B, -1, -1, -1), blocks)
-        met = real.view(B, *exists.shape) & exists
-        output = self.attend(queries, keys, values, mask=Mask(key_padding=met.flatten(0, 1)))
+        is_token = mask.is_token(T, k.device)[:, None, :, None].expand(B, -1, -1, -1)
+        met = self._gathered(is_token, blocks).view(B, *exists.shape) & exists
+        output = fused_attention(queries, keys, values, Mask(key_padding=met.flatten(0, 1)))
         return joined(output.unflatten(0, (B, -1)).transpose(1, 2), q.size(2))
 
     def _gathered(self, x: Tensor, blocks: Tensor) -> Tensor:

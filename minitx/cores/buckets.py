@@ -34,7 +34,7 @@ class Buckets:
         num_buckets: labels are below it.
         size: tokens per chunk.
         causal: whether tokens see none that comes later.
-        real: False for padding.
+        is_token: False for padding.
         across: with True, buckets only sort, and a token sees its chunks whole.
     """
 
@@ -45,14 +45,14 @@ class Buckets:
         size: int,
         *,
         causal: bool = False,
-        real: Tensor | None = None,
+        is_token: Tensor | None = None,
         across: bool = False,
     ) -> None:
         self.T = labels.size(-1)
         self.size = min(size, self.T)
-        self.real = real
-        if real is not None:
-            labels = torch.where(real, labels, num_buckets)
+        self.is_token = is_token
+        if is_token is not None:
+            labels = torch.where(is_token, labels, num_buckets)
         self.order = labels.argsort(dim=-1, stable=True)
         numbers = torch.arange(self.T, device=labels.device).expand_as(labels)
         self.rank = torch.empty_like(self.order).scatter_(-1, self.order, numbers)
@@ -79,7 +79,7 @@ class Buckets:
         Another place for every token asks whether pairs that share a chunk here are in reach there.
         """
         mine = self.place if place is None else place
-        theirs = mine if self.real is None else mine.masked_fill(~self.real, NOWHERE)
+        theirs = mine if self.is_token is None else mine.masked_fill(~self.is_token, NOWHERE)
         mine, theirs = (x.gather(-1, self.order).unsqueeze(-1) for x in (mine, theirs))
         mine = in_chunks(mine, self.size)
         theirs = with_neighbours(in_chunks(theirs, self.size, fill=NOWHERE), fill=NOWHERE)

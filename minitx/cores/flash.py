@@ -6,7 +6,7 @@ from torch import Tensor
 
 from minitx.cores.base import AttentionCore
 from minitx.kernels import flash_attention
-from minitx.masks import NO_MASK, Mask
+from minitx.masks import Mask
 
 
 class FlashAttention(AttentionCore):
@@ -31,6 +31,7 @@ class FlashAttention(AttentionCore):
     """
 
     supports = frozenset({"causal", "key_padding"})
+    skips_padding = True
 
     def __init__(
         self, *, window: int | None = None, scale: float | None = None, allow_tf32: bool = False
@@ -40,19 +41,12 @@ class FlashAttention(AttentionCore):
         self.scale = scale
         self.allow_tf32 = allow_tf32
 
-    def forward(
-        self,
-        q: Float[Tensor, "B H T_q D_k"],
-        k: Float[Tensor, "B H T_k D_k"],
-        v: Float[Tensor, "B H T_k D_v"],
-        *,
-        mask: Mask = NO_MASK,
-        bias: Float[Tensor, "#B #H T_q T_k"] | None = None,
+    def _attend(
+        self, q: Tensor, k: Tensor, v: Tensor, mask: Mask, bias: Tensor | None
     ) -> Float[Tensor, "B H T_q D_v"]:
-        self.check(q, k, v, mask, bias)
         lengths = None
         if mask.key_padding is not None:
-            lengths = torch.ops.minitx.lengths_of(mask.key_padding.to(q.device))
+            lengths = torch.ops.minitx.lengths_of(mask.key_padding)
         return flash_attention(
             q,
             k,

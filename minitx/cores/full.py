@@ -5,7 +5,7 @@ from torch import Tensor
 
 from minitx.cores.base import RULES, AttentionCore
 from minitx.functional import scaled_dot_product_attention
-from minitx.masks import NO_MASK, Mask
+from minitx.masks import Mask
 
 
 class FullAttention(AttentionCore):
@@ -29,16 +29,9 @@ class FullAttention(AttentionCore):
         self.scale = scale
         self.dropout = dropout
 
-    def forward(
-        self,
-        q: Float[Tensor, "B H T_q D_k"],
-        k: Float[Tensor, "B H T_k D_k"],
-        v: Float[Tensor, "B H T_k D_v"],
-        *,
-        mask: Mask = NO_MASK,
-        bias: Float[Tensor, "#B #H T_q T_k"] | None = None,
+    def _attend(
+        self, q: Tensor, k: Tensor, v: Tensor, mask: Mask, bias: Tensor | None
     ) -> Float[Tensor, "B H T_q D_v"]:
-        self.check(q, k, v, mask, bias)
         dropout = self.dropout if self.training else 0.0
         return scaled_dot_product_attention(
             q, k, v, mask=mask, bias=bias, scale=self.scale, dropout_p=dropout

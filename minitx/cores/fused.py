@@ -2,7 +2,7 @@
 
 import math
 
-from jaxtyping import Bool, Float
+from jaxtyping import Float
 from torch import Tensor
 from torch.nn import functional as F
 
@@ -26,6 +26,13 @@ class FusedAttention(AttentionCore):
       - what a query gets that may attend to nothing is left to the backend; the reference code in
         its documentation gives NaN;
       - it takes a mask or a bias, not both.
+
+    >>> import torch
+    >>> from minitx.masks import padding
+    >>> zeros, v = torch.zeros(2, 1, 2, 1), torch.tensor([1.0, 5.0]).expand(2, 1, 2).unsqueeze(-1)
+    >>> FusedAttention()(zeros, zeros, v, mask=padding([0, 1], max_len=2)).flatten(1)
+    tensor([[0., 0.],
+            [1., 1.]])
     """
 
     supports = RULES
@@ -35,53 +42,43 @@ class FusedAttention(AttentionCore):
         self.scale = scale
         self.dropout = dropout
 
-    def forward(
-        self,
-        q: Float[Tensor, "B H T_q D_k"],
-        k: Float[Tensor, "B H T_k D_k"],
-        v: Float[Tensor, "B H T_k D_v"],
-        *,
-        mask: Mask = NO_MASK,
-        bias: Float[Tensor, "#B #H T_q T_k"] | None = None,
-    ) -> Float[Tensor, "B H T_q D_v"]:
-        self.check(q, k, v, mask, bias)
-        T_q, T_k = q.size(2), k.size(2)
-        # A single query is the last position: causal forbids it nothing.
-        rules = mask.rules - {"causal"} if T_q == 1 else mask.rules
-        if not rules:
-            return self._fused(q, k, v, attn_mask=bias)
-        if rules == {"causal"} and T_q == T_k and bias is None:
-            return self._fused(q, k, v, is_causal=True)
-
-        # Padding is the same for every query: one row of the table is enough.
-        rows = 1 if rules == {"key_padding"} else T_q
-        return self._attend(q, k, v, mask.dense(rows, T_k, q.device), bias)
-
     def _attend(
-        self,
-        q: Float[Tensor, "B H T_q D_k"],
-        k: Float[Tensor, "B H T_k D_k"],
-        v: Float[Tensor, "B H T_k D_v"],
-        allowed: Bool[Tensor, "#B #H #T_q T_k"],
-        bias: Float[Tensor, "#B #H T_q T_k"] | None,
+        self, q: Tensor, k: Tensor, v: Tensor, mask: Mask, bias: Tensor | None
     ) -> Float[Tensor, "B H T_q D_v"]:
-        # Let a query without any key attend to all of them, then put 0 in place of what it got:
-        # no row is ever empty for the kernel, and no gradient flows.
-        empty = ~allowed.any(dim=-1, keepdim=True)
-        allowed = allowed | empty
-        table = allowed if bias is None else bias.masked_fill(~allowed, -math.inf)
-        return self._fused(q, k, v, attn_mask=table).masked_fill(empty, 0.0)
-
-    def _fused(
-        self,
-        q: Tensor,
-        k: Tensor,
-        v: Tensor,
-        *,
-        attn_mask: Tensor | None = None,
-        is_causal: bool = False,
-    ) -> Tensor:
         dropout = self.dropout if self.training else 0.0
+        return fused_attention(q, k, v, mask, bias, scale=self.scale, dropout_p=dropout)
+
+
+def fused_attention(
+    q: Float[Tensor, "B H T_q D_k"],
+    k: Float[Tensor, "B H T_k D_k"],
+    v: Float[Tensor, "B H T_k D_v"],
+    mask: Mask = NO_MASK,
+    bias: Float[Tensor, "#B #H T_q T_k"] | None = None,
+    *,
+    scale: float | None = None,
+    dropout_p: float = 0.0,
+) -> Float[Tensor, "B H T_q D_v"]:
+    """The core on tensors that are known to fit, for cores that attend to a few keys with it."""
+
+    def fused(*, attn_mask: Tensor | None = None, is_causal: bool = False) -> Tensor:
         return F.scaled_dot_product_attention(
-            q, k, v, attn_mask=attn_mask, is_causal=is_causal, scale=self.scale, dropout_p=dropout
+            q, k, v, attn_mask=attn_mask, is_causal=is_causal, scale=scale, dropout_p=dropout_p
         )
+
+    T_q, T_k = q.size(2), k.size(2)
+    # A single query is the last position: causal forbids it nothing.
+    rules = mask.rules - {"causal"} if T_q == 1 else mask.rules
+    if not rules:
+        return fused(attn_mask=bias)
+    if rules == {"causal"} and T_q == T_k and bias is None:
+        return fused(is_causal=True)
+
+    # Padding is the same for every query: one row of the table is enough.
+    allowed = mask.dense(1 if rules == {"key_padding"} else T_q, T_k, q.device)
+    # Let a query without any key attend to all of them, then put 0 in place of what it got:
+    # no row is ever empty for the kernel, and no gradient flows.
+    empty = ~allowed.any(dim=-1, keepdim=True)
+    allowed = allowed | empty
+    table = allowed if bias is None else bias.masked_fill(~allowed, -math.inf)
+    return fused(attn_mask=table).masked_fill(empty, 0.0)

@@ -13,7 +13,8 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from minitx.cores.base import AttentionCore
-from minitx.masks import NO_MASK, Mask
+from minitx.functional import without_autocast
+from minitx.masks import Mask
 
 Parts = tuple[Float[Tensor, "B H T #M"], Float[Tensor, "B H T #M"] | None]
 
@@ -45,6 +46,7 @@ class KernelisedAttention(AttentionCore):
     """
 
     supports = frozenset({"causal", "key_padding"})
+    leaves_autocast = True
 
     def __init__(self, *, chunk_size: int) -> None:
         super().__init__()
@@ -58,18 +60,12 @@ class KernelisedAttention(AttentionCore):
 
     def features(self, x: Float[Tensor, "B H T D_k"]) -> Float[Tensor, "B H T M"]:
         """φ(x) as in the paper, with nothing subtracted."""
-        return _product(*self._parts(x))
+        with without_autocast(x.device):
+            return _product(*self._parts(x))
 
-    def forward(
-        self,
-        q: Float[Tensor, "B H T_q D_k"],
-        k: Float[Tensor, "B H T_k D_k"],
-        v: Float[Tensor, "B H T_k D_v"],
-        *,
-        mask: Mask = NO_MASK,
-        bias: Float[Tensor, "#B #H T_q T_k"] | None = None,
+    def _attend(
+        self, q: Tensor, k: Tensor, v: Tensor, mask: Mask, bias: Tensor | None
     ) -> Float[Tensor, "B H T_q D_v"]:
-        self.check(q, k, v, mask, bias)
         if not mask.causal:
             return self._at_once(q, k, v, mask.key_padding)
         # The queries are the last positions: with more queries than keys the first see nothing.
@@ -80,12 +76,12 @@ class KernelisedAttention(AttentionCore):
         self, q: Tensor, k: Tensor, v: Tensor, key_padding: Tensor | None
     ) -> Float[Tensor, "B H T_q D_v"]:
         """All keys into the sums, then every query out of them."""
-        so_far = _SoFar.nothing(self.features(k[:, :, :0]), v)
+        so_far = RunningSums.nothing(self.features(k[:, :, :0]), v)
         for k_c, v_c in self._keys_and_values(self._sizes(k.size(2)), k, v, key_padding):
-            so_far, k_features = so_far.raised(*k_c)
-            so_far = so_far.extended(k_features, v_c)
+            so_far, k_features = so_far.rescale(*k_c)
+            so_far = so_far.add(k_features, v_c)
         chunks = q.split(self.chunk_size, dim=2)
-        sums = (so_far.of_queries(*self._parts(q_c)) @ so_far.sums for q_c in chunks)
+        sums = (so_far.query_features(*self._parts(q_c)) @ so_far.sums for q_c in chunks)
         return torch.cat([_quotient(s).to(v.dtype) for s in sums], dim=2)
 
     def _along(
@@ -95,15 +91,15 @@ class KernelisedAttention(AttentionCore):
         before, along = self._sizes(k.size(2) - q.size(2)), self._sizes(q.size(2))
         queries = [*[None] * len(before), *q.split(along, dim=2)]
         keys_and_values = self._keys_and_values(before + along, k, v, key_padding)
-        so_far = _SoFar.nothing(self.features(k[:, :, :0]), v)
+        so_far = RunningSums.nothing(self.features(k[:, :, :0]), v)
         outputs = []
         for q_c, (k_c, v_c) in zip(queries, keys_and_values, strict=True):
-            so_far, k_features = so_far.raised(*k_c)
+            so_far, k_features = so_far.rescale(*k_c)
             if q_c is not None:
-                q_features = so_far.of_queries(*self._parts(q_c))
+                q_features = so_far.query_features(*self._parts(q_c))
                 inside = (q_features @ k_features.mT).tril()
                 outputs.append(_quotient(inside @ v_c + q_features @ so_far.sums).to(v.dtype))
-            so_far = so_far.extended(k_features, v_c)
+            so_far = so_far.add(k_features, v_c)
         return torch.cat(outputs, dim=2)
 
     def _sizes(self, T: int) -> list[int]:
@@ -128,30 +124,30 @@ class KernelisedAttention(AttentionCore):
         return self.exponent_and_factor(x.to(torch.promote_types(x.dtype, torch.float32)))
 
 
-class _SoFar(NamedTuple):
+class RunningSums(NamedTuple):
     """What is kept of the keys up to here."""
 
     highest: Float[Tensor, "#B #H 1 #M"]  # exponent of each feature
     sums: Float[Tensor, "B H M D"]  # Σ_j φ(k_j)ᵀ [v_j, 1] · exp(-highest)
 
     @classmethod
-    def nothing(cls, k_features: Tensor, v: Tensor) -> "_SoFar":
+    def nothing(cls, k_features: Tensor, v: Tensor) -> "RunningSums":
         highest = k_features.new_full((1, 1, 1, 1), torch.finfo(k_features.dtype).min)
         B, H, _, M = k_features.shape
         return cls(highest, k_features.new_zeros(B, H, M, v.size(3) + 1))
 
-    def raised(
+    def rescale(
         self, exponent: Tensor, factor: Tensor | None
-    ) -> tuple["_SoFar", Float[Tensor, "B H S M"]]:
+    ) -> tuple["RunningSums", Float[Tensor, "B H S M"]]:
         """The same sums for a highest that covers these keys too, and the keys' features for it."""
         highest = self.highest.maximum(exponent.detach().amax(dim=2, keepdim=True))
         sums = self.sums * (self.highest - highest).exp().mT
-        return _SoFar(highest, sums), _product(exponent - highest, factor)
+        return RunningSums(highest, sums), _product(exponent - highest, factor)
 
-    def extended(self, k_features: Tensor, v: Tensor) -> "_SoFar":
-        return _SoFar(self.highest, self.sums + k_features.mT @ v)
+    def add(self, k_features: Tensor, v: Tensor) -> "RunningSums":
+        return RunningSums(self.highest, self.sums + k_features.mT @ v)
 
-    def of_queries(self, exponent: Tensor, factor: Tensor | None) -> Float[Tensor, "B H S M"]:
+    def query_features(self, exponent: Tensor, factor: Tensor | None) -> Float[Tensor, "B H S M"]:
         """φ(q) with what was taken from the keys, but for a factor of each query's own."""
         exponent = exponent + self.highest
         own = exponent.detach().amax(dim=-1, keepdim=True)

@@ -7,9 +7,9 @@ from jaxtyping import Float
 from torch import Tensor, nn
 
 from minitx.cores.base import AttentionCore
-from minitx.cores.fused import FusedAttention
+from minitx.cores.fused import fused_attention
 from minitx.cores.segments import averaging
-from minitx.masks import NO_MASK, Mask
+from minitx.masks import Mask
 
 
 class Linformer(AttentionCore):
@@ -61,27 +61,19 @@ class Linformer(AttentionCore):
         self.num_heads = num_heads
         self.E = nn.Parameter(_start(start, num_heads, rank, max_len))
         self.F = self.E if share_kv else nn.Parameter(_start(start, num_heads, rank, max_len))
-        self.attend = FusedAttention(scale=scale)
+        self.scale = scale
 
-    def forward(
-        self,
-        q: Float[Tensor, "B H T_q D_k"],
-        k: Float[Tensor, "B H T_k D_k"],
-        v: Float[Tensor, "B H T_k D_v"],
-        *,
-        mask: Mask = NO_MASK,
-        bias: Float[Tensor, "#B #H T_q T_k"] | None = None,
+    def _attend(
+        self, q: Tensor, k: Tensor, v: Tensor, mask: Mask, bias: Tensor | None
     ) -> Float[Tensor, "B H T_q D_v"]:
-        self.check(q, k, v, mask, bias)
         self._require_room(k)
         E, F = (matrix[:, :, : k.size(2)].to(q.dtype) for matrix in (self.E, self.F))
         entered = (E != 0).any(dim=2).any(dim=0).expand(k.size(0), -1)
         if mask.key_padding is not None:
-            padding = ~mask.key_padding[:, None, :, None]
-            k, v = k.masked_fill(padding, 0.0), v.masked_fill(padding, 0.0)
             used = (E != 0).any(dim=0).to(q.dtype)
             entered = (used @ mask.key_padding.to(q.dtype).T > 0).T
-        return self.attend(q, _mixed(E, k), _mixed(F, v), mask=Mask(key_padding=entered))
+        k, v = _mixed(E, k), _mixed(F, v)  # in which padding has no part, being 0
+        return fused_attention(q, k, v, Mask(key_padding=entered), scale=self.scale)
 
     def _require_room(self, k: Tensor) -> None:
         _, H, T_k, _ = k.shape

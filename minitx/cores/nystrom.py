@@ -5,7 +5,7 @@ from jaxtyping import Float
 from torch import Tensor
 
 from minitx.cores.base import AttentionCore
-from minitx.cores.fused import FusedAttention
+from minitx.cores.fused import fused_attention
 from minitx.cores.segments import averaging
 from minitx.functional import attention_scores, masked_softmax
 from minitx.masks import NO_MASK, Mask
@@ -42,6 +42,7 @@ class Nystrom(AttentionCore):
     """
 
     supports = frozenset({"key_padding"})
+    leaves_autocast = True
 
     def __init__(
         self, num_landmarks: int, *, pinv_iterations: int = 6, scale: float | None = None
@@ -54,37 +55,28 @@ class Nystrom(AttentionCore):
         self.num_landmarks = num_landmarks
         self.pinv_iterations = pinv_iterations
         self.scale = scale
-        self.attend = FusedAttention(scale=scale)
 
-    def forward(
-        self,
-        q: Float[Tensor, "B H T_q D_k"],
-        k: Float[Tensor, "B H T_k D_k"],
-        v: Float[Tensor, "B H T_k D_v"],
-        *,
-        mask: Mask = NO_MASK,
-        bias: Float[Tensor, "#B #H T_q T_k"] | None = None,
+    def _attend(
+        self, q: Tensor, k: Tensor, v: Tensor, mask: Mask, bias: Tensor | None
     ) -> Float[Tensor, "B H T_q D_v"]:
-        self.check(q, k, v, mask, bias)
-        B, _, T, _ = q.shape
+        T = q.size(2)
         if k.size(2) != T:
             raise ValueError(f"T_q ({T}) must equal T_k ({k.size(2)}): both share their segments")
         dtype = q.dtype
         q, k, v = (t.to(torch.promote_types(dtype, torch.float32)) for t in (q, k, v))
 
-        padding = mask.key_padding
-        real = q.new_ones(B, T, dtype=torch.bool) if padding is None else padding
-        means = averaging(real, min(self.num_landmarks, T), q.dtype)
-        q_marks, k_marks = (torch.einsum("bmt,bhtd->bhmd", means, t) for t in (q, k))
+        means = averaging(mask.is_token(T, q.device), min(self.num_landmarks, T), q.dtype)
+        q_tokens = mask.zero_padding(q)  # as keys and values are already
+        q_marks, k_marks = (torch.einsum("bmt,bhtd->bhmd", means, t) for t in (q_tokens, k))
         # A sequence with fewer tokens than landmarks leaves some of them empty.
         used = (means > 0).any(dim=-1)
 
         both = used[:, None, :, None] & used[:, None, None, :]
         A = masked_softmax(attention_scores(q_marks, k_marks, scale=self.scale), both)
-        answers = self.attend(q_marks, k, v, mask=mask)
+        answers = fused_attention(q_marks, k, v, mask, scale=self.scale)
         corrected = iterative_pinv(A, self.pinv_iterations) @ answers
-        marks = NO_MASK if padding is None else Mask(key_padding=used)
-        return self.attend(q, k_marks, corrected, mask=marks).to(dtype)
+        marks = NO_MASK if mask.key_padding is None else Mask(key_padding=used)
+        return fused_attention(q, k_marks, corrected, marks, scale=self.scale).to(dtype)
 
 
 def iterative_pinv(A: Float[Tensor, "*batch m m"], iterations: int) -> Float[Tensor, "*batch m m"]:

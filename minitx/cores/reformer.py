@@ -7,7 +7,8 @@ from torch.nn import functional as F
 
 from minitx.cores.base import AttentionCore, UnsupportedMask
 from minitx.cores.buckets import Buckets
-from minitx.masks import NO_MASK, Mask
+from minitx.functional import without_autocast
+from minitx.masks import Mask
 
 ONLY_IF_ALONE = -1e5  # the paper's score for a token and itself
 
@@ -26,8 +27,8 @@ class Reformer(AttentionCore):
     O(T · chunk_size · num_rounds), with more than one round O(num_rounds²) in time to find N, and
     O(T · num_buckets) to hash.
 
-    Queries and keys are one and the same: k is not read and receives no gradient. In a layer whose
-    k_proj is another than q_proj, k_proj stays as it was.
+    Queries and keys are one and the same: k is not read and receives no gradient.
+    `MultiHeadAttention` gives such a core one projection for both.
 
     Args:
         d_head: width D_k of queries.
@@ -52,6 +53,8 @@ class Reformer(AttentionCore):
     """
 
     supports = frozenset({"causal", "key_padding"})
+    leaves_autocast = True
+    shares_qk = True
     rotations: Tensor
 
     def __init__(
@@ -89,30 +92,25 @@ class Reformer(AttentionCore):
         if half == 0:
             return x.new_zeros(*x.shape[:2], num_rounds, x.size(2), dtype=torch.long)
         wide = torch.promote_types(x.dtype, torch.float32)
-        rotated = x.to(wide) @ self.rotations.flatten(2).to(wide)
+        with without_autocast(x.device):
+            rotated = x.to(wide) @ self.rotations.flatten(2).to(wide)
         rotated = rotated.unflatten(-1, (num_rounds, half)).transpose(2, 3)
         return torch.cat([rotated, -rotated], dim=-1).argmax(dim=-1)
 
-    def forward(
-        self,
-        q: Float[Tensor, "B H T_q D_k"],
-        k: Float[Tensor, "B H T_k D_k"],
-        v: Float[Tensor, "B H T_k D_v"],
-        *,
-        mask: Mask = NO_MASK,
-        bias: Float[Tensor, "#B #H T_q T_k"] | None = None,
+    def _attend(
+        self, q: Tensor, k: Tensor, v: Tensor, mask: Mask, bias: Tensor | None
     ) -> Float[Tensor, "B H T_q D_v"]:
-        self.check(q, k, v, mask, bias)
         self._require_fit(q, k, mask)
         buckets = Buckets(
             self.hash(q),
             self.num_buckets,
             self.chunk_size,
             causal=mask.causal,
-            real=None if mask.key_padding is None else mask.key_padding[:, None, None, :],
+            is_token=None if mask.key_padding is None else mask.key_padding[:, None, None, :],
             across=self.across_buckets,
         )
-        scores = self._scores(q, buckets)
+        # Queries are keys, so forward has not cleaned them.
+        scores = self._scores(q, F.normalize(mask.zero_padding(q), dim=-1), buckets)
         # What follows does not depend on `highest`, so its gradient need not pass through it.
         highest = scores.detach().amax(dim=-1, keepdim=True)
         weights = scores.sub_(highest).exp_()
@@ -124,9 +122,9 @@ class Reformer(AttentionCore):
         nobody = z.amax(dim=2) <= torch.finfo(z.dtype).min / 2
         return output.masked_fill(nobody, 0.0)
 
-    def _scores(self, q: Tensor, buckets: Buckets) -> Tensor:
+    def _scores(self, q: Tensor, k: Tensor, buckets: Buckets) -> Tensor:
         """(B, H, R, N, size, 2·size): q_i · k_j, less what the paper calls m_ij."""
-        scores = buckets.queries(q * self.scale) @ buckets.keys(F.normalize(q, dim=-1)).mT
+        scores = buckets.queries(q * self.scale) @ buckets.keys(k).mT
         scores = scores.to(torch.promote_types(q.dtype, torch.float32))
         # In place from here: one table of this size is in memory at a time, not five.
         # A chunk's own tokens are the second half of those it sees.

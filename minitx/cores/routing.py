@@ -7,7 +7,8 @@ from torch.nn import functional as F
 
 from minitx.cores.base import AttentionCore
 from minitx.cores.buckets import Buckets, take
-from minitx.cores.fused import FusedAttention
+from minitx.cores.fused import fused_attention
+from minitx.functional import without_autocast
 from minitx.masks import NO_MASK, Mask
 
 
@@ -49,6 +50,7 @@ class Routing(AttentionCore):
     """
 
     supports = frozenset({"causal", "key_padding"})
+    leaves_autocast = True
     centroids: Tensor
 
     def __init__(
@@ -70,52 +72,45 @@ class Routing(AttentionCore):
         self.window = window
         self.decay = decay
         self.scale = scale
-        self.attend = FusedAttention(scale=scale)
         drawn = torch.randn(num_heads, num_clusters, d_head)
         self.register_buffer("centroids", _normalised(drawn))
 
-    def forward(
-        self,
-        q: Float[Tensor, "B H T_q D_k"],
-        k: Float[Tensor, "B H T_k D_k"],
-        v: Float[Tensor, "B H T_k D_v"],
-        *,
-        mask: Mask = NO_MASK,
-        bias: Float[Tensor, "#B #H T_q T_k"] | None = None,
+    def _attend(
+        self, q: Tensor, k: Tensor, v: Tensor, mask: Mask, bias: Tensor | None
     ) -> Float[Tensor, "B H T_q D_v"]:
-        self.check(q, k, v, mask, bias)
         self._require_fit(q, k)
         T = q.size(2)
         window = min(self.window or -(-T // self.num_clusters), T)
-        real = None if mask.key_padding is None else mask.key_padding[:, None, :]
+        is_token = None if mask.key_padding is None else mask.key_padding[:, None, :]
         if mask.causal:
-            return self._nearest_cluster(q, k, v, window, real)
-        return self._balanced_clusters(q, k, v, window, real)
+            return self._nearest_cluster(q, k, v, window, is_token)
+        return self._balanced_clusters(q, k, v, window, is_token)
 
     def _balanced_clusters(
-        self, q: Tensor, k: Tensor, v: Tensor, window: int, real: Tensor | None
+        self, q: Tensor, k: Tensor, v: Tensor, window: int, is_token: Tensor | None
     ) -> Tensor:
         B, H, T, _ = q.shape
-        queries, keys = (self._members(x, window, real) for x in (q, k))  # (B, H, C, w)
+        queries, keys = (self._members(x, window, is_token) for x in (q, k))  # (B, H, C, w)
         rule = NO_MASK
-        if real is not None:
-            members = real.expand(B, H, T).gather(2, keys.flatten(2))
+        if is_token is not None:
+            members = is_token.expand(B, H, T).gather(2, keys.flatten(2))
             rule = Mask(key_padding=members.view(-1, window))
         # One cluster is one sample here: (B·H·C, 1, w, D).
         clusters = take(q, queries), take(k, keys), take(v, keys)
-        answers = self.attend(*(x.flatten(0, 2).unsqueeze(1) for x in clusters), mask=rule)
+        q, k, v = (x.flatten(0, 2).unsqueeze(1) for x in clusters)
+        answers = fused_attention(q, k, v, rule, scale=self.scale)
         answers = answers.view(B, H, -1, v.size(-1))
         return _mean_by_token(answers, queries.flatten(2), T)
 
     def _nearest_cluster(
-        self, q: Tensor, k: Tensor, v: Tensor, window: int, real: Tensor | None
+        self, q: Tensor, k: Tensor, v: Tensor, window: int, is_token: Tensor | None
     ) -> Tensor:
         clusters = self._affinity(q).argmax(dim=2)
-        buckets = Buckets(clusters, self.num_clusters, window, causal=True, real=real)
+        buckets = Buckets(clusters, self.num_clusters, window, causal=True, is_token=is_token)
         # One chunk is one sample here: (B·H·N, 1, w, D) to 2·w keys.
         chunks = buckets.queries(q), buckets.keys(k), buckets.keys(v), buckets.visible()
         queries, keys, values, visible = (x.flatten(0, 2).unsqueeze(1) for x in chunks)
-        answers = self.attend(queries, keys, values, mask=Mask(allowed=visible))
+        answers = fused_attention(queries, keys, values, Mask(allowed=visible), scale=self.scale)
         return buckets.restored(answers.view(*chunks[0].shape[:-1], v.size(-1)))
 
     @torch.no_grad()
@@ -125,10 +120,10 @@ class Routing(AttentionCore):
         return self.centroids.to(x.dtype) @ x.mT
 
     @torch.no_grad()
-    def _members(self, x: Tensor, window: int, real: Tensor | None) -> Tensor:
+    def _members(self, x: Tensor, window: int, is_token: Tensor | None) -> Tensor:
         affinity = self._affinity(x)
-        if real is not None:
-            affinity = affinity.masked_fill(~real.unsqueeze(2), -torch.inf)
+        if is_token is not None:
+            affinity = affinity.masked_fill(~is_token.unsqueeze(2), -torch.inf)
         return affinity.topk(window, dim=-1, sorted=False).indices
 
     @torch.no_grad()
@@ -142,11 +137,14 @@ class Routing(AttentionCore):
 
         A centroid to which no token is nearest stays where it is.
         """
-        x = torch.cat([q, k], dim=2)
-        nearest = F.one_hot(self._affinity(x).argmax(dim=2), self.num_clusters).to(x.dtype)
-        if mask.key_padding is not None:
-            nearest = nearest * mask.key_padding.repeat(1, 2)[:, None, :, None]
-        sums = nearest.mT @ _normalised(x)
+        mask = mask.to(q.device)
+        x = torch.cat([mask.zero_padding(q), mask.zero_padding(k)], dim=2)
+        x = x.to(torch.promote_types(x.dtype, torch.float32))
+        with without_autocast(x.device):
+            nearest = F.one_hot(self._affinity(x).argmax(dim=2), self.num_clusters).to(x.dtype)
+            if mask.key_padding is not None:
+                nearest = nearest * mask.key_padding.repeat(1, 2)[:, None, :, None]
+            sums = nearest.mT @ _normalised(x)
         heads = len(self.centroids)
         sums = sums.sum(dim=0) if heads > 1 else sums.sum(dim=(0, 1)).unsqueeze(0)
         has_members = (sums != 0).any(dim=-1, keepdim=True)

@@ -6,7 +6,7 @@ from torch import Tensor
 
 
 def averaging(
-    real: Bool[Tensor, "B T"], num_segments: int, dtype: torch.dtype = torch.float32
+    is_token: Bool[Tensor, "B T"], num_segments: int, dtype: torch.dtype = torch.float32
 ) -> Float[Tensor, "B {num_segments} T"]:
     """The matrix S whose product with a sequence is the mean of each of its segments.
 
@@ -20,8 +20,8 @@ def averaging(
     tensor([[[0.5000, 0.5000, 0.0000, 0.0000],
              [0.0000, 0.0000, 1.0000, 0.0000]]])
     """
-    number = real.cumsum(dim=-1) - 1
-    segment = number * num_segments // real.sum(dim=-1, keepdim=True).clamp(min=1)
-    segments = torch.arange(num_segments, device=real.device)
-    inside = (segment[:, None, :] == segments[:, None]) & real[:, None, :]
+    number = is_token.cumsum(dim=-1) - 1
+    segment = number * num_segments // is_token.sum(dim=-1, keepdim=True).clamp(min=1)
+    segments = torch.arange(num_segments, device=is_token.device)
+    inside = (segment[:, None, :] == segments[:, None]) & is_token[:, None, :]
     return inside.to(dtype) / inside.sum(dim=-1, keepdim=True).clamp(min=1)

@@ -10,8 +10,8 @@ from torch.nn import functional as F
 
 from minitx.cores.base import AttentionCore
 from minitx.cores.chunks import with_neighbours
-from minitx.cores.fused import FusedAttention
-from minitx.masks import NO_MASK, Mask
+from minitx.cores.fused import fused_attention
+from minitx.masks import Mask
 
 SMALLEST_CHUNK = 64  # below it a matrix product is too small to be worth its call
 
@@ -60,42 +60,32 @@ class SlidingWindow(AttentionCore):
         self.radius = radius
         self.dilation = dilation
         self.global_tokens = sorted(global_tokens)
-        self.attend = FusedAttention()
 
-    def forward(
-        self,
-        q: Float[Tensor, "B H T_q D_k"],
-        k: Float[Tensor, "B H T_k D_k"],
-        v: Float[Tensor, "B H T_k D_v"],
-        *,
-        mask: Mask = NO_MASK,
-        bias: Float[Tensor, "#B #H T_q T_k"] | None = None,
+    def _attend(
+        self, q: Tensor, k: Tensor, v: Tensor, mask: Mask, bias: Tensor | None
     ) -> Float[Tensor, "B H T_q D_v"]:
-        self.check(q, k, v, mask, bias)
         T_k = k.size(2)
         if max(self.global_tokens, default=0) >= T_k:
             raise ValueError(
                 f"global_tokens must lie below T_k ({T_k}), got {self.global_tokens[-1]}"
             )
         among = torch.tensor(self.global_tokens, dtype=torch.long, device=q.device)
-        real = torch.ones(1, T_k, dtype=torch.bool, device=q.device)
-        if mask.key_padding is not None:
-            real = mask.key_padding.to(q.device)
-        output = self._in_windows(q, k, v, among, real, mask.causal)
+        is_token = mask.is_token(T_k, q.device)
+        output = self._in_windows(q, k, v, among, is_token, mask.causal)
 
         ahead = T_k - q.size(2)  # query i stands at position ahead + i
         queries = among[among >= ahead]
         if not len(queries):
             return output
-        table = real[:, None, None, :]
+        table = is_token[:, None, None, :]
         if mask.causal:
             table = table & (torch.arange(T_k, device=q.device) <= queries[:, None])
         table = table.expand(-1, -1, len(queries), -1)
-        rows = self.attend(q[:, :, queries - ahead], k, v, mask=Mask(allowed=table))
+        rows = fused_attention(q[:, :, queries - ahead], k, v, Mask(allowed=table))
         return output.index_copy(2, queries - ahead, rows)
 
     def _in_windows(
-        self, q: Tensor, k: Tensor, v: Tensor, among: Tensor, real: Tensor, causal: bool
+        self, q: Tensor, k: Tensor, v: Tensor, among: Tensor, is_token: Tensor, causal: bool
     ) -> Tensor:
         """Every query over the keys of its window and the global keys."""
         B, _, T_q, _ = q.shape
@@ -106,7 +96,7 @@ class SlidingWindow(AttentionCore):
         position = torch.arange(T_k, device=q.device)[:, None]
         i = cut.queries(torch.arange(T_k - T_q, T_k, device=q.device)[:, None])
         j = cut.keys(position).mT
-        others = real.index_fill(1, among, False)  # a global key is not met twice
+        others = is_token.index_fill(1, among, False)  # a global key is not met twice
         allowed = cut.keys(others[:, None, :, None]).mT
         allowed = allowed & (i - reach <= j) & (j <= (i if causal else i + reach))
 
@@ -117,11 +107,11 @@ class SlidingWindow(AttentionCore):
             return _folded(window)
 
         if len(among):
-            every = cut.for_all(real[:, None, among, None]).mT
+            every = cut.for_all(is_token[:, None, among, None]).mT
             every = every & (position[among].mT <= i) if causal else every
             allowed = torch.cat([allowed, every.expand(*allowed.shape[:-1], -1)], dim=-1)
         mask = Mask(allowed=_folded(allowed.expand(B, -1, -1, -1, -1, -1)))
-        output = self.attend(_folded(cut.queries(q)), of_windows(k), of_windows(v), mask=mask)
+        output = fused_attention(_folded(cut.queries(q)), of_windows(k), of_windows(v), mask)
         return cut.joined(output.unflatten(0, (B, cut.dilation, -1)).movedim(3, 1))
 
 

@@ -1,4 +1,4 @@
-"""Attention to the last few positions and to every so-manieth before them."""
+"""Attention to the last few positions and to every stride-th position before them."""
 
 import torch
 from jaxtyping import Float
@@ -8,7 +8,7 @@ from torch.nn import functional as F
 from minitx.cores.base import AttentionCore
 from minitx.cores.chunks import in_chunks, joined, with_neighbours
 from minitx.functional import attention_scores, masked_softmax
-from minitx.masks import NO_MASK, Mask
+from minitx.masks import Mask
 
 
 class StridedSparse(AttentionCore):
@@ -41,27 +41,17 @@ class StridedSparse(AttentionCore):
             raise ValueError(f"stride must be at least 1, got {stride}")
         self.stride = stride
 
-    def forward(
-        self,
-        q: Float[Tensor, "B H T_q D_k"],
-        k: Float[Tensor, "B H T_k D_k"],
-        v: Float[Tensor, "B H T_k D_v"],
-        *,
-        mask: Mask = NO_MASK,
-        bias: Float[Tensor, "#B #H T_q T_k"] | None = None,
+    def _attend(
+        self, q: Tensor, k: Tensor, v: Tensor, mask: Mask, bias: Tensor | None
     ) -> Float[Tensor, "B H T_q D_v"]:
-        self.check(q, k, v, mask, bias)
         T_q, T_k = q.size(2), k.size(2)
-        real = torch.ones(1, T_k, dtype=torch.bool, device=q.device)
-        if mask.key_padding is not None:
-            real = mask.key_padding.to(q.device)
         # Both end together: the shorter one is filled up in front.
         T = max(T_q, T_k)
         q, k, v = (F.pad(x, (0, 0, T - x.size(2), 0)) for x in (q, k, v))
-        real = F.pad(real, (T - T_k, 0))
-        return self._attend(q, k, v, real, mask.causal)[:, :, T - T_q :]
+        is_token = F.pad(mask.is_token(T_k, q.device), (T - T_k, 0))
+        return self._in_rows(q, k, v, is_token, mask.causal)[:, :, T - T_q :]
 
-    def _attend(self, q: Tensor, k: Tensor, v: Tensor, real: Tensor, causal: bool) -> Tensor:
+    def _in_rows(self, q: Tensor, k: Tensor, v: Tensor, is_token: Tensor, causal: bool) -> Tensor:
         """In N rows of one stride each: near keys are common to a row, the others to a column.
 
         The two kinds of scores are laid side by side, for one softmax.
@@ -72,20 +62,20 @@ class StridedSparse(AttentionCore):
         near_k, near_v = (with_neighbours(x, after=int(not causal)) for x in (k, v))
         near = attention_scores(q, near_k)
         far = _turned(attention_scores(_turned(q), _turned(k)))
-        allowed = self._allowed(real[:, None, :, None], stride, causal)
+        allowed = self._allowed(is_token[:, None, :, None], stride, causal)
         weights = masked_softmax(torch.cat([near, far], dim=-1), allowed)
         W = near.size(-1)
         output = weights[..., :W] @ near_v + _turned(_turned(weights[..., W:]) @ _turned(v))
         return joined(output, T)
 
-    def _allowed(self, real: Tensor, stride: int, causal: bool) -> Tensor:
+    def _allowed(self, is_token: Tensor, stride: int, causal: bool) -> Tensor:
         """Of the near keys, those at most one stride away; of the column's, those beyond."""
-        i = in_chunks(torch.arange(real.size(2), device=real.device)[:, None], stride)
-        real = in_chunks(real, stride)
-        near, near_real = (with_neighbours(x, after=int(not causal)).mT for x in (i, real))
-        far, far_real = i.squeeze(-1).mT, real.squeeze(-1).mT.unsqueeze(-3)
-        in_reach = ((i - near).abs() <= stride) & near_real
-        beyond = ((i - far).abs() > stride) & far_real
+        i = in_chunks(torch.arange(is_token.size(2), device=is_token.device)[:, None], stride)
+        is_token = in_chunks(is_token, stride)
+        near, near_is_token = (with_neighbours(x, after=int(not causal)).mT for x in (i, is_token))
+        far, far_is_token = i.squeeze(-1).mT, is_token.squeeze(-1).mT.unsqueeze(-3)
+        in_reach = ((i - near).abs() <= stride) & near_is_token
+        beyond = ((i - far).abs() > stride) & far_is_token
         if causal:
             in_reach, beyond = in_reach & (near <= i), beyond & (far <= i)
         return torch.cat([in_reach, beyond], dim=-1)

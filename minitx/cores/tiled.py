@@ -11,7 +11,7 @@ from torch import Tensor
 from minitx.cores.base import RULES, AttentionCore
 from minitx.cores.tiles import spans, tile_of
 from minitx.functional import attention_scores, online_softmax
-from minitx.masks import NO_MASK, Mask
+from minitx.masks import Mask
 
 
 class TiledAttention(AttentionCore):
@@ -45,6 +45,7 @@ class TiledAttention(AttentionCore):
     """
 
     supports = RULES
+    leaves_autocast = True
 
     def __init__(self, *, block_q: int = 128, block_k: int = 256) -> None:
         super().__init__()
@@ -54,22 +55,14 @@ class TiledAttention(AttentionCore):
         self.block_q = block_q
         self.block_k = block_k
 
-    def forward(
-        self,
-        q: Float[Tensor, "B H T_q D_k"],
-        k: Float[Tensor, "B H T_k D_k"],
-        v: Float[Tensor, "B H T_k D_v"],
-        *,
-        mask: Mask = NO_MASK,
-        bias: Float[Tensor, "#B #H T_q T_k"] | None = None,
+    def _attend(
+        self, q: Tensor, k: Tensor, v: Tensor, mask: Mask, bias: Tensor | None
     ) -> Float[Tensor, "B H T_q D_v"]:
-        self.check(q, k, v, mask, bias)
         wide = torch.promote_types(q.dtype, torch.float32)
         blocks = (self.block_q, self.block_k)
-        with torch.autocast(q.device.type, enabled=False):
-            output: Tensor = _Tiled.apply(  # type: ignore[no-untyped-call]
-                q.to(wide), k.to(wide), v.to(wide), bias, mask, blocks
-            )
+        output: Tensor = _Tiled.apply(  # type: ignore[no-untyped-call]
+            q.to(wide), k.to(wide), v.to(wide), bias, mask, blocks
+        )
         return output.to(q.dtype)
 
 

@@ -23,17 +23,17 @@ def tile_of(
     """The rectangle rows × keys of `mask.dense(…)`; None where every pair of it may meet.
 
     Args:
-        mask: the rules.
+        mask: the rules, on that device.
         rows: of the queries.
         keys: of the keys.
         ahead: T_k - T_q: query i stands at position ahead + i.
-        device: where the rectangle is needed.
+        device: where the queries are.
     """
     table: Tensor | None = None
     if mask.allowed is not None:
-        table = mask.allowed[:, :, rows, keys].to(device)
+        table = mask.allowed[:, :, rows, keys]
     if mask.key_padding is not None:
-        padding = mask.key_padding[:, None, None, keys].to(device)
+        padding = mask.key_padding[:, None, None, keys]
         table = padding if table is None else table & padding
     if mask.causal and keys.stop - 1 > ahead + rows.start:
         query = torch.arange(ahead + rows.start, ahead + rows.stop, device=device)

@@ -10,7 +10,7 @@ from torch.utils.checkpoint import checkpoint
 from minitx.cores.base import RULES, AttentionCore
 from minitx.cores.tiles import spans, tile_of
 from minitx.functional import attention_scores, masked_softmax
-from minitx.masks import NO_MASK, Mask
+from minitx.masks import Mask
 
 
 class TopK(AttentionCore):
@@ -39,6 +39,7 @@ class TopK(AttentionCore):
     """
 
     supports = RULES
+    leaves_autocast = True
 
     def __init__(self, k: int, *, chunk: int = 128) -> None:
         super().__init__()
@@ -48,18 +49,11 @@ class TopK(AttentionCore):
         self.k = k
         self.chunk = chunk
 
-    def forward(
-        self,
-        q: Float[Tensor, "B H T_q D_k"],
-        k: Float[Tensor, "B H T_k D_k"],
-        v: Float[Tensor, "B H T_k D_v"],
-        *,
-        mask: Mask = NO_MASK,
-        bias: Float[Tensor, "#B #H T_q T_k"] | None = None,
+    def _attend(
+        self, q: Tensor, k: Tensor, v: Tensor, mask: Mask, bias: Tensor | None
     ) -> Float[Tensor, "B H T_q D_v"]:
-        self.check(q, k, v, mask, bias)
         T_q, T_k = q.size(2), k.size(2)
-        attend: Callable[..., Tensor] = self._attend
+        attend: Callable[..., Tensor] = self._attend_chunk
         # One tensor for all: outputs kept chunk by chunk would lie between the tables of scores
         # and leave holes in which the next table has no room.
         output = q.new_empty(*q.shape[:3], v.size(3))
@@ -71,7 +65,7 @@ class TopK(AttentionCore):
             )
         return output
 
-    def _attend(
+    def _attend_chunk(
         self, q: Tensor, k: Tensor, v: Tensor, allowed: Tensor | None, bias: Tensor | None
     ) -> Tensor:
         wide = torch.promote_types(q.dtype, torch.float32)

@@ -76,7 +76,7 @@ def flash_attention(
 
 def _under_autocast(*tensors: Tensor) -> tuple[Tensor, ...]:
     device = tensors[0].device.type
-    if not torch.is_autocast_enabled(device):
+    if not (torch.amp.is_autocast_available(device) and torch.is_autocast_enabled(device)):
         return tensors
     dtype = torch.get_autocast_dtype(device)
     # float64 is left alone, as PyTorch's own functions leave it.

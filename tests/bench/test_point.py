@@ -25,8 +25,8 @@ LINUX = pytest.mark.skipif(not memory.STATUS.exists(), reason="memory is limited
 class Doubled(FullAttention):
     """Wrong by a factor of 2: its relative error is 1."""
 
-    def forward(self, q, k, v, *, mask=NO_MASK, bias=None):
-        return 2 * super().forward(q, k, v, mask=mask, bias=bias)
+    def _attend(self, q, k, v, mask, bias):
+        return 2 * super()._attend(q, k, v, mask, bias)
 
 
 class NeverCausal(FullAttention):
@@ -71,8 +71,8 @@ def test_the_error_against_all_queries(is_causal, planted, monkeypatch):
 
 def test_the_error_is_of_the_rows_that_are_compared(planted, monkeypatch):
     class FirstRowWrong(FullAttention):
-        def forward(self, q, k, v, *, mask=NO_MASK, bias=None):
-            output = super().forward(q, k, v, mask=mask, bias=bias)
+        def _attend(self, q, k, v, mask, bias):
+            output = super()._attend(q, k, v, mask, bias)
             return torch.cat([output[:, :, :1] * 0, output[:, :, 1:]], dim=2)
 
     calls = Calls(replace(TASK, core=planted(FirstRowWrong)), 97)
@@ -88,9 +88,9 @@ def test_every_call_has_fresh_inputs_and_the_mask(planted):
     seen = []
 
     class Noting(FullAttention):
-        def forward(self, q, k, v, *, mask=NO_MASK, bias=None):
+        def _attend(self, q, k, v, mask, bias):
             seen.append((q.size(2), mask.causal, q.requires_grad, float(q.detach().double().sum())))
-            return super().forward(q, k, v, mask=mask, bias=bias)
+            return super()._attend(q, k, v, mask, bias)
 
     point.measure(replace(TASK, core=planted(Noting), causal=True))
     assert all(is_causal for _, is_causal, _, _ in seen)
@@ -111,10 +111,10 @@ def test_the_backward_pass_reaches_all_inputs(planted):
     gradients = []
 
     class Watched(FullAttention):
-        def forward(self, q, k, v, *, mask=NO_MASK, bias=None):
+        def _attend(self, q, k, v, mask, bias):
             for x in (q, k, v):
                 x.register_hook(gradients.append)
-            return super().forward(q, k, v, mask=mask, bias=bias)
+            return super()._attend(q, k, v, mask, bias)
 
     Calls(replace(TASK, core=planted(Watched)), 13).both(0)()
     assert len(gradients) == 3
@@ -141,9 +141,9 @@ def test_too_slow_is_not_repeated(planted):
     calls = []
 
     class Counting(FullAttention):
-        def forward(self, q, k, v, *, mask=NO_MASK, bias=None):
+        def _attend(self, q, k, v, mask, bias):
             calls.append(q.size(2))
-            return super().forward(q, k, v, mask=mask, bias=bias)
+            return super()._attend(q, k, v, mask, bias)
 
     got = point.attempt(replace(TASK, core=planted(Counting), max_seconds=0.0))
     assert got == Point("Counting", 97, "too slow", "forward and backward take 0 s")
@@ -171,7 +171,7 @@ def test_a_mask_that_is_refused(planted):
 )
 def test_errors_are_told(planted, error, outcome):
     class Breaking(FullAttention):
-        def forward(self, q, k, v, *, mask=NO_MASK, bias=None):
+        def _attend(self, q, k, v, mask, bias):
             raise error
 
     got = point.attempt(replace(TASK, core=planted(Breaking)))

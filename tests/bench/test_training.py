@@ -18,7 +18,6 @@ from minitx.bench.training import SETTINGS, Trained, lines, trained
 from minitx.cli import cli
 from minitx.cores import FullAttention, FusedAttention
 from minitx.data.vocabulary import BOS
-from minitx.masks import NO_MASK
 from minitx.projects.corpus import Corpus
 from minitx.training import IGNORE, Processes
 
@@ -37,12 +36,12 @@ class OneWay(FullAttention):
         super().__init__()
         self.extra = torch.nn.Parameter(torch.randn(3))
 
-    def forward(self, q, k, v, *, mask=NO_MASK, bias=None):
-        return super().forward(q, k, v, mask=mask, bias=bias) + 0 * self.extra.sum()
+    def _attend(self, q, k, v, mask, bias):
+        return super()._attend(q, k, v, mask, bias) + 0 * self.extra.sum()
 
 
 class Breaking(FullAttention):
-    def forward(self, q, k, v, *, mask=NO_MASK, bias=None):
+    def _attend(self, q, k, v, mask, bias):
         raise TypeError("no such thing")
 
 

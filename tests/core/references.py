@@ -4,7 +4,7 @@ import torch
 from torch import Tensor
 
 from minitx.cores import AttentionCore
-from minitx.masks import NO_MASK, Mask
+from minitx.masks import Mask
 
 
 class DenseKernel(AttentionCore):
@@ -16,10 +16,7 @@ class DenseKernel(AttentionCore):
         """(B, H, T_q, T_k): the weights before they are divided."""
         raise NotImplementedError
 
-    def forward(
-        self, q: Tensor, k: Tensor, v: Tensor, *, mask: Mask = NO_MASK, bias: Tensor | None = None
-    ) -> Tensor:
-        self.check(q, k, v, mask, bias)
+    def _attend(self, q: Tensor, k: Tensor, v: Tensor, mask: Mask, bias: Tensor | None) -> Tensor:
         table = self.kernel(q, k) * mask.dense(q.size(2), k.size(2), q.device)
         sums = table.sum(dim=-1, keepdim=True)
         return torch.where(sums == 0, 0.0, table / torch.where(sums == 0, 1.0, sums)) @ v
@@ -58,8 +55,7 @@ class SharedQK(AttentionCore):
         super().__init__()
         self.scale = scale
 
-    def forward(self, q, k, v, *, mask=NO_MASK, bias=None):
-        self.check(q, k, v, mask, bias)
+    def _attend(self, q, k, v, mask, bias):
         B, H, T, D = q.shape
         scale = D**-0.5 if self.scale is None else self.scale
         scores = scale * q @ (q / q.norm(dim=-1, keepdim=True)).transpose(-2, -1)

@@ -9,7 +9,7 @@ from torch.nn import functional as F
 from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils._pytree import tree_leaves
 
-from minitx.cores import AttentionCore, FullAttention, FusedAttention, UnsupportedMask
+from minitx.cores import FullAttention, FusedAttention, UnsupportedMask
 from minitx.masks import NO_MASK, Mask, causal, padding
 
 from . import contract
@@ -168,12 +168,3 @@ def test_sizes_that_do_not_fit_are_refused(make, as_users_run):
     text = "k must have shape (B=2, H=3, T_k, D_k=11) like q, got (2, 3, 7, 13)"
     with pytest.raises(ValueError, match=re.escape(text)):
         make()(q, k, k)
-
-
-def test_a_core_without_forward_says_so():
-    class Unfinished(AttentionCore):
-        supports = frozenset()
-
-    q = torch.zeros(1, 1, 3, 2)
-    with pytest.raises(NotImplementedError, match=r"^Unfinished must define forward$"):
-        Unfinished()(q, q, q)

@@ -4,7 +4,6 @@ The largest tensor that any operation returns is recorded at two lengths. A tabl
 ×4 from one to the other, also one in disguise; what is linear in T grows ×2.
 """
 
-from collections.abc import Callable
 from typing import Any
 
 import pytest
@@ -13,45 +12,17 @@ from torch import Tensor
 from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils._pytree import tree_leaves
 
-from minitx.cores import (
-    AttentionCore,
-    BigBird,
-    FlashAttention,
-    FullAttention,
-    FusedAttention,
-    LinearAttention,
-    Linformer,
-    Nystrom,
-    Performer,
-    Reformer,
-    Routing,
-    SlidingWindow,
-    StridedSparse,
-    TiledAttention,
-    TopK,
-)
+from minitx.cores import AttentionCore, FullAttention, SlidingWindow
 from minitx.masks import NO_MASK, causal, padding
 
-B, H, D = 1, 2, 16
+from .contract import CORES, D_k
+
+B, H = 1, 2
 SHORT, LONG = 1024, 2048
 
 # Every core that promises it, as it would be used at these lengths.
-FRUGAL: dict[str, Callable[[int], AttentionCore]] = {
-    "BigBird": lambda T: BigBird(32),
-    "FlashAttention": lambda T: FlashAttention(),
-    "FusedAttention": lambda T: FusedAttention(),
-    "LinearAttention": lambda T: LinearAttention(),
-    "Linformer": lambda T: Linformer(T, 64),
-    "Nystrom": lambda T: Nystrom(32),
-    "Performer": lambda T: Performer(D),
-    "Reformer": lambda T: Reformer(D, num_buckets=16, chunk_size=64, num_rounds=2),
-    "Routing": lambda T: Routing(D, num_clusters=16, window=64),
-    "SlidingWindow": lambda T: SlidingWindow(64, global_tokens=[0, T // 2]),
-    "SlidingWindow, dilated": lambda T: SlidingWindow(64, dilation=3),
-    "StridedSparse": lambda T: StridedSparse(round(T**0.5)),
-    "TiledAttention": lambda T: TiledAttention(block_q=64, block_k=64),
-    "TopK": lambda T: TopK(32, chunk=64),
-}
+FRUGAL = {name: case.frugal for name, case in CORES.items() if case.frugal}
+FRUGAL["SlidingWindow, dilated"] = lambda T: SlidingWindow(64, dilation=3)
 
 
 class Largest(TorchDispatchMode):
@@ -72,7 +43,7 @@ class Largest(TorchDispatchMode):
 
 
 def largest(core: AttentionCore, T: int, mask: Any) -> int:
-    q, k, v = (torch.randn(B, H, T, D, requires_grad=True) for _ in range(3))
+    q, k, v = (torch.randn(B, H, T, D_k, requires_grad=True) for _ in range(3))
     with Largest() as seen:
         core(q, k, v, mask=mask).sum().backward()
     return seen.numbers

@@ -293,7 +293,7 @@ def test_equals_hugging_face(num_rounds, padded, monkeypatch):
     got = core(q, q, v, mask=mask)
 
     real = None if mask.key_padding is None else mask.key_padding[:, None, None, :]
-    buckets = Buckets(core.hash(q), num_buckets, chunk_size, real=real)
+    buckets = Buckets(core.hash(q), num_buckets, chunk_size, is_token=real)
     alike = (buckets.rank >= chunk_size).all(dim=2)
     if real is not None:
         alike = alike & mask.key_padding[:, None, :]

@@ -139,11 +139,11 @@ def test_the_largest_of_all_tokens_would_let_the_future_in(monkeypatch):
         torch.manual_seed(0)
         return Routing(D, num_clusters=4)
 
-    def largest_of_all(self, q, k, v, window, real):
+    def largest_of_all(self, q, k, v, window, is_token):
         """The paper's members, whose queries see no later key."""
         B, H, T, _ = q.shape
         table = torch.zeros(B, H, T, T, dtype=torch.bool)
-        for queries in self._members(q, window, real).unbind(dim=2):
+        for queries in self._members(q, window, is_token).unbind(dim=2):
             member = torch.zeros(B, H, T, dtype=torch.bool).scatter(2, queries, True)
             table |= member.unsqueeze(-1) & member.unsqueeze(-2)
         scores = (q @ k.mT).masked_fill(~(table.tril()), -1e30)

@@ -155,7 +155,7 @@ PLANTED = {
     "D left out of dS": (" - D[:, :, rows])", ")"),
     "1/√D_k missing in dQ": ("+= scale * (d_S @", "+= (d_S @"),
     "1/√D_k missing in dK": ("+= scale * (d_S.tr", "+= (d_S.tr"),
-    "the mask not applied again": ("ctx.mask, rows, keys) - lse", "NO_MASK, rows, keys) - lse"),
+    "the mask not applied again": ("ctx.mask, rows, keys) - lse", "Mask(), rows, keys) - lse"),
     "dQ overwritten by the last tile": ("d_q[:, :, rows] +=", "d_q[:, :, rows] ="),
     "dK overwritten by the last tile": ("d_k[:, :, keys] +=", "d_k[:, :, keys] ="),
     "causality aligned at the top left": ("T_k - T_q + rows.stop", "rows.stop"),
