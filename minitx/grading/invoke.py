@@ -70,6 +70,8 @@ def invoke(
                 value = function(*args, **kwargs)
             gradients = vjp(value, (args, kwargs), cotangent)
             outcome = Outcome("returned", plain(value), gradients=gradients)
+            if isinstance(value, types.CoroutineType):
+                value.close()  # an `async def` by mistake: told in the report, not by Python
         except passing:
             raise
         except BaseException as error:

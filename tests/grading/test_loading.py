@@ -1,6 +1,8 @@
 """Reading a learner's file: what can be used is used, and the rest is told in a sentence."""
 
+import gc
 import json
+import warnings
 from pathlib import Path
 from typing import Any
 
@@ -239,6 +241,59 @@ def test_what_only_ipython_understands(tmp_path: Path) -> None:
     assert texts(submission) == []
     names = submission.namespace
     assert (names["a"], names["files"], names["c"], names["d"]) == (1, None, 3, 3)
+
+
+@pytest.mark.parametrize(
+    ("cell", "value"),
+    [
+        ("%%capture\n!pip install -q torch\na = 1", 1),
+        ("%%time\n%%capture out\na = 1", 1),
+        ("\n%%time\na = 1", 1),
+        ("!pip install \\\n    -q \\\n    torch\na = 1", 1),
+        ("x = !ls \\\n  -l\na = 1", 1),
+        ("!ls\na = (\n    7\n    % 4\n)", 3),
+        ('%matplotlib inline\na = """\n% of it\n"""', "\n% of it\n"),
+    ],
+)
+def test_magics_of_all_kinds(tmp_path: Path, cell: str, value: object) -> None:
+    submission = notebook(tmp_path, cell)
+    assert texts(submission) == []
+    assert submission.namespace["a"] == value
+
+
+def test_a_mistake_beside_a_magic(tmp_path: Path) -> None:
+    submission = notebook(tmp_path, "def double(x)\n    pass\n\n!ls\ndef half(x):\n    return 7")
+    assert texts(submission) == [
+        "double cannot be read as Python: syntax error at line 1 of code cell 1 "
+        "(`def double(x)`): expected ':'."
+    ]
+    assert submission.namespace["half"](4) == 7
+
+
+def test_notebooks_of_other_makes(tmp_path: Path) -> None:
+    cell: dict[str, Any] = {"cell_type": "code", "metadata": None, "source": ["a = 1\n", "b = 2"]}
+    four = {"cells": [cell, cell | {"metadata": {"tags": None}, "source": "c = 3"}]}
+    names = loaded(tmp_path, json.dumps(four), "01_small.ipynb").namespace
+    assert (names["a"], names["b"], names["c"]) == (1, 2, 3)
+    old = [
+        {"cell_type": "markdown", "source": ["text"]},
+        {"cell_type": "code", "input": ["a = 4"]},
+        {"cell_type": "code", "input": "b = 5"},
+    ]
+    three = {"nbformat": 3, "metadata": {"name": ""}, "worksheets": [{"cells": old}]}
+    names = loaded(tmp_path, json.dumps(three), "01_small.ipynb").namespace
+    assert (names["a"], names["b"]) == (4, 5)
+
+
+def test_a_coroutine_is_no_surprise(chapter: Chapter, tmp_path: Path) -> None:
+    with warnings.catch_warnings(record=True) as seen:  # "never awaited" comes with its end
+        warnings.simplefilter("always")
+        told = report(chapter, loaded(tmp_path, "async def double(x):\n    return 2 * x\n"))
+        text = told.exercises[0].checks[0].text
+        del told
+        gc.collect()
+    assert "coroutine" in text
+    assert seen == []
 
 
 def test_the_set_up_cell_is_skipped(tmp_path: Path) -> None:

@@ -95,6 +95,35 @@ def test_a_deleted_function_comes_back(
     assert "quadruple" in namespace
 
 
+@pytest.mark.parametrize("mark", [b"", b"\xef\xbb\xbf"])
+def test_the_ends_of_lines_stay(chapter: Chapter, answer: Callable[..., Path], mark: bytes) -> None:
+    path = answer(RIGHT_DOUBLE, FOUR)
+    as_on_windows = mark + path.read_bytes().replace(b"\n", b"\r\n")
+    path.write_bytes(as_on_windows)
+    kept = reset_exercise(chapter, chapter.exercises["01.1"], path)
+    assert kept.read_bytes() == as_on_windows
+    changed = path.read_bytes()
+    assert changed.startswith(mark)
+    assert changed.count(b"\n") == changed.count(b"\r\n") == path.read_text().count("\n")
+    reset_exercise(chapter, chapter.exercises["01.2"], path)
+    assert path.read_bytes() == mark + STUB.encode().replace(b"\n", b"\r\n")
+
+
+def test_a_notebook_of_an_old_format(chapter: Chapter, answer: Callable[..., Path]) -> None:
+    path = answer(RIGHT_DOUBLE, FOUR, notebook=True)
+    cells = json.loads(path.read_text())["cells"]
+    for cell in cells:
+        if cell["cell_type"] == "code":
+            cell |= {"input": cell.pop("source"), "prompt_number": cell.pop("execution_count")}
+    path.write_text(json.dumps({"worksheets": [{"cells": cells}], "metadata": {}, "nbformat": 3}))
+    reset_exercise(chapter, chapter.exercises["01.1"], path)
+    submission = load(path)
+    assert [problem for problem in submission.problems if not problem.aside] == []
+    assert submission.namespace["quadruple"](2) == 8
+    with pytest.raises(NotImplementedError, match=r"Exercise 1.1 is yours"):
+        submission.namespace["double"](2)
+
+
 def test_the_whole_chapter(chapter: Chapter, answer: Callable[..., Path]) -> None:
     path = answer(RIGHT_DOUBLE)
     kept = reset_chapter(chapter, path)
@@ -110,7 +139,7 @@ def test_files_in_which_nothing_can_be_found(chapter: Chapter, answer: Callable[
         reset_exercise(chapter, one, path)
     book = answer(notebook=True)
     book.write_text("{")
-    with pytest.raises(CourseError, match="is damaged: it does not hold a notebook"):
+    with pytest.raises(CourseError, match=r"cannot be read as a notebook; `minitx reset 01` puts"):
         reset_exercise(chapter, one, book)
     chapter.stub_file().write_text("pass\n")
     with pytest.raises(CourseError, match="The stub of chapter 01 holds no function double"):

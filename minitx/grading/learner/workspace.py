@@ -4,17 +4,19 @@ Nothing here overwrites a learner's file without a copy in `work/backups/`.
 """
 
 import ast
+import codecs
 import json
 import re
 import shutil
 import time
 from pathlib import Path
-from typing import Any
 
 from minitx.grading.course import Chapter
 from minitx.grading.errors import CourseError
 from minitx.grading.registry import Exercise
+from minitx.grading.worker.ipynb import code_cells, source_of
 from minitx.grading.worker.loading import pieces_of, split_cells
+from minitx.terminal import program
 
 
 def start(chapter: Chapter, suffix: str) -> tuple[Path, bool]:
@@ -64,12 +66,22 @@ def reset_exercise(chapter: Chapter, exercise: Exercise, path: Path) -> Path:
     if span is None:
         raise CourseError(f"The stub of chapter {chapter.number} holds no function {name}.")
     fresh = "\n".join(text.split("\n")[span[0] : span[1]])
-    if path.suffix == ".ipynb":
-        changed = _in_notebook(path, name, fresh)
-    else:
-        changed = _in_python(path, name, fresh)
+    put = _in_notebook if path.suffix == ".ipynb" else _in_python
+    try:
+        raw = path.read_bytes()
+        text = raw.decode("utf-8-sig").replace("\r\n", "\n")
+        changed = put(text, name, fresh)
+    except (OSError, ValueError, KeyError, TypeError, AttributeError):
+        kind = "a notebook" if path.suffix == ".ipynb" else "text"
+        raise CourseError(
+            f"{path} cannot be read as {kind}; `{program()} reset {chapter.number}` puts the whole "
+            "file back and keeps a copy of this one."
+        ) from None
     kept = backup(path)
-    path.write_text(changed, encoding="utf-8", newline="\n")
+    if b"\r\n" in raw:  # the ends of lines stay as they are
+        changed = changed.replace("\n", "\r\n")
+    mark = codecs.BOM_UTF8 if raw.startswith(codecs.BOM_UTF8) else b""
+    path.write_bytes(mark + changed.encode())
     return kept
 
 
@@ -120,44 +132,27 @@ def _put(text: str, span: tuple[int, int], fresh: str) -> str:
     return "\n".join([*lines[: span[0]], fresh, *lines[span[1] :]])
 
 
-def _in_python(path: Path, name: str, fresh: str) -> str:
-    try:
-        text = path.read_text(encoding="utf-8-sig")
-    except (OSError, UnicodeDecodeError):
-        raise CourseError(
-            f"{path} cannot be read as text; `minitx reset {path.name[:2]}` puts the whole file "
-            "back and keeps a copy of this one."
-        ) from None
+def _in_python(text: str, name: str, fresh: str) -> str:
     span = function_span(text, name)
     if span is None:
         return text.rstrip("\n") + f"\n\n\n# %%\n{fresh}\n"
     return _put(text, span, fresh)
 
 
-def _in_notebook(path: Path, name: str, fresh: str) -> str:
-    try:
-        document = json.loads(path.read_text(encoding="utf-8-sig"))
-        cells = [cell for cell in document["cells"] if cell["cell_type"] == "code"]
-        sources = [_source(cell) for cell in cells]
-    except (OSError, ValueError, KeyError, TypeError):
-        raise CourseError(
-            f"{path} is damaged: it does not hold a notebook. `minitx reset {path.name[:2]}` puts "
-            "the whole notebook back and keeps a copy of this one."
-        ) from None
+def _in_notebook(text: str, name: str, fresh: str) -> str:
+    document = json.loads(text)
+    cells = code_cells(document)
+    sources = [source_of(cell) for cell in cells]
     spans = [function_span(source, name) for source in sources]
     holders = [number for number, span in enumerate(spans) if span is not None]
     if holders:
         cell, span = cells[holders[-1]], spans[holders[-1]]
         assert span is not None
-        text = _put(sources[holders[-1]], span, fresh)
+        fresh = _put(sources[holders[-1]], span, fresh)
     else:
-        cell, text = {"cell_type": "code", "id": f"restored-{name}", "metadata": {}}, fresh
+        cell = {"cell_type": "code", "id": f"restored-{name}", "metadata": {}, "source": []}
         document["cells"].append(cell)
-    cell["source"] = text.splitlines(keepends=True)
-    cell["outputs"], cell["execution_count"] = [], None
+    cell["input" if "input" in cell else "source"] = fresh.splitlines(keepends=True)
+    cell["outputs"] = []
+    cell["prompt_number" if "prompt_number" in cell else "execution_count"] = None
     return json.dumps(document, indent=1, ensure_ascii=False) + "\n"
-
-
-def _source(cell: dict[str, Any]) -> str:
-    source = cell["source"]
-    return source if isinstance(source, str) else "".join(source)

@@ -15,13 +15,13 @@ import tokenize
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 from minitx.grading.calling import Problem
 from minitx.grading.errors import CourseError
 from minitx.grading.quiet import quietly, reading
 from minitx.grading.report import WHILE_READING
 from minitx.grading.source import Source, one_line
+from minitx.grading.worker.ipynb import python_sources
 from minitx.grading.worker.limits import TimeLimit
 from minitx.grading.worker.submission import Submission
 
@@ -30,7 +30,6 @@ IMPORT_SECONDS = 120.0  # a first `import torch` can take long, and must not be 
 _CELL = re.compile(r"^#\s*%%", re.MULTILINE)
 _PIECE = re.compile(r"^(?:@|def |async def |class |import |from |if |for |while |with )")
 _DEFINES = re.compile(r"^\s*(?:async\s+)?(?:def|class)\s+(\w+)", re.MULTILINE)
-_SHELL = re.compile(r"^(\s*)(?:(\w[\w, ]*?)\s*=\s*)?[!%?].*$|^(\s*)[\w.]+\?{1,2}\s*$")
 _DEFINITIONS = ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef | ast.Import | ast.ImportFrom
 
 
@@ -106,7 +105,7 @@ def _decode(path: Path) -> str:
 def _notebook_cells(path: Path) -> tuple[list[Cell], dict[str, str]]:
     try:
         document = json.loads(path.read_bytes().decode("utf-8-sig"))
-        sources = list(_code_sources(document))
+        sources = list(python_sources(document))
     except OSError as error:
         raise CourseError(f"{path} cannot be read: {error.strerror or error}.") from None
     except (ValueError, TypeError, AttributeError, KeyError, RecursionError):
@@ -122,37 +121,6 @@ def _notebook_cells(path: Path) -> tuple[list[Cell], dict[str, str]]:
         lines = source.splitlines(keepends=True)
         linecache.cache[filename] = (len(source), None, lines, filename)
     return cells, places
-
-
-def _code_sources(document: dict[str, Any]) -> Iterator[tuple[int, str]]:
-    """Number and Python text of the code cells, without set-up and without IPython's extras."""
-    number = 0
-    for cell in document["cells"]:
-        if cell["cell_type"] != "code":
-            continue
-        number += 1
-        if "setup" in cell.get("metadata", {}).get("tags", []):
-            continue
-        source = cell["source"]
-        yield number, _without_magics(source if isinstance(source, str) else "".join(source))
-
-
-def _without_magics(source: str) -> str:
-    """Python only: `%` and `!` lines are blanked; line numbers stay."""
-    head = next((line for line in source.splitlines() if line.strip()), "")
-    if head.startswith("%%"):
-        keeps_code = head.split()[0] in ("%%time", "%%timeit", "%%capture", "%%prun")
-        return source.replace(head, "", 1) if keeps_code else ""
-    try:
-        ast.parse(source)
-    except (SyntaxError, ValueError):
-        return "\n".join(_SHELL.sub(_blank, line) for line in source.split("\n"))
-    return source
-
-
-def _blank(match: re.Match[str]) -> str:
-    indent, name = match.group(1) or match.group(3) or "", match.group(2)
-    return f"{indent}{name} = None" if name else f"{indent}pass"
 
 
 def _run(path: Path, cells: list[Cell], places: dict[str, str]) -> Submission:
