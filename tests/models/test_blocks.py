@@ -1,5 +1,6 @@
 """Residual connections, blocks and stacks: the laws of both norms, and torch's layers."""
 
+import re
 from functools import partial
 
 import pytest
@@ -7,6 +8,7 @@ import torch
 from torch import nn
 
 from minitx.blocks import Decoder, DecoderBlock, Encoder, EncoderBlock, Residual
+from minitx.cache import KVCache, SegmentMemory
 from minitx.layers import FeedForward, LayerNorm
 from minitx.masks import NO_MASK, causal, padding
 from minitx.multihead import MultiHeadAttention
@@ -148,3 +150,54 @@ def test_an_encoder_goes_through_its_blocks_and_then_its_norm():
         want = block(want, mask=causal())
     torch.testing.assert_close(encoder(x, mask=causal()), encoder.norm(want), **EXACT)
     assert len(encoder.new_caches()) == 3
+
+
+# --- what stacks refuse --------------------------------------------------------------------------
+
+
+def encoder_of(num_blocks):
+    return Encoder(
+        [
+            EncoderBlock(
+                MultiHeadAttention(C, H),
+                FeedForward(C, F_),
+                norm=partial(LayerNorm, C),
+                pre_norm=True,
+            )
+            for _ in range(num_blocks)
+        ],
+        LayerNorm(C),
+    )
+
+
+def test_caches_while_activations_are_checkpointed(as_users_run):
+    """A block that runs twice would append twice; in evaluation it runs once."""
+    text = (
+        "caches cannot be filled while activations are checkpointed: the backward pass runs each "
+        "block again, which would append twice; call model.eval() first"
+    )
+    encoder, decoder = encoder_of(2), decoder_with("none").float()
+    x, memory = torch.randn(B, T, C), torch.randn(B, T_m, C)
+    for stack, inputs in ((encoder, (x,)), (decoder, (x, memory))):
+        stack.checkpoint_activations = True
+        with pytest.raises(ValueError, match=f"^{re.escape(text)}$"):
+            stack.train()(*inputs, caches=stack.new_caches())
+        caches = stack.new_caches()
+        stack.eval()(*inputs, caches=caches).sum().backward()
+        first = caches[0] if stack is encoder else caches[0][0]
+        assert len(first) == T
+
+
+@pytest.mark.parametrize("count", [0, 1, 3])
+def test_there_is_one_cache_or_memory_for_each_block(count, as_users_run):
+    encoder, decoder = encoder_of(2), decoder_with("none").float()
+    x, memory = torch.randn(B, T, C), torch.randn(B, T_m, C)
+    cases = [
+        (encoder, (x,), "caches", [KVCache() for _ in range(count)]),
+        (encoder, (x,), "memories", [SegmentMemory(3) for _ in range(count)]),
+        (decoder, (x, memory), "caches", [(KVCache(), KVCache()) for _ in range(count)]),
+    ]
+    for stack, inputs, name, given in cases:
+        text = f"{name} must be one for each of 2 blocks, got {count}"
+        with pytest.raises(ValueError, match=f"^{re.escape(text)}$"):
+            stack(*inputs, **{name: given})

@@ -8,9 +8,11 @@ import torch
 from torch.nn import functional as F
 
 from minitx.cores import FullAttention, FusedAttention
+from minitx.experts import SwitchFeedForward
 from minitx.masks import Mask, causal, padding
 from minitx.models.bert import BERT, BERTConfig
 from minitx.models.gpt import GPT, GPTConfig
+from minitx.models.seq2seq import Transformer, TransformerConfig
 from minitx.models.t5 import T5, T5Config
 
 from . import oracles
@@ -217,6 +219,28 @@ def test_the_start_of_gpt():
             assert p.std().item() == deviation(0.02 / shrink), name
         else:
             assert (p == (0.0 if name.endswith("bias") else 1.0)).all(), name
+
+
+def test_experts_keep_their_own_start():
+    """Router and experts start by their own paper's rule, whatever rule the model has."""
+    C, F_, N = 128, 192, 3
+    experts = partial(SwitchFeedForward, C, F_, num_experts=N)
+    stacks = [
+        GPT(GPTConfig(17, 19, C, num_heads=4, num_layers=2, feed_forward=experts)).blocks,
+        Transformer(
+            TransformerConfig(17, 19, C, num_heads=4, num_decoder_layers=1, feed_forward=experts)
+        ).decoder,
+    ]
+    for stack in stacks:
+        for block in stack.blocks:
+            layer = block.feed_forward
+            for p, fan_in in ((layer.in_weight, C), (layer.out_weight, F_)):
+                # Cut off at two deviations, of which a normal law has 0.8796 left.
+                assert p.std().item() == deviation(0.8796 * math.sqrt(0.1 / fan_in))
+            # Of 384 draws only: 4 % is one deviation of the deviation.
+            router = layer.router.weight
+            assert router.std().item() == pytest.approx(0.8796 * math.sqrt(0.1 / C), rel=0.15)
+            assert (layer.in_bias == 0).all() and (layer.out_bias == 0).all()
 
 
 def test_the_start_of_bert():
