@@ -1,6 +1,9 @@
 """`check(...)` in a notebook: a report or a sentence, never an exception."""
 
 import json
+import os
+import subprocess
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +17,8 @@ from minitx.grading.course import Course
 from minitx.grading.learner import notebook as notebook_module
 from minitx.grading.learner.progress import load_progress
 from minitx.grading.report import Report
+
+from .helpers import RIGHT_DOUBLE
 
 
 def double(x):
@@ -58,13 +63,18 @@ def test_a_check_may_ask_for_several_functions(root: Path) -> None:
         ((7, double), 'The first argument is the exercise, "02.3" say, not 7.'),
         (("01.x", double), "'01.x' is neither a chapter (02) nor an exercise (02.3) nor a file"),
         (("01.1",), 'Pass your function: check("01.1", double), without brackets'),
+        (("01.1", double, -5), "The seed must be a whole number from 0 on, not -5."),
+        (("01.1", double, "x"), "The seed must be a whole number from 0 on, not 'x'."),
         (("01.1", np.ones(2)), 'Pass your function: check("01.1", double), without brackets'),
     ],
 )
 def test_nonsense_is_answered_with_a_sentence(
     course: Course, arguments: tuple[Any, ...], text: str
 ) -> None:
-    report = check(*arguments)
+    exercise_id, *function, seed = *arguments, 0
+    if len(function) == 2:
+        function, seed = function[:1], function[1]
+    report = check(exercise_id, *function, seed=seed)
     assert repr(report).startswith(text)
     assert "<table" not in report._repr_html_()
 
@@ -119,3 +129,55 @@ def test_in_a_real_notebook(course: Course) -> None:
     endless = " ".join(book.cells[4].outputs[0]["data"]["text/plain"].split())
     assert "Stopped after 0.5 s at line 2 of its cell (`while True:`)" in endless
     assert json.loads((course.work / ".minitx/progress.json").read_text())["exercises"]
+
+
+def test_run_all_goes_on_below_what_is_not_written(course: Course) -> None:
+    """As Jupyter and Colab do it: a cell whose reply is an error stops the others."""
+    stub = course.chapter("01").stub_file(".ipynb")
+    book = nbformat.from_dict(json.loads(stub.read_text()))
+    book.cells = [cell for cell in book.cells if "setup" not in cell.metadata.get("tags", [])]
+    book.cells.append(nbformat.v4.new_code_cell("def f():\n    raise NotImplementedError('mine')"))
+    book.cells.append(nbformat.v4.new_code_cell("f()"))
+    client = nbclient.NotebookClient(book, timeout=60, kernel_name="python3")
+    with pytest.raises(nbclient.exceptions.CellExecutionError, match="mine"):
+        client.execute(cwd=str(course.root))
+    codes = [cell for cell in book.cells if cell.cell_type == "code"]
+    assert [cell.execution_count for cell in codes] == [*range(1, len(codes) + 1)]
+    (tried,) = [cell for cell in codes if cell.source.startswith("print(double")]
+    assert tried.outputs[0]["text"] == (
+        "Exercise 1.1 is not written yet: there is nothing to try.\n"
+    )
+    assert "not attempted yet" in codes[-3].outputs[0]["data"]["text/plain"]
+    assert codes[-1].outputs[-1]["output_type"] == "error"
+
+
+SCRIPT = (
+    RIGHT_DOUBLE
+    + """
+from minitx.grading import check
+check("01.1", double)
+check("01.1", lambda x: 2 * x)
+"""
+)
+
+
+def test_a_script_prints_what_a_notebook_shows(course: Course, tmp_path: Path) -> None:
+    path = tmp_path / "01_small.py"
+    path.write_text(SCRIPT)
+    done = subprocess.run(
+        [sys.executable, str(path)],
+        env={**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)},
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    assert done.stdout.startswith("Exercise 1.1: Twice the number: 4 of 4 points\n")
+    assert "Exercise 1.1: Twice the number: 3 of 4 points\n" in done.stdout
+    assert "you get when an empty array is accepted" in done.stdout
+    assert done.stderr == ""
+
+
+def test_a_cell_prints_nothing(course: Course, capsys: pytest.CaptureFixture[str]) -> None:
+    """It would stand there twice."""
+    exec(compile('check("01.1", double)', "<a cell>", "exec"), {"check": check, "double": double})
+    assert capsys.readouterr().out == ""

@@ -1,12 +1,14 @@
-"""`check("02.3", masked_softmax)` in a notebook: a short table, and never an exception."""
+"""`check("02.3", masked_softmax)` below an answer: a short table, and never an exception."""
 
 import inspect
 import linecache
+import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 from minitx.grading.errors import CourseError, GraderError
+from minitx.grading.learner.undone import go_on_past_the_undone
 from minitx.grading.quiet import is_reading
 from minitx.grading.report import Report
 
@@ -34,21 +36,25 @@ def check(
         seed: another seed makes other random inputs.
 
     Returns:
-        A report that shows itself as a table. Whatever is wrong, nothing is raised.
+        A report that a notebook shows as a table; in a script it is printed. Whatever is wrong,
+        nothing is raised.
     """
     if is_reading():
         return Nothing()
     try:
-        return _check(exercise_id, function, uses, seed)
+        report = _check(exercise_id, function, uses, seed)
     except (CourseError, GraderError) as error:
-        return Report(problems=(str(error),))
+        report = Report(problems=(str(error),))
     except Exception as error:
-        return Report(
+        report = Report(
             problems=(
                 f"The grader itself failed ({type(error).__name__}: {error}). This is a mistake of "
                 "the course, not yours: please report it.",
             )
         )
+    if Path(sys._getframe(1).f_code.co_filename).is_file():  # no cell and no prompt: a script
+        print(report, end="\n\n")
+    return report
 
 
 def _check(
@@ -65,6 +71,8 @@ def _check(
 
     if not isinstance(exercise_id, str) or "." not in exercise_id:
         raise CourseError(f'The first argument is the exercise, "02.3" say, not {exercise_id!r}.')
+    if not isinstance(seed, int) or seed < 0:
+        raise CourseError(f"The seed must be a whole number from 0 on, not {seed!r}.")
     course = find_course()
     exercise = course.exercise(parse_id(exercise_id))
     if not callable(function):
@@ -103,3 +111,6 @@ def _name_places(places: dict[str, str], functions: Any) -> None:
         if folder.name.startswith("ipykernel_"):
             cells = [name for name in linecache.cache if Path(name).parent == folder]
             places.update(dict.fromkeys([*cells, filename], " of its cell"))
+
+
+go_on_past_the_undone()
