@@ -19,7 +19,7 @@ BROKEN_PIPE = 141  # and of one whose output nobody reads any more
 
 
 @contextmanager
-def plainly(*kinds: type[Exception]) -> Iterator[None]:
+def friendly_errors(*kinds: type[Exception]) -> Iterator[None]:
     """What can go wrong in a sentence, not in a traceback; MINITX_DEBUG=1 shows the traceback.
 
     Args:
@@ -47,18 +47,27 @@ def sentence(error: Exception) -> str:
 
 
 def usable(device: str | None) -> str | None:
-    """The device, once it has computed something.
+    """The device, once it has done what models need: a step of learning and a random number.
 
     Raises:
         BadParameter: if it cannot.
     """
     import torch
+    from torch.nn import functional as F
 
+    if device is None:
+        return None
     try:
-        if device is not None:
-            torch.zeros(1, device=device).item()
-    except (RuntimeError, AssertionError, NotImplementedError) as error:
-        reason = str(error).splitlines()[0]
+        table = torch.ones(3, 8, device=device, requires_grad=True)
+        rng = torch.Generator(device).manual_seed(0)
+        token_ids = torch.randint(3, (1, 1, 5), device=device, generator=rng)
+        x = F.embedding(token_ids, table)
+        x = F.scaled_dot_product_attention(x, x, x, is_causal=True) @ table.T
+        F.cross_entropy(x.flatten(0, 2), token_ids.flatten()).backward()
+        torch.optim.AdamW([table]).step()
+        table.sum().item()
+    except (RuntimeError, AssertionError, NotImplementedError, TypeError) as error:
+        reason = (str(error) or type(error).__name__).splitlines()[0]
         raise click.BadParameter(f"{device} cannot be used: {reason}") from None
     return device
 

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from minitx.terminal import plainly, usable
+from minitx.terminal import friendly_errors, usable
 
 if TYPE_CHECKING:
     import torch
@@ -66,7 +66,7 @@ def models(device: str | None, quick: bool, only: str | None, out: Path) -> None
     from minitx.bench.contest import Unequal
     from minitx.bench.memory import FailedMeasurement
 
-    with plainly(Unequal, FailedMeasurement):
+    with friendly_errors(Unequal, FailedMeasurement):
         bench_models(chosen_device(device), quick, only, out)
 
 
@@ -101,7 +101,7 @@ def attention(
     from minitx.bench.attention import verify as attention_verify
 
     deadline = time.monotonic() + 60 * minutes
-    with plainly():
+    with friendly_errors():
         try:
             where = attention_setup.device_for(device, quick=quick)
             act = attention_verify.verify if verify else timing.bench
@@ -173,7 +173,7 @@ def scaling(
     Every point is measured in a process of its own and kept: after Ctrl-C the same command goes
     on; when all is measured it begins anew. A length that does not fit is said to be so.
     """
-    with plainly():
+    with friendly_errors():
         bench_scaling(cores, lengths, causal, chosen_device(device), quick, out)
 
 
@@ -233,7 +233,7 @@ def training(
     on Python's documentation, from the same first weights. After Ctrl-C the same command goes on
     with the next core.
     """
-    with plainly():
+    with friendly_errors():
         changes = {"num_steps": steps, "seed": seed}
         given = {name: value for name, value in changes.items() if value is not None}
         bench_training(cores, given, chosen_device(device), quick, out)

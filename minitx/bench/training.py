@@ -23,18 +23,33 @@ from minitx.models.gpt import GPT, GPTConfig
 from minitx.models.pretrained import load
 from minitx.models.seq2seq import Transformer, TransformerConfig
 from minitx.positions import Rotary
-from minitx.projects import corpus, masked, text
-from minitx.projects.corpus import Corpus, Settings
+from minitx.projects import corpus, learning, masked, text
+from minitx.projects.corpus import Corpus
+from minitx.projects.settings import TextSettings
 from minitx.training import IGNORE, Processes, label_smoothed_cross_entropy, mean_loss, train
 
 Kind = Literal["GPT", "BERT", "encoder-decoder"]
 
 VALIDATION_PIECES = 8
 SETTINGS = {
-    "full": Settings(
-        num_steps=60, max_lr=3e-3, warmup_steps=10, batch_size=2, length=1024, num_layers=2
+    "full": TextSettings(
+        num_steps=60,
+        max_lr=3e-3,
+        final_lr=0.1,
+        batch_size=2,
+        warmup_steps=10,
+        weight_decay=0.1,
+        length=1024,
     ),
-    "quick": Settings(num_steps=3, batch_size=2, length=64, d_model=32, num_heads=2, num_layers=1),
+    "quick": TextSettings(
+        num_steps=3,
+        max_lr=3e-3,
+        batch_size=2,
+        d_model=32,
+        num_heads=2,
+        num_layers=1,
+        length=64,
+    ),
 }
 
 
@@ -80,7 +95,7 @@ class Lesson:
     validation: Any
 
 
-def sizes(settings: Settings) -> str:
+def sizes(settings: TextSettings) -> str:
     """What else the numbers depend on, in the words of the table."""
     return (
         f"{settings.num_layers} layers of {settings.num_heads} heads, width {settings.d_model}; "
@@ -106,7 +121,7 @@ def lines(cores: Sequence[Budgeted]) -> list[tuple[Kind, Budgeted]]:
 
 def run(
     wanted: Sequence[tuple[Kind, Budgeted]],
-    settings: Settings,
+    settings: TextSettings,
     path: Path,
     setup: dict[str, Any],
     device: torch.device,
@@ -140,7 +155,7 @@ def run(
 
 
 def attempt(
-    model: Kind, core: Budgeted, settings: Settings, data: Corpus, device: torch.device
+    model: Kind, core: Budgeted, settings: TextSettings, data: Corpus, device: torch.device
 ) -> Trained:
     """Train, and say what went wrong if something did."""
     try:
@@ -151,12 +166,12 @@ def attempt(
 
 
 def trained(
-    model: Kind, core: Budgeted, settings: Settings, data: Corpus, device: torch.device
+    model: Kind, core: Budgeted, settings: TextSettings, data: Corpus, device: torch.device
 ) -> Trained:
     """One model with one core, from the first step to the last."""
     group = Processes(0, 1, device)
     lesson = LESSONS[model](core, settings, data, group)
-    config = corpus.training_config(settings)
+    config = learning.training_config(settings)
     times: list[float] = []
 
     def noted(number: int) -> Any:
@@ -180,7 +195,7 @@ def trained(
     )
 
 
-def gpt(core: Budgeted, settings: Settings, data: Corpus, group: Processes) -> Lesson:
+def gpt(core: Budgeted, settings: TextSettings, data: Corpus, group: Processes) -> Lesson:
     """The next character, from those before."""
     config = GPTConfig(
         vocab_size=len(data.vocabulary),
@@ -199,7 +214,7 @@ def gpt(core: Budgeted, settings: Settings, data: Corpus, group: Processes) -> L
     )
 
 
-def bert(core: Budgeted, settings: Settings, data: Corpus, group: Processes) -> Lesson:
+def bert(core: Budgeted, settings: TextSettings, data: Corpus, group: Processes) -> Lesson:
     """Characters that are hidden, from those around."""
     config = BERTConfig(
         vocab_size=len(data.vocabulary),
@@ -222,7 +237,9 @@ def bert(core: Budgeted, settings: Settings, data: Corpus, group: Processes) -> 
     )
 
 
-def encoder_decoder(core: Budgeted, settings: Settings, data: Corpus, group: Processes) -> Lesson:
+def encoder_decoder(
+    core: Budgeted, settings: TextSettings, data: Corpus, group: Processes
+) -> Lesson:
     """A text written anew by the decoder, while the encoder reads it with holes.
 
     A core that cannot be causal serves the encoder only; the decoder then has torch's.
@@ -266,7 +283,7 @@ LESSONS = {"GPT": gpt, "BERT": bert, "encoder-decoder": encoder_decoder}
 
 
 def with_core(
-    build: Callable[[Callable[[], Any]], nn.Module], core: Budgeted, settings: Settings
+    build: Callable[[Callable[[], Any]], nn.Module], core: Budgeted, settings: TextSettings
 ) -> nn.Module:
     """The model with this core; all else begins with the same weights whatever the core draws."""
     with torch.random.fork_rng(devices=[]):
@@ -277,7 +294,7 @@ def with_core(
     return model
 
 
-def adapting(core: Budgeted, settings: Settings) -> AttentionCore:
+def adapting(core: Budgeted, settings: TextSettings) -> AttentionCore:
     """The core; one that learns from queries and keys by itself does so before each call."""
     d_head = settings.d_model // settings.num_heads
     made = core.make(Shape(settings.length, settings.num_heads, d_head))

@@ -122,11 +122,11 @@ def shuffled_epochs(
 
     @lru_cache(maxsize=1)
     def plan(epoch: int) -> list[list[int]]:
-        lot = generator(seed, epoch)
-        order = torch.randperm(len(lengths), generator=lot).tolist()
+        rng = generator(seed, epoch)
+        order = torch.randperm(len(lengths), generator=rng).tolist()
         pools = [sorted(p, key=lengths.__getitem__) for p in _cut(order, pool * batch_size)]
         batches = _cut([i for p in pools for i in p], batch_size)
-        return [batches[i] for i in torch.randperm(per_epoch, generator=lot).tolist()]
+        return [batches[i] for i in torch.randperm(per_epoch, generator=rng).tolist()]
 
     def batch_at(number: int) -> list[int]:
         epoch, place = divmod(_counted(number), per_epoch)
@@ -180,8 +180,8 @@ def window_batches(
     _require_size(batch_size)
 
     def batch_at(number: int) -> tuple[Int[Tensor, "B T"], Int[Tensor, "B T"]]:
-        lot = generator(seed, _counted(number))
-        starts = torch.randint(len(token_ids) - length, (batch_size, 1), generator=lot)
+        rng = generator(seed, _counted(number))
+        starts = torch.randint(len(token_ids) - length, (batch_size, 1), generator=rng)
         places = starts + torch.arange(length)
         return token_ids[places].to(device), token_ids[places + 1].to(device)
 

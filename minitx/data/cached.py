@@ -2,12 +2,13 @@
 
 import hashlib
 import os
-import sys
 import tempfile
 import warnings
 from collections.abc import Callable
 from importlib import metadata
 from pathlib import Path
+
+from minitx.user_cache import cache_folder
 
 
 def cached(name: str, build: Callable[[], str]) -> str:
@@ -39,24 +40,6 @@ def cached(name: str, build: Callable[[], str]) -> str:
         reason = error.strerror or type(error).__name__
         warnings.warn(f"{path} cannot be kept ({reason}); it stays in memory", stacklevel=2)
     return text
-
-
-def cache_folder() -> Path:
-    """Where files are kept: $MINITX_CACHE, $XDG_CACHE_HOME/minitx, or the platform's place.
-
-    Raises:
-        RuntimeError: if that is in the user's home, and there is none.
-    """
-    if chosen := os.environ.get("MINITX_CACHE"):
-        return Path(chosen).expanduser()
-    shared = Path(os.environ.get("XDG_CACHE_HOME", ""))
-    if shared.is_absolute():  # The XDG specification: "all paths must be absolute", or ignored.
-        return shared / "minitx"
-    if sys.platform == "win32":
-        return Path(os.environ.get("LOCALAPPDATA", "~/AppData/Local")).expanduser() / "minitx"
-    if sys.platform == "darwin":
-        return Path("~/Library/Caches/minitx").expanduser()
-    return Path("~/.cache/minitx").expanduser()
 
 
 def version_of(package: str) -> str:

@@ -11,6 +11,7 @@ from random import Random
 
 from minitx.data.cached import cached, version_of
 from minitx.data.split import Split, hold_out
+from minitx.data.text import canonical
 
 LOCALES = (
     "en_US", "en_GB", "fr", "de", "es", "it", "pt", "nl", "sv", "da", "fi", "pl",
@@ -40,7 +41,7 @@ VALIDATION = [_month(12 * year + (5 * year + 6) % 12) for year in range(100)]
 
 
 def pairs() -> list[Pair]:
-    """Every day in the spelling of a locale drawn by lot, and in ISO 8601; in order of time.
+    """Every day in the spelling of a locale drawn at random, and in ISO 8601; in order of time.
 
     Raises:
         ModuleNotFoundError: if babel is not installed.
@@ -62,6 +63,15 @@ def split() -> Split[Pair]:
     return hold_out(pairs(), validation=VALIDATION, test=TEST)
 
 
+def read(typed: str) -> str:
+    """What somebody typed, in the one form in which texts are compared, blanks one at a time.
+
+    >>> read(" 5  Ma\u0308rz\u00a02021 ")
+    '5 März 2021'
+    """
+    return " ".join(canonical(typed).split())
+
+
 def spelled(day: date, style: str, locale: str) -> str:
     """A day as people write it.
 
@@ -74,9 +84,9 @@ def spelled(day: date, style: str, locale: str) -> str:
 
 
 def _lines() -> str:
-    lot = Random(0)
+    rng = Random(0)
     days = (FIRST + timedelta(days=i) for i in range(DAYS))
     return "\n".join(
-        f"{spelled(day, lot.choice(STYLES), lot.choice(LOCALES))}\t{day.isoformat()}"
+        f"{spelled(day, rng.choice(STYLES), rng.choice(LOCALES))}\t{day.isoformat()}"
         for day in days
     )

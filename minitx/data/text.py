@@ -1,10 +1,30 @@
 """Text to train on: Python's own documentation, or whatever file the user names."""
 
+import unicodedata
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 MAX_LINE_BYTES = 16 * 2**20
 """A longer line is refused before it fills the memory."""
+
+
+NO_BREAK = dict.fromkeys(map(ord, "\u00a0\u2007\u202f"), " ")
+
+
+def canonical(text: str) -> str:
+    """The text in the one form in which texts are compared: Unicode's NFC, blanks ordinary.
+
+    "é" is one character, or an e and an accent, as in a macOS file name: to Unicode they are the
+    same text, to a vocabulary they were two. Blanks pasted from a web page are often no-break
+    spaces, which look like the others.
+
+    Source: Unicode Standard Annex 15. No-break spaces are not canonically equal to a blank; that
+    they become one is this course's choice.
+
+    >>> canonical("Ma\u0308rz\u00a02021") == "März 2021"
+    True
+    """
+    return unicodedata.normalize("NFC", text).translate(NO_BREAK)
 
 
 def python_topics() -> str:

@@ -1,12 +1,17 @@
 """Words or characters to ids and back."""
 
 import re
+import unicodedata
 from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 PAD, BOS, EOS, UNK = 0, 1, 2, 3
 SPECIAL = ("<pad>", "<bos>", "<eos>", "<unk>")
+
+
+class UnknownToken(ValueError):
+    """A text holds tokens that the texts learned from do not hold."""
 
 
 def words(text: str) -> list[str]:
@@ -63,6 +68,18 @@ class Vocabulary:
         ids: dict[str, int] = self._ids  # type: ignore[attr-defined]
         return [ids.get(token, UNK) for token in text]
 
+    def encode_known(self, text: Sequence[str]) -> list[int]:
+        """Ids, if all tokens are known.
+
+        Raises:
+            UnknownToken: if some are not; it names them.
+        """
+        ids = self.encode(text)
+        unknown = [token for token, i in zip(text, ids, strict=True) if i == UNK]
+        if unknown:
+            raise UnknownToken(f"never seen: {', '.join(map(shown, dict.fromkeys(unknown)))}")
+        return ids
+
     def decode(self, ids: Iterable[int]) -> list[str]:
         """Tokens up to the first EOS, without padding and beginning.
 
@@ -78,3 +95,15 @@ class Vocabulary:
             if i not in (PAD, BOS):
                 tokens.append(self.tokens[i])
         return tokens
+
+
+def shown(token: str) -> str:
+    """A token as a message can show it: what cannot be seen alone by its Unicode name.
+
+    >>> print(shown(" vingt"), shown("\u0308"), shown("\u00a0"))
+    “vingt” COMBINING DIAERESIS NO-BREAK SPACE
+    """
+    visible = token.strip()
+    if visible and unicodedata.category(visible[0])[0] in "LNPS":
+        return f"“{visible}”"
+    return " ".join(unicodedata.name(c, f"U+{ord(c):04X}") for c in token)

@@ -1,7 +1,7 @@
 """The search for faster tiles than the table's: only when asked to, and remembered.
 
 MINITX_AUTOTUNE=1 times every candidate at the first call of each kind (about a minute) and keeps
-the fastest in minitx/kernels.json under the user's cache folder; later calls and runs read it.
+the fastest in kernels.json in the course's cache folder; later calls and runs read it.
 """
 
 import itertools
@@ -9,18 +9,13 @@ import json
 import os
 from collections.abc import Callable
 from dataclasses import astuple
-from pathlib import Path
 
 from minitx.kernels.launch import Launch
+from minitx.user_cache import cache_folder
 
 
 def asked() -> bool:
     return os.environ.get("MINITX_AUTOTUNE") == "1"
-
-
-def remembered_at() -> Path:
-    cache = os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache"
-    return Path(cache) / "minitx" / "kernels.json"
 
 
 def candidates(first: Launch) -> list[Launch]:
@@ -33,7 +28,7 @@ def candidates(first: Launch) -> list[Launch]:
 
 def fastest(key: str, first: Launch, run: Callable[[Launch], None]) -> Launch:
     """The candidate with which run takes the least time, measured once for every key."""
-    path = remembered_at()
+    path = cache_folder() / "kernels.json"
     known = json.loads(path.read_text(encoding="utf-8")) if path.exists() else {}
     if key not in known:
         known[key] = astuple(min(candidates(first), key=lambda launch: milliseconds(run, launch)))

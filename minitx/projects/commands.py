@@ -6,25 +6,30 @@ Everything heavy is imported inside them: `minitx --help` reads this file.
 import math
 import sys
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, TypeVar
 
 import click
 
-from minitx.terminal import plainly, sentence, usable
+from minitx.projects.settings import Settings
+from minitx.projects.translators import TRANSLATORS, TranslationProject
+from minitx.terminal import friendly_errors, program, sentence, usable
 
 if TYPE_CHECKING:
     from torch import nn
 
+    from minitx.projects.alignment import Alignment
     from minitx.projects.translation import Score, Translator
     from minitx.training import Processes
 
 SHOWN_MISTAKES = 3
+NOT_ALL = 1  # exit code: something could not be translated
 
-Command = Callable[..., None]
+Command = TypeVar("Command", bound=Callable[..., None])
+Chosen = TypeVar("Chosen", bound=Settings)
 
 
 @click.group()
@@ -47,7 +52,11 @@ def with_options(name: str) -> Callable[[Command], Command]:
             help="Where the training is kept.",
         ),
         click.option("--steps", type=click.IntRange(min=1), help="Updates in all."),
-        click.option("--seed", type=int, help="Other first weights and another order."),
+        click.option(
+            "--seed",
+            type=click.IntRange(min=0, max=2**63 - 1),
+            help="Other first weights and another order.",
+        ),
         click.option("--device", help="Where to compute: cpu, cuda … A GPU unless given."),
     )
 
@@ -59,9 +68,6 @@ def with_options(name: str) -> Callable[[Command], Command]:
     return decorate
 
 
-interactive_option = click.option(
-    "--interactive", is_flag=True, help="Then translate what is typed."
-)
 file_option = click.option(
     "--file",
     type=click.Path(path_type=Path, exists=True, dir_okay=False),
@@ -69,54 +75,78 @@ file_option = click.option(
 )
 
 
-@train.command(name="numbers")
-@with_options("numbers")
-@interactive_option
-def train_numbers(**options: Any) -> None:
-    """Numbers in words, English to French, in about a minute."""
-    train_translator("numbers", **options)
+def add_translator(project: TranslationProject) -> None:
+    """The command that trains this translator."""
+
+    @train.command(name=project.name, help=project.about)
+    @with_options(project.name)
+    @click.option("--interactive", is_flag=True, help="Then translate what is typed.")
+    def command(
+        *, interactive: bool, folder: Path, device: str | None, steps: int | None, seed: int | None
+    ) -> None:
+        from minitx.projects import translation
+
+        with running(device) as group:
+            settings = chosen(project.settings, steps=steps, seed=seed)
+            translator = translation.train(
+                project, settings, group=group, folder=folder, progress=True
+            )
+            if group.writes:
+                tell_training(translator.model, folder)
+                for what, pairs in project.measured().items():
+                    tell_score(what, translation.scored(translator, pairs))
+                if interactive:
+                    translate_input(translator, folder / "alignment.png")
+                else:
+                    click.echo(f"Try it: {program()} translate --folder {folder}")
 
 
-@train.command(name="dates")
-@with_options("dates")
-@interactive_option
-def train_dates(**options: Any) -> None:
-    """Dates as people write them in 25 locales, to ISO 8601."""
-    train_translator("dates", **options)
+for translator_project in TRANSLATORS.values():
+    add_translator(translator_project)
 
 
 @train.command(name="text")
 @with_options("text")
 @file_option
 @click.option("--prompt", help="How the sample begins; as the text does unless given.")
-def train_text(file: Path | None, prompt: str | None, folder: Path, **options: Any) -> None:
+def train_text(
+    *,
+    file: Path | None,
+    prompt: str | None,
+    folder: Path,
+    device: str | None,
+    steps: int | None,
+    seed: int | None,
+) -> None:
     """A GPT over characters; then it writes a sample."""
     from minitx.projects import corpus, text
 
-    with running(options.pop("device")) as group:
-        settings = chosen(text.SETTINGS, **options)
-        contents = corpus.read(file)
-        writer = text.train(contents, settings, group=group, folder=folder, progress=True)
+    with running(device) as group:
+        settings = chosen(text.SETTINGS, steps=steps, seed=seed)
+        data = corpus.Corpus.of(corpus.read(file), length=settings.length)
+        prompt = data.text[:10] if prompt is None else prompt
+        corpus.prompt_ids(prompt, data.vocabulary)  # better refused now than after the training
+        writer = text.train(data, settings, group=group, folder=folder, progress=True)
         if group.writes:
             tell_training(writer.model, folder)
             bits = writer.loss / math.log(2)
             click.echo(f"On text never seen: {bits:.2f} bits per character. It writes:\n")
-            prompt = contents[:10] if prompt is None else prompt
             click.echo(prompt + writer.write(prompt, seed=settings.seed))
 
 
 @train.command(name="masked")
 @with_options("masked")
 @file_option
-def train_masked(file: Path | None, folder: Path, **options: Any) -> None:
+def train_masked(
+    *, file: Path | None, folder: Path, device: str | None, steps: int | None, seed: int | None
+) -> None:
     """A BERT that puts back hidden characters; then it shows some."""
     from minitx.projects import corpus, masked
 
-    with running(options.pop("device")) as group:
-        settings = chosen(masked.SETTINGS, **options)
-        restorer = masked.train(
-            corpus.read(file), settings, group=group, folder=folder, progress=True
-        )
+    with running(device) as group:
+        settings = chosen(masked.SETTINGS, steps=steps, seed=seed)
+        data = corpus.Corpus.of(corpus.read(file), length=settings.length)
+        restorer = masked.train(data, settings, group=group, folder=folder, progress=True)
         if group.writes:
             tell_training(restorer.model, folder)
             click.echo(
@@ -125,20 +155,6 @@ def train_masked(file: Path | None, folder: Path, **options: Any) -> None:
             )
             for name, piece in restorer.example.items():
                 click.echo(f"\n{name}:\n{piece}")
-
-
-def train_translator(name: str, *, interactive: bool, folder: Path, **options: Any) -> None:
-    project = translator_projects()[name]
-    with running(options.pop("device")) as group:
-        settings = chosen(project.SETTINGS, **options)
-        translator = project.train(settings, group=group, folder=folder, progress=True)
-        if group.writes:
-            tell_training(translator.model, folder)
-            tell_score(project.score(translator))
-            if interactive:
-                converse(translator, project, folder / "alignment.png")
-            else:
-                click.echo(f"Try it: minitx translate --folder {folder}")
 
 
 @click.command()
@@ -156,28 +172,31 @@ def train_translator(name: str, *, interactive: bool, folder: Path, **options: A
     help="Picture of what was read for each word written; FOLDER/alignment.png unless given.",
 )
 def translate(texts: tuple[str, ...], folder: Path, alignment: Path | None) -> None:
-    """Translate TEXTS, or what is typed, with a translator that was trained before."""
+    """Translate TEXTS, or what is typed, with a translator that was trained before.
+
+    From a file or a pipe every line in is a line out; one that is empty or cannot be translated
+    stays empty. The exit code is 1 if something could not be translated.
+    """
     from minitx.projects import runs, translation
     from minitx.training import DamagedCheckpoint
 
-    with plainly(DamagedCheckpoint):
+    with friendly_errors(DamagedCheckpoint):
         record = runs.read(folder)
-        project = translator_projects().get(record.project)
+        project = TRANSLATORS.get(record.project)
         if project is None:
             raise click.ClickException(f"{folder} holds a run of {record.project}, no translator.")
-        translator, steps = translation.load(folder, record.project, project.cut)
+        translator, steps = translation.load(project, folder)
         if steps < record.settings["num_steps"]:
             click.echo(
                 f"This translator is unfinished: {steps} of {record.settings['num_steps']} steps. "
-                f"minitx train {record.project} --folder {folder} goes on.",
+                f"{program()} train {record.project} --folder {folder} goes on.",
                 err=True,
             )
         picture = alignment or folder / "alignment.png"
         if texts:
-            answers = [answer(text, translator, project) for text in texts]
-            drawn(answers[-1], picture)
+            translate_lines(texts, translator, picture)
         else:
-            converse(translator, project, picture)
+            translate_input(translator, picture)
 
 
 # --- around a training ----------------------------------------------------------------------
@@ -186,16 +205,22 @@ def translate(texts: tuple[str, ...], folder: Path, alignment: Path | None) -> N
 @contextmanager
 def running(device: str | None) -> "Iterator[Processes]":
     """The processes of a training."""
+    import torch
+
     from minitx.training import DamagedCheckpoint, processes
 
-    with plainly(DamagedCheckpoint), processes(usable(device)) as group:
+    told = friendly_errors(DamagedCheckpoint, torch.OutOfMemoryError)
+    with told, processes(usable(device)) as group:
         yield group
 
 
-def chosen(settings: Any, *, steps: int | None, seed: int | None) -> Any:
+def chosen(settings: Chosen, *, steps: int | None, seed: int | None) -> Chosen:
     """A project's settings, with what the user wants otherwise."""
-    wanted = {"num_steps": steps, "seed": seed}
-    return replace(settings, **{name: x for name, x in wanted.items() if x is not None})
+    if steps is not None:
+        settings = replace(settings, num_steps=steps)
+    if seed is not None:
+        settings = replace(settings, seed=seed)
+    return settings
 
 
 def tell_training(model: "nn.Module", folder: Path) -> None:
@@ -214,10 +239,12 @@ def tell_training(model: "nn.Module", folder: Path) -> None:
     )
 
 
-def tell_score(score: "Score") -> None:
-    """Say how good a translator is, with some of its mistakes."""
+def tell_score(what: str, score: "Score") -> None:
+    """Say how good a translator is on some texts, with some of its mistakes."""
+    # Rounded down: 100.00% is said of no translator that is ever wrong.
+    share = math.floor(10_000 * score.right / score.count) / 10_000
     chrf = "" if score.chrf is None else f", chrF {score.chrf:.1f}"
-    click.echo(f"Exact match on {score.count:,} texts never seen: {score.exact:.2%}{chrf}")
+    click.echo(f"Exact match on {what}: {score.right:,} of {score.count:,}, {share:.2%}{chrf}")
     for text, got, wanted in score.mistakes[:SHOWN_MISTAKES]:
         click.echo(f"  wrong: {text} → {got}   (right: {wanted})")
 
@@ -225,49 +252,53 @@ def tell_score(score: "Score") -> None:
 # --- translating ----------------------------------------------------------------------------
 
 
-def translator_projects() -> dict[str, Any]:
-    """The projects that translate."""
-    from minitx.projects import dates, numbers
+def translate_lines(lines: Iterable[str], translator: "Translator", picture: Path) -> None:
+    """One line out per line in; the last one's alignment is drawn.
 
-    return {"numbers": numbers, "dates": dates}
-
-
-def answer(typed: str, translator: "Translator", project: Any) -> Any:
-    """Print the translation of what was typed; its alignment.
-
-    Raises:
-        ValueError: if it cannot be translated.
+    What is empty or cannot be translated leaves an empty line, so that answers and questions stay
+    in step; in the second case the exit code says so, too.
     """
     from minitx.projects.alignment import align
-    from minitx.projects.translation import UnknownToken
 
-    try:
-        aligned = align(translator, project.read(typed))
-    except UnknownToken as error:
-        raise ValueError(f"{error}; it has learned {project.KNOWN}") from None
-    click.echo(aligned.text)
-    return aligned
-
-
-def converse(translator: "Translator", project: Any, picture: Path) -> None:
-    """Translate line after line; the last one's alignment is drawn, at a terminal every one's."""
-    typing = sys.stdin.isatty()
-    if typing:
-        click.echo(f"Type {project.KNOWN}; an empty line ends.")
-    newest = None
-    while line := next_line("> " if typing else ""):
+    newest, refused = None, False
+    for line in lines:
         try:
-            newest = answer(line, translator, project)
+            aligned = align(translator, line) if line.strip() else None
         except ValueError as error:
             click.echo(sentence(error), err=True)
-            continue
-        if typing:
-            drawn(newest, picture)
-    if newest is not None and not typing:
+            aligned, refused = None, True
+        click.echo(aligned.text if aligned else "")
+        newest = aligned or newest
+    if newest is not None:
         drawn(newest, picture)
+    if refused:
+        sys.exit(NOT_ALL)
 
 
-def next_line(prompt: str) -> str:
+def translate_input(translator: "Translator", picture: Path) -> None:
+    """Translate line after line of what is typed, or of what comes from a file or a pipe."""
+    if sys.stdin.isatty():
+        converse(translator, picture)
+    else:
+        translate_lines(sys.stdin, translator, picture)
+
+
+def converse(translator: "Translator", picture: Path) -> None:
+    """Answer what is typed at a terminal, and draw each answer's alignment."""
+    from minitx.projects.alignment import align
+
+    click.echo(f"Type {translator.project.known}; an empty line ends.")
+    while line := typed("> "):
+        try:
+            aligned = align(translator, line)
+        except ValueError as error:
+            click.echo(sentence(error), err=True)
+        else:
+            click.echo(aligned.text)
+            drawn(aligned, picture)
+
+
+def typed(prompt: str) -> str:
     """What is typed next; nothing at the end of the input."""
     try:
         return input(prompt).strip()
@@ -275,7 +306,7 @@ def next_line(prompt: str) -> str:
         return ""
 
 
-def drawn(aligned: Any, picture: Path) -> None:
+def drawn(aligned: "Alignment", picture: Path) -> None:
     """Draw an alignment, and say where."""
     from minitx.projects.alignment import draw
 

@@ -1,8 +1,6 @@
 """What the two models of text share: one long text, its characters, pieces of it."""
 
-from collections.abc import Callable
 from dataclasses import asdict, dataclass
-from functools import partial
 from pathlib import Path
 
 import torch
@@ -10,39 +8,13 @@ from jaxtyping import Int
 from torch import Tensor
 
 from minitx.data import split
-from minitx.data.text import python_topics, read_text
-from minitx.data.vocabulary import Vocabulary
+from minitx.data.text import canonical, python_topics, read_text
+from minitx.data.vocabulary import UnknownToken, Vocabulary
 from minitx.projects import runs
-from minitx.training import Processes, TrainingConfig, cosine_rate
+from minitx.projects.settings import TextSettings
+from minitx.training import Processes
 
 VALIDATION_PIECES = 128
-
-
-@dataclass(frozen=True)
-class Settings:
-    """Everything that decides how a model of text turns out.
-
-    Args:
-        num_steps: updates.
-        max_lr: highest learning rate; it falls along a cosine to a tenth.
-        warmup_steps: updates until max_lr; a tenth of them all at most.
-        batch_size: pieces of text per update, in each process.
-        length: characters of a piece.
-        seed: of the first weights, the pieces and dropout.
-
-    The other names are those of the model's config.
-    """
-
-    num_steps: int = 600
-    max_lr: float = 3e-3
-    warmup_steps: int = 50
-    batch_size: int = 16
-    length: int = 128
-    d_model: int = 128
-    num_heads: int = 4
-    num_layers: int = 4
-    dropout: float = 0.0
-    seed: int = 0
 
 
 @dataclass(frozen=True)
@@ -50,21 +22,33 @@ class Corpus:
     """A text: its beginning to learn from, its end to be measured on.
 
     Args:
+        text: in the one form in which texts are compared.
         vocabulary: its characters.
         train: ids of the beginning.
         validation: ids of the last tenth.
     """
 
+    text: str
     vocabulary: Vocabulary
     train: Int[Tensor, " N"]
     validation: Int[Tensor, " M"]
 
     @classmethod
-    def of(cls, text: str) -> "Corpus":
-        """Raises ValueError if the text is too short to be cut."""
+    def of(cls, text: str, *, length: int = 1) -> "Corpus":
+        """The corpus of a text that is learned in pieces of that many characters.
+
+        Raises:
+            ValueError: if no piece and its next character fit into the last tenth.
+        """
+        text = canonical(text)
+        if len(text) < 10 * (length + 1):
+            raise ValueError(
+                f"the text has {len(text):,} characters; pieces of {length:,} need at least "
+                f"{10 * (length + 1):,}"
+            )
         vocabulary = Vocabulary.of([text])
         first, last = split.cut(vocabulary.encode(text))
-        return cls(vocabulary, torch.tensor(first), torch.tensor(last))
+        return cls(text, vocabulary, torch.tensor(first), torch.tensor(last))
 
 
 def read(file: Path | None) -> str:
@@ -76,43 +60,33 @@ def read(file: Path | None) -> str:
     return python_topics() if file is None else read_text(file)
 
 
+def prompt_ids(prompt: str, vocabulary: Vocabulary) -> list[int]:
+    """The characters from which a model is to go on.
+
+    Raises:
+        ValueError: if there are none, or one that was never seen in training.
+    """
+    if not prompt:
+        raise ValueError("the prompt is empty, and the model needs a character to begin with")
+    try:
+        return vocabulary.encode_known(canonical(prompt))
+    except UnknownToken as unknown:
+        raise UnknownToken(f"the prompt holds characters {unknown}") from None
+
+
 def claim(
-    project: str, text: str, corpus: Corpus, settings: Settings, *, group: Processes, folder: Path
+    project: str, corpus: Corpus, settings: TextSettings, *, group: Processes, folder: Path
 ) -> None:
     """Begin this run in folder, or see that it is the one that was begun there.
 
     Raises:
         OtherRun: if folder holds another run.
-        ValueError: if the text is shorter than ten pieces.
     """
-    if len(corpus.validation) <= settings.length:
-        raise ValueError(
-            f"the text has {len(text):,} characters; pieces of {settings.length} need more than "
-            f"{10 * settings.length:,}"
-        )
     record = runs.Record(
         project,
         asdict(settings),
-        runs.checksum([text]),
+        runs.checksum([corpus.text]),
         {"characters": list(corpus.vocabulary.tokens)},
         group.count,
     )
     runs.claim(folder, record, group)
-
-
-def training_config(settings: Settings) -> TrainingConfig:
-    """How to train, in the loop's words."""
-    return TrainingConfig(
-        num_steps=settings.num_steps, rate=rate_of(settings), weight_decay=0.1, seed=settings.seed
-    )
-
-
-def rate_of(settings: Settings) -> Callable[[int], float]:
-    """The learning rate of every step."""
-    return partial(
-        cosine_rate,
-        max_lr=settings.max_lr,
-        min_lr=settings.max_lr / 10,
-        warmup_steps=max(1, min(settings.warmup_steps, settings.num_steps // 10)),
-        num_steps=max(settings.num_steps, 2),
-    )

@@ -18,13 +18,22 @@ from minitx.data.corruption import mask_tokens
 from minitx.data.vocabulary import BOS, EOS, PAD, UNK, Vocabulary
 from minitx.models.bert import BERT, BERTConfig
 from minitx.positions import Rotary
-from minitx.projects import corpus
-from minitx.projects.corpus import VALIDATION_PIECES, Corpus, Settings
-from minitx.training import IGNORE, Processes, label_smoothed_cross_entropy
+from minitx.projects import corpus, learning
+from minitx.projects.corpus import VALIDATION_PIECES, Corpus
+from minitx.projects.settings import TextSettings
+from minitx.training import IGNORE, Processes
 from minitx.training import train as train_loop
 
 NAME = "masked"
-SETTINGS = Settings(num_steps=800, max_lr=2e-3, num_layers=3)
+SETTINGS = TextSettings(
+    num_steps=800,
+    max_lr=2e-3,
+    final_lr=0.1,
+    batch_size=16,
+    warmup_steps=50,
+    weight_decay=0.1,
+    num_layers=3,
+)
 HOLE = UNK  # what a character that is hidden becomes
 Holes = tuple[Int[Tensor, "B T"], Int[Tensor, "B T"]]
 
@@ -68,17 +77,15 @@ class Restorer:
 
 
 def train(
-    text: str, settings: Settings, *, group: Processes, folder: Path, progress: bool
+    data: Corpus, settings: TextSettings, *, group: Processes, folder: Path, progress: bool
 ) -> Restorer:
     """Train in folder on the text's first nine tenths, or go on with what was begun there.
 
     Raises:
         OtherRun: if folder holds another run.
-        ValueError: if the text is too short.
         KeyboardInterrupt: after Ctrl-C; the same call continues.
     """
-    data = Corpus.of(text)
-    corpus.claim(NAME, text, data, settings, group=group, folder=folder)
+    corpus.claim(NAME, data, settings, group=group, folder=folder)
     model = untrained(len(data.vocabulary), settings).to(group.device)
     batches = holes(
         data.train, len(data.vocabulary), settings, batch_size=settings.batch_size, group=group
@@ -90,7 +97,7 @@ def train(
         model,
         loss_sum,
         batches,
-        corpus.training_config(settings),
+        learning.training_config(settings),
         group=group,
         folder=folder,
         validation=[validation],
@@ -102,7 +109,7 @@ def train(
 def holes(
     token_ids: Int[Tensor, " N"],
     vocab_size: int,
-    settings: Settings,
+    settings: TextSettings,
     *,
     batch_size: int,
     group: Processes,
@@ -129,8 +136,7 @@ def loss_sum(model: nn.Module, batch: Holes) -> tuple[Tensor, Tensor]:
     """What is made small, and over how many characters."""
     corrupted, targets = batch
     asked = targets != IGNORE
-    loss = label_smoothed_cross_entropy(model(corrupted, asked), targets[asked], reduction="sum")
-    return loss, asked.sum()
+    return learning.summed_loss(model(corrupted, asked), targets[asked])
 
 
 @torch.no_grad()
@@ -159,14 +165,13 @@ def measured(model: MaskedLanguage, data: Corpus, validation: Holes) -> Restorer
     )
 
 
-def untrained(vocab_size: int, settings: Settings) -> MaskedLanguage:
+def untrained(vocab_size: int, settings: TextSettings) -> MaskedLanguage:
     """The model at its start; the weights are drawn from the seed.
 
     Its positions are rotary: with BERT's learned ones it takes thousands of steps to find out that
     neighbours matter.
     """
-    with torch.random.fork_rng(devices=[]):
-        torch.manual_seed(settings.seed)
+    with learning.first_weights_of(settings.seed):
         return MaskedLanguage(
             BERTConfig(
                 vocab_size=vocab_size,

@@ -13,17 +13,26 @@ from jaxtyping import Float, Int
 from torch import Tensor, nn
 
 from minitx.data.batching import window_batches
-from minitx.data.vocabulary import SPECIAL, UNK, Vocabulary
+from minitx.data.vocabulary import SPECIAL, Vocabulary
 from minitx.generate import GPTDecoding, sample
 from minitx.models.gpt import GPT, GPTConfig
 from minitx.positions import ALiBi
-from minitx.projects import corpus
-from minitx.projects.corpus import VALIDATION_PIECES, Corpus, Settings
-from minitx.training import Processes, label_smoothed_cross_entropy, mean_loss
+from minitx.projects import corpus, learning
+from minitx.projects.corpus import VALIDATION_PIECES, Corpus
+from minitx.projects.settings import TextSettings
+from minitx.training import Processes, mean_loss
 from minitx.training import train as train_loop
 
 NAME = "text"
-SETTINGS = Settings()
+SETTINGS = TextSettings(
+    num_steps=600,
+    max_lr=3e-3,
+    final_lr=0.1,
+    batch_size=16,
+    warmup_steps=50,
+    weight_decay=0.1,
+    num_layers=4,
+)
 Pieces = tuple[Int[Tensor, "B T"], Int[Tensor, "B T"]]
 
 
@@ -49,13 +58,7 @@ class Writer:
         Raises:
             ValueError: if prompt is empty or holds a character that was never seen in training.
         """
-        ids = self.vocabulary.encode(prompt)
-        unknown = [c for c, i in zip(prompt, ids, strict=True) if i == UNK]
-        if unknown:
-            never_seen = ", ".join(f"“{c}”" for c in dict.fromkeys(unknown))
-            raise ValueError(f"the prompt holds what the model has never seen: {never_seen}")
-        if not ids:
-            raise ValueError("the prompt is empty, and the model needs a character to begin with")
+        ids = corpus.prompt_ids(prompt, self.vocabulary)
         device = next(self.model.parameters()).device
         written = sample(
             OnlyCharacters(self.model),
@@ -77,21 +80,19 @@ class OnlyCharacters(GPTDecoding):
 
 
 def train(
-    text: str, settings: Settings, *, group: Processes, folder: Path, progress: bool
+    data: Corpus, settings: TextSettings, *, group: Processes, folder: Path, progress: bool
 ) -> Writer:
     """Train in folder on the text's first nine tenths, or go on with what was begun there.
 
     Raises:
         OtherRun: if folder holds another run.
-        ValueError: if the text is too short.
         KeyboardInterrupt: after Ctrl-C; the same call continues.
     """
-    data = Corpus.of(text)
-    corpus.claim(NAME, text, data, settings, group=group, folder=folder)
+    corpus.claim(NAME, data, settings, group=group, folder=folder)
     model = untrained(len(data.vocabulary), settings).to(group.device)
     batches = partial(window_batches, length=settings.length, device=group.device)
     validation = batches(data.validation, batch_size=VALIDATION_PIECES)(0)
-    config = corpus.training_config(settings)
+    config = learning.training_config(settings)
     train_loop(
         model,
         loss_sum,
@@ -109,14 +110,12 @@ def train(
 def loss_sum(model: nn.Module, batch: Pieces) -> tuple[Tensor, Tensor]:
     """What is made small, and over how many characters."""
     token_ids, targets = batch
-    loss = label_smoothed_cross_entropy(model(token_ids), targets, reduction="sum")
-    return loss, torch.tensor(targets.numel(), device=targets.device)
+    return learning.summed_loss(model(token_ids), targets)
 
 
-def untrained(vocab_size: int, settings: Settings) -> GPT:
+def untrained(vocab_size: int, settings: TextSettings) -> GPT:
     """The model at its start; it writes on beyond the length it was trained at, so ALiBi."""
-    with torch.random.fork_rng(devices=[]):
-        torch.manual_seed(settings.seed)
+    with learning.first_weights_of(settings.seed):
         return GPT(
             GPTConfig(
                 vocab_size=vocab_size,

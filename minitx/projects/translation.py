@@ -1,6 +1,6 @@
-"""What the two translators share: pairs of texts, the 2017 transformer, greedy decoding."""
+"""A translator: the transformer of 2017 over pairs of texts, and greedy decoding."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from functools import partial
 from pathlib import Path
@@ -9,55 +9,19 @@ import torch
 from torch import Tensor, nn
 
 from minitx.data.batching import Batch, sources, translation_batch, translation_batches
-from minitx.data.vocabulary import BOS, EOS, UNK, Vocabulary
+from minitx.data.cached import version_of
+from minitx.data.vocabulary import BOS, EOS, UnknownToken, Vocabulary
 from minitx.generate import TranslationDecoding, greedy
 from minitx.masks import padding
 from minitx.models.seq2seq import Transformer, TransformerConfig
-from minitx.projects import runs
-from minitx.training import (
-    IGNORE,
-    Processes,
-    TrainingConfig,
-    cosine_rate,
-    label_smoothed_cross_entropy,
-    train,
-)
+from minitx.projects import learning, runs
+from minitx.projects.settings import Settings
+from minitx.projects.translators import Pair, TranslationProject
+from minitx.training import Processes
+from minitx.training import train as train_loop
 
-Pair = tuple[str, str]
-Cut = Callable[[str], Sequence[str]]
-"""A text as tokens: its words, or itself, whose tokens are its characters."""
-
-
-@dataclass(frozen=True)
-class Settings:
-    """Everything that decides how a translator turns out.
-
-    Args:
-        num_steps: updates.
-        max_lr: highest learning rate; it falls along a cosine to 0.
-        batch_size: pairs per update, in each process.
-        warmup_steps: updates until max_lr; a tenth of them all at most.
-        smoothing: of the labels.
-        seed: of the first weights, the order of the pairs and dropout.
-
-    The other names are those of `TransformerConfig`; num_layers is meant for both stacks.
-    """
-
-    num_steps: int
-    max_lr: float
-    batch_size: int = 128
-    warmup_steps: int = 40
-    d_model: int = 128
-    num_heads: int = 4
-    num_layers: int = 2
-    d_ff: int = 512
-    dropout: float = 0.0
-    smoothing: float = 0.1
-    seed: int = 0
-
-
-class UnknownToken(ValueError):
-    """A text holds something that the translator has never seen."""
+AT_ONCE = 1024
+"""Texts that are translated together."""
 
 
 @dataclass(frozen=True)
@@ -65,43 +29,41 @@ class Translator:
     """A model and the words that its numbers stand for.
 
     Args:
+        project: how it reads a source, and cuts it into tokens.
         model: its weights.
         src: vocabulary of the source.
         tgt: vocabulary of the target.
-        cut: source and target as tokens.
     """
 
+    project: TranslationProject
     model: Transformer
     src: Vocabulary
     tgt: Vocabulary
-    cut: Cut
 
     def encode(self, text: str) -> list[int]:
-        """The tokens of a source.
+        """The tokens of a source, as the project reads it.
 
         Raises:
-            UnknownToken: if one of them was never seen in training, or there are none.
+            ValueError: if it cannot be read, holds what was never seen in training, or nothing.
         """
-        tokens = self.cut(text)
+        tokens = self.project.tokens(text)
         if not tokens:
-            raise UnknownToken("there is nothing to translate")
-        ids = self.src.encode(tokens)
-        unknown = [token for token, i in zip(tokens, ids, strict=True) if i == UNK]
-        if unknown:
-            never_seen = ", ".join(f"“{token.strip()}”" for token in dict.fromkeys(unknown))
-            raise UnknownToken(f"the translator has never seen {never_seen}")
-        return ids
+            raise ValueError(f"there is nothing to translate in {text!r}")
+        try:
+            return self.src.encode_known(tokens)
+        except UnknownToken as unknown:
+            raise UnknownToken(f"{unknown}; learned were {self.project.known}") from None
 
     def translate(self, texts: Sequence[str], *, max_new_tokens: int = 40) -> list[str]:
         """The most probable translation, token by token; of many texts at once.
 
         Raises:
-            UnknownToken: if a text holds what was never seen in training.
+            ValueError: if a text cannot be translated.
         """
         device = next(self.model.parameters()).device
         translations: list[str] = []
-        for start in range(0, len(texts), 256):
-            src, lengths = sources([self.encode(text) for text in texts[start : start + 256]])
+        for start in range(0, len(texts), AT_ONCE):
+            src, lengths = sources([self.encode(text) for text in texts[start : start + AT_ONCE]])
             mask = padding(lengths.to(device), src.size(1))
             decoding = TranslationDecoding(self.model, src.to(device), src_mask=mask)
             begin = torch.full((len(src), 1), BOS, device=device)
@@ -109,54 +71,60 @@ class Translator:
             translations += ["".join(self.tgt.decode(row)) for row in ids.tolist()]
         return translations
 
+    def ids(self, pair: Pair) -> tuple[list[int], list[int]]:
+        """A pair as two lists of ids."""
+        return self.encode(pair[0]), self.tgt.encode(self.project.cut(pair[1]))
+
 
 def loss_sum(model: nn.Module, batch: Batch, *, smoothing: float) -> tuple[Tensor, Tensor]:
     """What is made small, and over how many tokens; labels are smoothed in training only."""
     logits = model(batch.src, batch.tgt_in, src_mask=padding(batch.lengths, batch.src.size(1)))
-    loss = label_smoothed_cross_entropy(
-        logits, batch.tgt_out, smoothing=smoothing if model.training else 0.0, reduction="sum"
+    return learning.summed_loss(
+        logits, batch.tgt_out, smoothing=smoothing if model.training else 0.0
     )
-    return loss, (batch.tgt_out != IGNORE).sum()
 
 
-def train_translator(
-    project: str,
-    pairs: Sequence[Pair],
-    validation: Sequence[Pair],
-    cut: Cut,
+def train(
+    project: TranslationProject,
     settings: Settings,
     *,
     group: Processes,
     folder: Path,
-    progress: bool = True,
+    progress: bool,
 ) -> Translator:
-    """Train on pairs in folder, or go on with what was begun there.
+    """Train on the project's pairs in folder, or go on with what was begun there.
 
     Raises:
         OtherRun: if folder holds another run.
+        ModuleNotFoundError: if a package is missing that makes the data or the score.
         KeyboardInterrupt: after Ctrl-C; the same call continues.
     """
-    src, tgt = (Vocabulary.of(map(cut, texts)) for texts in zip(*pairs, strict=True))
+    if project.with_chrf:
+        version_of("sacrebleu")  # better missing now than after the training
+    data = project.split()
+    pairs = project.lessons(data.train)
+    src = Vocabulary.of(project.tokens(source) for source, _ in pairs)
+    tgt = Vocabulary.of(project.cut(target) for _, target in pairs)
     record = runs.Record(
-        project,
+        project.name,
         asdict(settings),
         runs.checksum(text for pair in pairs for text in pair),
         {"src": list(src.tokens), "tgt": list(tgt.tokens)},
         group.count,
     )
     runs.claim(folder, record, group)
-    translator = untrained(record, cut, group.device)
-    held_out = [ids(pair, src, tgt, cut) for pair in validation]
-    train(
+    translator = untrained(project, record, group.device)
+    held_out = [translator.ids(pair) for pair in data.validation]
+    train_loop(
         translator.model,
         partial(loss_sum, smoothing=settings.smoothing),
         translation_batches(
-            [ids(pair, src, tgt, cut) for pair in pairs],
+            [translator.ids(pair) for pair in pairs],
             batch_size=settings.batch_size,
             seed=settings.seed,
             device=group.device,
         ),
-        TrainingConfig(num_steps=settings.num_steps, rate=rate_of(settings), seed=settings.seed),
+        learning.training_config(settings),
         group=group,
         folder=folder,
         validation=[
@@ -168,23 +136,29 @@ def train_translator(
     return translator
 
 
-def load(folder: Path, project: str, cut: Cut) -> tuple[Translator, int]:
+def load(project: TranslationProject, folder: Path) -> tuple[Translator, int]:
     """The translator trained in folder, on the CPU, and after how many steps.
 
     Raises:
         OtherRun: if there is none.
         DamagedCheckpoint: if its weights cannot be read.
     """
-    translator = untrained(runs.read(folder, project), cut, torch.device("cpu"))
+    record = runs.read(folder, project.name)
+    try:
+        translator = untrained(project, record, torch.device("cpu"))
+    except TypeError:  # settings that there are no more, or not yet
+        raise runs.OtherRun(
+            f"the run in {folder} was begun by another version of minitx; delete it, or choose "
+            "another --folder"
+        ) from None
     return translator, runs.trained_steps(folder, translator.model)
 
 
-def untrained(record: runs.Record, cut: Cut, device: torch.device) -> Translator:
+def untrained(project: TranslationProject, record: runs.Record, device: torch.device) -> Translator:
     """The translator at its start; the weights are drawn from the run's seed."""
     settings = Settings(**record.settings)
     src, tgt = (Vocabulary(tuple(record.vocabularies[side])) for side in ("src", "tgt"))
-    with torch.random.fork_rng(devices=[]):
-        torch.manual_seed(settings.seed)
+    with learning.first_weights_of(settings.seed):
         model = Transformer(
             TransformerConfig(
                 src_vocab_size=len(src),
@@ -193,66 +167,57 @@ def untrained(record: runs.Record, cut: Cut, device: torch.device) -> Translator
                 num_heads=settings.num_heads,
                 num_encoder_layers=settings.num_layers,
                 num_decoder_layers=settings.num_layers,
-                d_ff=settings.d_ff,
+                d_ff=4 * settings.d_model,
                 dropout=settings.dropout,
             )
         )
-    return Translator(model.to(device).eval(), src, tgt, cut)
-
-
-def rate_of(settings: Settings) -> Callable[[int], float]:
-    """The learning rate of every step."""
-    return partial(
-        cosine_rate,
-        max_lr=settings.max_lr,
-        warmup_steps=max(1, min(settings.warmup_steps, settings.num_steps // 10)),
-        num_steps=settings.num_steps + 1,  # the last step still learns a little
-    )
-
-
-def ids(pair: Pair, src: Vocabulary, tgt: Vocabulary, cut: Cut) -> tuple[list[int], list[int]]:
-    """A pair as two lists of ids."""
-    return src.encode(cut(pair[0])), tgt.encode(cut(pair[1]))
+    return Translator(project, model.to(device).eval(), src, tgt)
 
 
 @dataclass(frozen=True)
 class Score:
-    """How good a translator is on texts that it has never seen.
+    """How good a translator is on some texts.
 
     Args:
-        exact: share of translations that are right to the last character.
         count: translations in all.
+        mistakes: source, translation and what was wanted, of those that are not right to the
+            last character.
         chrf: character n-gram F-score, 0 to 100; None if it was not asked for.
-        mistakes: source, translation and what was wanted, of the wrong ones.
     """
 
-    exact: float
     count: int
-    chrf: float | None
     mistakes: list[tuple[str, str, str]]
+    chrf: float | None = None
+
+    @property
+    def right(self) -> int:
+        """Translations that are right to the last character."""
+        return self.count - len(self.mistakes)
 
 
-def scored(translator: Translator, pairs: Sequence[Pair], *, with_chrf: bool = False) -> Score:
+def scored(translator: Translator, pairs: Sequence[Pair]) -> Score:
     """Translate all sources and compare.
 
     chrF is Popović 2015's, as sacrebleu computes it.
 
     Raises:
-        ModuleNotFoundError: if chrF is asked for and sacrebleu is not installed.
+        ModuleNotFoundError: if the project wants chrF and sacrebleu is not installed.
     """
     texts, wanted = (list(side) for side in zip(*pairs, strict=True))
     got = translator.translate(texts)
     mistakes = [row for row in zip(texts, got, wanted, strict=True) if row[1] != row[2]]
-    chrf = chrf_score(got, wanted) if with_chrf else None
-    return Score(1 - len(mistakes) / len(pairs), len(pairs), chrf, mistakes)
+    return Score(
+        len(pairs), mistakes, chrf_score(got, wanted) if translator.project.with_chrf else None
+    )
 
 
 def chrf_score(got: list[str], wanted: list[str]) -> float:
-    """chrF of a whole corpus, 0 to 100."""
-    try:
-        from sacrebleu import corpus_chrf
-    except ModuleNotFoundError:
-        raise ModuleNotFoundError(
-            "chrF needs the package sacrebleu; install it with: pip install 'minitx[data]'"
-        ) from None
+    """chrF of a whole corpus, 0 to 100.
+
+    Raises:
+        ModuleNotFoundError: if sacrebleu is not installed.
+    """
+    version_of("sacrebleu")
+    from sacrebleu import corpus_chrf
+
     return float(corpus_chrf(got, [wanted]).score)

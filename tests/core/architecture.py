@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 LADDER = (  # from the bottom; parts on one step do not import each other
-    {"numpy_core", "masks", "seeds"},
+    {"numpy_core", "masks", "seeds", "user_cache"},
     {"functional"},
     {"kernels"},
     {"positions", "cores", "cache"},

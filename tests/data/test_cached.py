@@ -14,7 +14,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from minitx.data import cached as module
-from minitx.data.cached import cache_folder, cached, version_of
+from minitx.data.cached import cached, version_of
+from minitx.user_cache import cache_folder
 
 TEXT = "zéro\nun\r\ndeux\n"
 

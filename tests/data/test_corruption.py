@@ -185,9 +185,9 @@ def test_the_papers_setting():
 
 def test_every_choice_of_spans_is_as_likely():
     """5 places in 2 spans of 7 in all: 4 ways to cut what stays 5 = 1+4 … 4+1, 1 to cut 2 = 1+1."""
-    lot, counts = generator(0), {}
+    rng, counts = generator(0), {}
     for _ in range(800):
-        key = tuple(spans(7, generator=lot, share=2 / 7, mean_span=1.0).tolist())
+        key = tuple(spans(7, generator=rng, share=2 / 7, mean_span=1.0).tolist())
         counts[key] = counts.get(key, 0) + 1
     assert len(counts) == 4
     # Each is binomial with p = 1/4: five standard deviations.

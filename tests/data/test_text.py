@@ -3,12 +3,13 @@
 import os
 import re
 import tracemalloc
+import unicodedata
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from minitx.data.text import lines, python_topics, read_text, read_tsv
+from minitx.data.text import canonical, lines, python_topics, read_text, read_tsv
 
 
 @pytest.fixture
@@ -21,6 +22,18 @@ def file(tmp_path):
         return path
 
     return write
+
+
+@given(st.text())
+def test_canonically_equal_texts_become_one(text):
+    """Unicode's definition: equal in NFD, equal in NFC."""
+    assert canonical(unicodedata.normalize("NFD", text)) == canonical(text)
+    assert canonical(canonical(text)) == canonical(text)
+
+
+@pytest.mark.parametrize("blank", ["\u00a0", "\u2007", "\u202f"])
+def test_no_break_spaces_are_blanks_and_line_ends_stay(blank):
+    assert canonical(f"a{blank}b\n c\u3000d") == "a b\n c\u3000d"
 
 
 LINES = st.text(st.characters(exclude_categories=["Cs"], exclude_characters="\n\r\t\ufeff"))

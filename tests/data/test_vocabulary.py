@@ -6,7 +6,17 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from minitx.data.vocabulary import BOS, EOS, PAD, SPECIAL, UNK, Vocabulary, words
+from minitx.data.vocabulary import (
+    BOS,
+    EOS,
+    PAD,
+    SPECIAL,
+    UNK,
+    UnknownToken,
+    Vocabulary,
+    shown,
+    words,
+)
 
 
 @given(st.text())
@@ -37,6 +47,40 @@ def test_unknown_tokens_and_names_of_special_ones_are_unknown():
     vocabulary = Vocabulary.of([["ja"]])
     assert vocabulary.encode(["nein", "<eos>", "<pad>", "ja"]) == [UNK, UNK, UNK, 4]
     assert vocabulary.decode([UNK, 4]) == ["<unk>", "ja"]
+
+
+def test_unknown_tokens_are_named_once_each():
+    vocabulary = Vocabulary.of([["ja", " doch"]])
+    assert vocabulary.encode_known(["ja", " doch", "ja"]) == vocabulary.encode(
+        ["ja", " doch", "ja"]
+    )
+    with pytest.raises(UnknownToken, match=r"^never seen: “nein”, NO-BREAK SPACE, “<pad>”$"):
+        vocabulary.encode_known(["ja", " nein", "\u00a0", " nein", "<pad>"])
+
+
+@given(st.text(min_size=1))
+def test_a_token_is_never_shown_as_nothing(token):
+    """Something that can be seen stands between the marks, or a name without marks."""
+    text = shown(token)
+    assert text.isprintable() or text.startswith("“")
+    assert text.strip("“” \u0308\u200b")
+
+
+@pytest.mark.parametrize(
+    ("token", "wanted"),
+    [
+        (" vingt", "“vingt”"),
+        ("\u0308", "COMBINING DIAERESIS"),
+        ("\u00a0", "NO-BREAK SPACE"),
+        ("\t", "U+0009"),
+        ("\u200b", "ZERO WIDTH SPACE"),
+        (" ", "SPACE"),
+        ("e\u0301", "“e\u0301”"),
+        ("²", "“²”"),
+    ],
+)
+def test_tokens_as_messages_show_them(token, wanted):
+    assert shown(token) == wanted
 
 
 @pytest.mark.parametrize("i", [-1, 5])

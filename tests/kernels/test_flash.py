@@ -20,6 +20,7 @@ from minitx.kernels import calls, flash_attention, launch, tuning
 from minitx.kernels.launch import Launch
 from minitx.masks import Mask, causal, padding
 from minitx.multihead import MultiHeadAttention
+from minitx.user_cache import cache_folder
 
 from . import dense
 
@@ -420,7 +421,7 @@ def test_the_examples_in_the_launch_table_are_right():
 
 
 def test_the_fastest_tiles_are_found_once_and_remembered(monkeypatch, tmp_path):
-    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
+    monkeypatch.setenv("MINITX_CACHE", str(tmp_path / "not" / "there" / "yet"))
     timed = []
 
     def milliseconds(run, tiles):
@@ -435,6 +436,8 @@ def test_the_fastest_tiles_are_found_once_and_remembered(monkeypatch, tmp_path):
     assert timed[0] == first and len(timed) == len(set(timed)) == len(tuning.candidates(first))
     tuning.fastest("other", first, lambda tiles: None)
     assert len(timed) == 2 * len(tuning.candidates(first))
+    assert (cache_folder() / "kernels.json").is_relative_to(tmp_path)
+    assert (cache_folder() / "kernels.json").exists()
 
 
 @pytest.mark.parametrize(

@@ -1,27 +1,30 @@
 """The two models of text, tiny: they learn, stop, go on, write and restore."""
 
-import math
+import unicodedata
 from dataclasses import replace
 
 import pytest
 import torch
 
 from minitx.data.text import python_topics
+from minitx.data.vocabulary import UnknownToken
 from minitx.projects import corpus, masked, runs, text
-from minitx.projects.corpus import Corpus, Settings
+from minitx.projects.corpus import Corpus
+from minitx.projects.settings import TextSettings
 from minitx.training import IGNORE, Processes
 
 ALONE = Processes(rank=0, count=1, device=torch.device("cpu"))
 ROUND = "the quick, so_b" * 100  # every character says which is next
-TINY = Settings(
-    num_steps=120, max_lr=5e-3, warmup_steps=8, batch_size=8, length=23, d_model=32, num_heads=2,
-    num_layers=1,
+TINY = TextSettings(
+    num_steps=120, max_lr=5e-3, final_lr=0.1, warmup_steps=8, weight_decay=0.1, batch_size=8,
+    length=23, d_model=32, num_heads=2, num_layers=1,
 )  # fmt: skip
 PROJECTS = [text, masked]
 
 
 def trained(project, folder, settings=TINY, *, words=ROUND):
-    return project.train(words, settings, group=ALONE, folder=folder, progress=False)
+    data = Corpus.of(words, length=settings.length)
+    return project.train(data, settings, group=ALONE, folder=folder, progress=False)
 
 
 @pytest.fixture(scope="module")
@@ -60,10 +63,28 @@ def test_the_same_seed_writes_the_same(writer):
 
 
 def test_what_a_prompt_must_be(writer):
-    with pytest.raises(ValueError, match=r"^the prompt holds what .* never seen: “é”, “!”$"):
+    with pytest.raises(UnknownToken, match=r"^the prompt holds characters never seen: “é”, “!”$"):
         writer.write("é!é")
     with pytest.raises(ValueError, match=r"^the prompt is empty, and the model needs a charact"):
         writer.write("")
+
+
+def test_equal_texts_are_one_text_and_equal_prompts_one_prompt():
+    """Composed or decomposed, with ordinary blanks or those of a web page."""
+    composed = "Café, März, 21 % " * 10
+    variants = [
+        unicodedata.normalize("NFD", composed),
+        composed.replace(" ", "\u00a0"),
+        composed.replace(" ", "\u202f"),
+    ]
+    data = Corpus.of(composed)
+    for variant in variants:
+        assert variant != composed
+        other = Corpus.of(variant)
+        assert (other.text, other.vocabulary) == (data.text, data.vocabulary)
+        assert torch.equal(other.train, data.train)
+        ids = corpus.prompt_ids(variant[:25], data.vocabulary)
+        assert "".join(data.vocabulary.decode(ids)) == data.text[: len(ids)]
 
 
 def test_holes_are_filled(restorer):
@@ -158,13 +179,19 @@ def test_another_text_or_setting_is_another_run(project, tmp_path):
         trained(project, tmp_path, replace(settings, length=29))
 
 
-@pytest.mark.parametrize("project", PROJECTS)
-def test_a_text_that_is_too_short(project, tmp_path):
-    with pytest.raises(ValueError, match=r"^the text has 230 characters; pieces of 23 need more"):
-        trained(project, tmp_path, words=ROUND[:230])
-    with pytest.raises(ValueError, match="leaves one part empty"):
-        trained(project, tmp_path, words="a")
-    assert not list(tmp_path.iterdir())
+@pytest.mark.parametrize(("size", "length"), [(239, 23), (19, 1), (4, 23), (0, 1)])
+def test_a_text_that_is_too_short(size, length):
+    wanted = (
+        rf"^the text has {size} characters; pieces of {length} need at least {10 * length + 10}$"
+    )
+    with pytest.raises(ValueError, match=wanted):
+        Corpus.of(ROUND[:size], length=length)
+
+
+@pytest.mark.parametrize("length", [1, 23, 37])
+def test_a_text_that_is_just_long_enough(length):
+    data = Corpus.of(ROUND[: 10 * length + 10], length=length)
+    assert len(data.validation) == length + 1
 
 
 def test_the_corpus():
@@ -177,9 +204,3 @@ def test_the_text_is_python_s_or_the_user_s(tmp_path):
     assert corpus.read(None) == python_topics()
     (tmp_path / "novel.txt").write_text("Ça va?\n", encoding="utf-8")
     assert corpus.read(tmp_path / "novel.txt") == "Ça va?\n"
-
-
-def test_the_rate_rises_and_falls():
-    rate = corpus.training_config(replace(TINY, num_steps=100, max_lr=2.0, warmup_steps=99)).rate
-    assert (rate(5), rate(10), rate(100)) == (1.0, 2.0, pytest.approx(0.2))
-    assert math.isfinite(corpus.rate_of(replace(TINY, num_steps=1))(1))

@@ -1,0 +1,45 @@
+"""The numbers that decide how a training turns out; nothing heavy is imported here."""
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True)
+class Settings:
+    """Everything that decides how a model turns out, besides its data.
+
+    Args:
+        num_steps: updates.
+        max_lr: highest learning rate; it falls along a cosine to final_lr.
+        batch_size: examples per update, in each process.
+        final_lr: the last step's rate, as a share of max_lr.
+        warmup_steps: updates until max_lr; a tenth of them all at most.
+        weight_decay: of the matrices.
+        smoothing: of the labels, in training only.
+        seed: of the first weights, the order of the examples and dropout.
+
+    The other names are those of the models' configs; num_layers is meant for each stack.
+    """
+
+    num_steps: int
+    max_lr: float
+    batch_size: int
+    final_lr: float = 0.0
+    warmup_steps: int = 40
+    weight_decay: float = 0.0
+    smoothing: float = 0.0
+    d_model: int = 128
+    num_heads: int = 4
+    num_layers: int = 2
+    dropout: float = 0.0
+    seed: int = 0
+
+
+@dataclass(frozen=True, kw_only=True)
+class TextSettings(Settings):
+    """The same for a model that reads pieces of one long text.
+
+    Args:
+        length: characters of a piece.
+    """
+
+    length: int = 128
