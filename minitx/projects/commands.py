@@ -14,25 +14,43 @@ from typing import TYPE_CHECKING, TypeVar
 
 import click
 
-from minitx.projects.settings import Settings
-from minitx.projects.translators import TRANSLATORS, TranslationProject
 from minitx.terminal import friendly_errors, program, sentence, usable
 
 if TYPE_CHECKING:
     from torch import nn
 
     from minitx.projects.alignment import Alignment
+    from minitx.projects.settings import Settings
     from minitx.projects.translation import Score, Translator
+    from minitx.projects.translators import TranslationProject
     from minitx.training import Processes
 
 SHOWN_MISTAKES = 3
 NOT_ALL = 1  # exit code: something could not be translated
 
 Command = TypeVar("Command", bound=Callable[..., None])
-Chosen = TypeVar("Chosen", bound=Settings)
+Chosen = TypeVar("Chosen", bound="Settings")
 
 
-@click.group()
+class Trainings(click.Group):
+    """The trainings, among them that of every translator."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        return [*translators(), *super().list_commands(ctx)]
+
+    def get_command(self, ctx: click.Context, name: str) -> click.Command | None:
+        project = translators().get(name)
+        return training_of(project) if project else super().get_command(ctx, name)
+
+
+def translators() -> "dict[str, TranslationProject]":
+    """All translators by name."""
+    from minitx.projects.translators import TRANSLATORS
+
+    return TRANSLATORS
+
+
+@click.group(cls=Trainings)
 def train() -> None:
     """Train a small model on real data, from nothing, in minutes.
 
@@ -75,10 +93,10 @@ file_option = click.option(
 )
 
 
-def add_translator(project: TranslationProject) -> None:
+def training_of(project: "TranslationProject") -> click.Command:
     """The command that trains this translator."""
 
-    @train.command(name=project.name, help=project.about)
+    @click.command(name=project.name, help=project.about)
     @with_options(project.name)
     @click.option("--interactive", is_flag=True, help="Then translate what is typed.")
     def command(
@@ -100,9 +118,7 @@ def add_translator(project: TranslationProject) -> None:
                 else:
                     click.echo(f"Try it: {program()} translate --folder {folder}")
 
-
-for translator_project in TRANSLATORS.values():
-    add_translator(translator_project)
+    return command
 
 
 @train.command(name="text")
@@ -182,7 +198,7 @@ def translate(texts: tuple[str, ...], folder: Path, alignment: Path | None) -> N
 
     with friendly_errors(DamagedCheckpoint):
         record = runs.read(folder)
-        project = TRANSLATORS.get(record.project)
+        project = translators().get(record.project)
         if project is None:
             raise click.ClickException(f"{folder} holds a run of {record.project}, no translator.")
         translator, steps = translation.load(project, folder)
