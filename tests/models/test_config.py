@@ -64,6 +64,12 @@ def test_what_may_be_left_open_may(config, as_users_run):
         assert config_with(config, "dropout", share).dropout == share
 
 
+@pytest.mark.parametrize("config", CONFIGS)
+def test_every_model_has_an_example_that_runs(config):
+    """`test_doctests` runs them."""
+    assert ">>> " in getattr(models, config.__name__.removesuffix("Config")).__doc__
+
+
 def own(dropout):
     return FullAttention(dropout=dropout)
 
@@ -86,8 +92,11 @@ def test_a_core_gets_its_dropout():
 @pytest.mark.parametrize("config", CONFIGS)
 def test_a_core_that_cannot_drop_is_refused(config, factory, name):
     make = getattr(models, config.__name__.removesuffix("Config"))
-    sizes = {"d_model": 12, "num_heads": 3, "d_ff": 11}
-    sizes |= {f.name: 19 for f in fields(config) if f.default is MISSING}
+    names = {f.name: f.default for f in fields(config)}
+    sizes = {
+        n: size for n, size in {"d_model": 12, "num_heads": 3, "d_ff": 11}.items() if n in names
+    }
+    sizes |= {name: 19 for name, default in names.items() if default is MISSING}
     text = (
         f"{name} takes no dropout, and attention_dropout is 0.1: set it to 0, or take a core that "
         "drops weights, as FusedAttention does"
