@@ -30,14 +30,31 @@ def one_line(result: Result) -> str:
 def test_start(minitx: Minitx, root: Path) -> None:
     result = minitx("start", "1")
     assert result.exit_code == 0
-    assert f"Your copy is {Path('work/01_small.py')}." in result.output
+    assert f"Your copy: {Path('work/01_small.py')}\n" in result.output
+    assert "minitx watch 01 grades it" in one_line(result).replace("`", "")
     path = root / "work/01_small.py"
     path.write_text("mine")
     result = minitx("start", "01")
     assert "You have a copy already" in result.output
     assert path.read_text() == "mine"
-    assert minitx("start", "01", "--notebook").exit_code == 0
+
+
+def test_start_beside_a_copy_in_the_other_format(
+    minitx: Minitx, answer: Answer, root: Path
+) -> None:
+    answer(RIGHT_DOUBLE, FOUR)
+    result = minitx("start", "01", "--notebook")
+    assert result.exit_code == 2
+    assert "Your copy of chapter 1 is work/01_small.py. A second one was not made" in one_line(
+        result
+    )
+    assert "`minitx start 01 --notebook --both` makes it all the same" in one_line(result)
+    assert not (root / "work/01_small.ipynb").exists()
+    assert minitx("start", "01", "--notebook", "--both").exit_code == 0
     assert json.loads((root / "work/01_small.ipynb").read_text())["nbformat"] == 4
+    result = minitx("check", "01")  # the new one is not the one that is graded
+    assert (result.exit_code, "01_small.py was saved last" in one_line(result)) == (0, True)
+    assert minitx("start", "01").exit_code == 0  # it is there: no second one
 
 
 def test_check_without_a_copy_says_how_to_make_one(minitx: Minitx) -> None:
@@ -295,6 +312,54 @@ def test_a_traceback_for_those_who_ask(
     (root / "exercises/checks/mistakes_01_small.py").write_text(BANK + "\n1 / 0\n")
     monkeypatch.setenv("MINITX_DEBUG", "1")
     assert "ZeroDivisionError" in str(minitx("check", "01").exception)
+
+
+def test_what_comes_next(minitx: Minitx, answer: Answer, root: Path) -> None:
+    answer()
+    assert "Next: Exercise 1.1. Write `double` in work/01_small.py." in minitx("check", "01").output
+    assert "Next: Exercise 1.1. Write `double` in" in minitx("check", "01.1").output
+    answer(WRONG)
+    said = one_line(minitx("check", "01"))
+    assert "`minitx check 01.1` shows all its checks." in said
+    assert "Stuck? `minitx hint 01.1` shows a first hint." in said
+    stub = root / "exercises/01_small.py"
+    stub.write_text(
+        stub.read_text().replace(
+            "# %%\ndef quad", "# %% [markdown]\n# **Question 1 (why?).** Hm.\n\n# %%\ndef quad"
+        )
+    )
+    answer(RIGHT_DOUBLE)
+    steps = minitx("check", "01.1").output.splitlines()[-3:]
+    assert steps == [
+        "`minitx solution 01.1` shows our answer beside yours.",
+        "Question 1 (why?) stands below the exercise in your file.",
+        "Next: Exercise 1.2, Four times.",
+    ]
+    answer(RIGHT_DOUBLE, FOUR)
+    steps = minitx("check", "01.2").output.splitlines()[-2:]
+    assert steps == [
+        "`minitx solution 01.2` shows our answer beside yours.",
+        "All exercises of chapter 1 are done.",
+    ]
+    (root / "exercises/checks/test_02_more.py").write_text("")
+    steps = minitx("check", "01").output.splitlines()[-2:]
+    assert steps == [
+        "All exercises of chapter 1 are done.",
+        "`minitx start 02` begins the next chapter.",
+    ]
+
+
+def test_hints_are_offered_where_they_help(minitx: Minitx, answer: Answer, root: Path) -> None:
+    answer("def double(x:\n    return 2 * x")
+    assert "Stuck?" not in minitx("check", "01.1").output
+    answer(WRONG)
+    minitx("hint", "01.1")
+    assert "Stuck? `minitx hint 01.1` shows the next hint." in minitx("check", "01.1").output
+    minitx("hint", "01.1", "--level", "3")
+    assert "Stuck?" not in minitx("check", "01.1").output
+    path = root / "exercises/checks/test_01_small.py"
+    path.write_text(CHECKS.replace("sub.double(rng.normal(size=(4,))).shape", "undefined_name"))
+    assert "minitx hint" not in minitx("check", "01.1").output
 
 
 def test_hints_come_one_by_one(minitx: Minitx) -> None:

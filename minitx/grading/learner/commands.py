@@ -5,7 +5,7 @@ Everything heavy is imported inside them: `minitx --help` reads this file.
 
 import click
 
-from minitx.grading.learner.words import NOT_EARNED, Graders
+from minitx.grading.learner.words import NOT_EARNED, WRONG_USE, Graders
 from minitx.terminal import (
     console,
     program,
@@ -19,7 +19,9 @@ from minitx.terminal import (
 @click.command(cls=Graders)
 @click.argument("chapter")
 @click.option("--notebook", is_flag=True, help="A Jupyter notebook in place of a .py file.")
-def start(chapter: str, notebook: bool) -> None:
+@click.option("--both", is_flag=True, help="Although there is a copy in the other format.")
+@click.pass_context
+def start(ctx: click.Context, chapter: str, notebook: bool, both: bool) -> None:
     """Make your own copy of a chapter's exercises in work/.
 
     An existing copy is never overwritten.
@@ -28,19 +30,25 @@ def start(chapter: str, notebook: bool) -> None:
     from minitx.grading.learner.workspace import start as make
 
     course, number, _ = find(chapter)
-    path, made = make(course.chapter(number), ".ipynb" if notebook else ".py")
+    chosen, suffix = course.chapter(number), ".ipynb" if notebook else ".py"
+    target, others = chosen.working_copy(suffix), chosen.working_copies()
+    if others and target not in others and not both:
+        say_error(
+            f"Your copy of chapter {int(number)} is {shown(others[0])}. A second one was not "
+            f"made: the one saved last is graded. `{program()} start {chapter} "
+            f"{'--notebook ' if notebook else ''}--both` makes it all the same."
+        )
+        ctx.exit(WRONG_USE)
+    path, made = make(chosen, suffix)
     out = console()
-    if made:
-        out.print(
-            f"Your copy is {shown(path)}. Open it in your editor and write the answers there."
-        )
-        out.print(
-            f"Then: {program()} watch {number}   (grades what you save; "
-            f"{program()} check {number} does so once)"
-        )
-    else:
+    if not made:
         out.print(f"You have a copy already: {shown(path)}. It was left as it is.")
         out.print(f"{program()} reset {number} puts it back to the beginning and keeps yours.")
+        return
+    out.print(f"Your copy: {shown(path)}")
+    out.print("Open it in your editor and write the answers there.")
+    out.print(prose(f"`{program()} watch {number}` grades it whenever you save,"))
+    out.print(prose(f"`{program()} check {number}` once."))
 
 
 @click.command(cls=Graders)

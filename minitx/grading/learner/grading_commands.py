@@ -37,6 +37,7 @@ def check(
 
     Without a file your copy in work/ is graded.
     """
+    from minitx.grading.learner.next_steps import next_steps
     from minitx.grading.learner.progress import load_progress
     from minitx.grading.learner.showing import show
     from minitx.grading.learner.targets import is_working_copy, what_to_grade
@@ -47,11 +48,13 @@ def check(
     codes = []
     for chapter, exercises, path in jobs:
         report = grade_file(chapter, exercises, path, seed)
-        if is_working_copy(chapter, path):  # somebody else's file is not the learner's progress
+        mine = is_working_copy(chapter, path)
+        if mine:  # somebody else's file is not the learner's progress
             for each in report.exercises:
                 progress.record(each)
-        show(report, chapter, path, verbose)
         say_error(progress.save())
+        steps = next_steps(report, course, chapter, path, progress) if mine else []
+        show(report, chapter, path, verbose=verbose, steps=steps)
         codes.append(report.exit_code)
     ctx.exit(max(codes))
 
@@ -61,6 +64,7 @@ def check(
 @seed_option
 def watch(target: str | None, seed: int) -> None:
     """Grade your answers whenever you save; Ctrl-C ends it."""
+    from minitx.grading.learner.next_steps import after_a_pass, next_steps
     from minitx.grading.learner.progress import load_progress
     from minitx.grading.learner.showing import show, show_news
     from minitx.grading.learner.targets import what_to_grade
@@ -84,10 +88,12 @@ def watch(target: str | None, seed: int) -> None:
         for each in told.exercises:
             progress.record(each)
         say_error(progress.save())
-        if path in last:
-            show_news(told, report, path)
+        if path not in last:
+            show(report, chapter, path, steps=next_steps(report, course, chapter, path, progress))
         else:
-            show(report, chapter, path, False)
+            passed = [each for each in told.exercises if each.status == "passed"]
+            steps = after_a_pass(passed[-1], course, chapter, progress) if passed else []
+            show_news(told, report, path, steps)
         last[path] = report
 
     try:

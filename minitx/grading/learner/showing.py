@@ -12,40 +12,43 @@ from minitx.grading.registry import display_id
 from minitx.grading.render_rich import exercise_view, explanation, overview
 from minitx.grading.render_text import summary
 from minitx.grading.report import Report
-from minitx.terminal import console, program, prose, shown
+from minitx.terminal import console, prose, shown
 
 
-def show(report: Report, chapter: Chapter, path: Path, verbose: bool) -> None:
-    """Prints a report: in full for one exercise, an overview and what to do next for more."""
+def show(
+    report: Report, chapter: Chapter, path: Path, *, verbose: bool = False, steps: Iterable[str]
+) -> None:
+    """Prints a report, in full for one exercise, an overview for more; then what to do next."""
     out = console()
     for problem in report.problems:
         out.print(prose(problem))
         out.print()
     if len(report.exercises) == 1:
-        only = report.exercises[0]
-        out.print(exercise_view(only, most=None if verbose else 2))
-        if only.status in ("unattempted", "failed"):
-            out.print()
-            out.print(prose(f"Stuck? `{program()} hint {only.id}` shows a hint.", "dim"))
-        return
-    out.print(f"Chapter {int(chapter.number)}: {shown(path)}", style="bold")
-    out.print(overview(report))
-    for each in report.exercises:
-        if each.status in ("failed", "grader error"):
-            out.print()
-            out.print(f"{each.label}: {each.title}", style="bold")
-            for part in explanation(each, most=None if verbose else 1)[1:]:
-                out.print(part)
-    out.print()
-    out.print(summary(report), style="bold")
-    unfinished = [each for each in report.exercises if each.earned < each.points]
-    if unfinished:
-        name = unfinished[0].id
-        steps = f"`{program()} check {name}` shows all its checks, `{program()} hint {name}` helps."
-        out.print(prose(steps))
+        out.print(exercise_view(report.exercises[0], most=None if verbose else 2))
+    else:
+        out.print(f"Chapter {int(chapter.number)}: {shown(path)}", style="bold")
+        out.print(overview(report))
+        for each in report.exercises:
+            if each.status in ("failed", "grader error"):
+                out.print()
+                out.print(f"{each.label}: {each.title}", style="bold")
+                for part in explanation(each, most=None if verbose else 1)[1:]:
+                    out.print(part)
+        out.print()
+        out.print(summary(report), style="bold")
+    show_steps(steps)
 
 
-def show_news(news: Report, report: Report, path: Path) -> None:
+def show_steps(steps: Iterable[str]) -> None:
+    """A line for each sentence about what to do next."""
+    out = console()
+    for number, step in enumerate(steps):
+        if number == 0:
+            out.print()
+        out.print(prose(step))
+
+
+def show_news(news: Report, report: Report, path: Path, steps: Iterable[str]) -> None:
     """Prints what a save has changed: the exercises whose verdict is another one."""
     out = console()
     if not news.exercises and not news.problems:
@@ -58,6 +61,7 @@ def show_news(news: Report, report: Report, path: Path) -> None:
         out.print(exercise_view(each, most=1))
         out.print()
     out.print(f"{shown(path)}: {summary(report)}", style="bold")
+    show_steps(steps)
 
 
 def show_progress(progress: Progress, chapters: Iterable[Chapter], *, attempts: bool) -> None:

@@ -6,6 +6,7 @@ Nothing here overwrites a learner's file without a copy in `work/backups/`.
 import ast
 import codecs
 import json
+import os
 import re
 import shutil
 import time
@@ -22,14 +23,21 @@ from minitx.terminal import program
 def start(chapter: Chapter, suffix: str) -> tuple[Path, bool]:
     """The working copy of a chapter, and whether it was made just now.
 
+    Beside one in the other format it counts as older: the copy saved last is the one graded, and
+    the new one is not yet an answer.
+
     Raises:
         CourseError: if the stub it is copied from is missing.
     """
     target, stub = chapter.working_copy(suffix), _stub(chapter, suffix)
     if target.exists():
         return target, False
+    others = chapter.working_copies()
     target.parent.mkdir(parents=True, exist_ok=True)
     shutil.copyfile(stub, target)
+    if others:
+        then = others[-1].stat().st_mtime - 1
+        os.utime(target, (then, then))
     return target, True
 
 
