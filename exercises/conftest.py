@@ -9,6 +9,7 @@ the exercise is not attempted. The exit status is 0 only if every point is earne
 """
 
 from collections.abc import Iterator
+from contextlib import ExitStack
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -21,8 +22,7 @@ from minitx.grading.judge.assess import assess
 from minitx.grading.registry import Check, Exercise
 from minitx.grading.render_text import check_text
 from minitx.grading.report import ExerciseReport
-from minitx.grading.worker.loading import load
-from minitx.grading.worker.local import LocalCaller
+from minitx.grading.worker.process import ProcessCaller, process_caller
 
 COURSE = Course(Path(__file__).resolve().parent.parent)
 
@@ -108,6 +108,7 @@ class CheckItem(pytest.Item):
         return self.path, None, f"Exercise {self.name}"
 
 
+CALLERS = ExitStack()
 GRADER_FAILED = pytest.StashKey[bool]()
 
 
@@ -117,6 +118,7 @@ def pytest_configure(config: pytest.Config) -> None:
 
 def pytest_sessionfinish(session: pytest.Session, exitstatus: int) -> None:
     """1 if not all points are earned, 3 if the grader itself failed."""
+    CALLERS.close()
     checks = [item for item in session.items if isinstance(item, CheckItem)]
     if exitstatus not in (pytest.ExitCode.OK, pytest.ExitCode.TESTS_FAILED) or not checks:
         return
@@ -142,9 +144,9 @@ def submission_path(config: pytest.Config, chapter: Chapter) -> Path | None:
 
 @cache
 def graded(chapter: Chapter, exercise_id: str, answers: Path) -> ExerciseReport:
-    return assess(chapter, chapter.exercises[exercise_id], caller(answers))
+    return assess(chapter, chapter.exercises[exercise_id], caller(chapter, answers))
 
 
 @cache
-def caller(answers: Path) -> LocalCaller:
-    return LocalCaller(load(answers))
+def caller(chapter: Chapter, answers: Path) -> ProcessCaller:
+    return CALLERS.enter_context(process_caller(answers, needs_torch=chapter.needs_torch))

@@ -15,6 +15,7 @@ from minitx.grading.quiet import quietly, reading
 from minitx.grading.registry import Exercise, Registry, filling
 
 _CHECKS = Path("exercises/checks")
+_IMPORTS_TORCH = re.compile(r"^(?:import|from) torch\b", re.MULTILINE)
 
 
 @dataclass(frozen=True)
@@ -54,6 +55,11 @@ class Chapter:
         """Those that exist, the one saved last first."""
         paths = [self.working_copy(suffix) for suffix in (".py", ".ipynb")]
         return sorted((p for p in paths if p.is_file()), key=lambda p: -p.stat().st_mtime)
+
+    @cached_property
+    def needs_torch(self) -> bool:
+        """Whether the chapter's checks use torch; found without importing anything."""
+        return bool(_IMPORTS_TORCH.search(self.check_file.read_text(encoding="utf-8")))
 
     @cached_property
     def registry(self) -> Registry:

@@ -3,8 +3,6 @@
 Everything heavy is imported inside them: `minitx --help` reads this file.
 """
 
-import os
-import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -113,13 +111,10 @@ def grade_file(chapter: "Chapter", exercises: "list[Exercise]", path: Path, seed
     from rich.progress import Progress, SpinnerColumn, TextColumn
 
     from minitx.grading.judge.assess import assess_all
-    from minitx.grading.worker.loading import load
-    from minitx.grading.worker.local import LocalCaller
+    from minitx.grading.worker.process import process_caller
 
-    os.environ.setdefault("MPLBACKEND", "agg")  # a plot in the learner's file opens no window
-    forget_modules_in(path.parent)
     screen = console(stderr=True)
-    with Progress(
+    bar = Progress(
         SpinnerColumn(),
         TextColumn("{task.description}"),
         console=screen,
@@ -127,9 +122,9 @@ def grade_file(chapter: "Chapter", exercises: "list[Exercise]", path: Path, seed
         disable=not screen.is_terminal,
         redirect_stdout=False,
         redirect_stderr=False,
-    ) as bar:
+    )
+    with process_caller(path, needs_torch=chapter.needs_torch) as caller, bar:
         task = bar.add_task(f"reading {shown(path)}", total=None)
-        caller = LocalCaller(load(path))
         return assess_all(
             chapter,
             exercises,
@@ -137,11 +132,3 @@ def grade_file(chapter: "Chapter", exercises: "list[Exercise]", path: Path, seed
             seed,
             on_exercise=lambda each: bar.update(task, description=f"grading {each.label}"),
         )
-
-
-def forget_modules_in(folder: Path) -> None:
-    """What the learner keeps beside the file is imported anew each time."""
-    for name, module in list(sys.modules.items()):
-        file = getattr(module, "__file__", None)
-        if isinstance(file, str) and Path(file).is_relative_to(folder.resolve()):
-            del sys.modules[name]

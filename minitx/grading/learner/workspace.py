@@ -12,11 +12,11 @@ import shutil
 import time
 from pathlib import Path
 
+from minitx.grading.cells import pieces_of, split_cells
 from minitx.grading.course import Chapter
 from minitx.grading.errors import CourseError
+from minitx.grading.ipynb import code_cells, source_of
 from minitx.grading.registry import Exercise
-from minitx.grading.worker.ipynb import code_cells, source_of
-from minitx.grading.worker.loading import pieces_of, split_cells
 from minitx.terminal import program
 
 

@@ -1,248 +1,181 @@
-"""Reading a learner's file: whatever is in it, the grader goes on with what can be used.
+"""Running a file of answers statement by statement: an exception costs one statement.
 
-A file is read cell by cell and run statement by statement. A syntax error costs the piece of the
-file it stands in; an exception costs one statement.
+What does not end is stopped from outside, with the process; the file is then read once more, and
+told what to leave out.
 """
 
 import __future__
 
 import ast
-import json
-import linecache
-import re
 import sys
-import tokenize
-from collections.abc import Iterator
-from dataclasses import dataclass
+import time
+from collections.abc import Callable
+from contextlib import AbstractContextManager, nullcontext
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from minitx.grading.calling import Problem
-from minitx.grading.errors import CourseError
+from minitx.grading.cells import (
+    Cell,
+    defined_names,
+    mentioned_names,
+    quotable,
+    read_cells,
+    source_of,
+    statements_of,
+)
 from minitx.grading.quiet import quietly, reading
 from minitx.grading.report import WHILE_READING
-from minitx.grading.source import Source, one_line
-from minitx.grading.worker.ipynb import python_sources
-from minitx.grading.worker.limits import TimeLimit
+from minitx.grading.source import one_line
 from minitx.grading.worker.submission import Submission
 
-STATEMENT_SECONDS = 5.0
-IMPORT_SECONDS = 120.0  # a first `import torch` can take long, and must not be stopped half way
-_CELL = re.compile(r"^#\s*%%", re.MULTILINE)
-_PIECE = re.compile(r"^(?:@|def |async def |class |import |from |if |for |while |with )")
-_DEFINES = re.compile(r"^\s*(?:async\s+)?(?:def|class)\s+(\w+)", re.MULTILINE)
+STATEMENT_SECONDS = 3.0  # of CPU
+IMPORT_SECONDS = 60.0
+FILE_SECONDS = 15.0  # of CPU, for all that is no import; then only definitions are still run
 _DEFINITIONS = ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef | ast.Import | ast.ImportFrom
 
 
+@dataclass
+class Experience:
+    """What earlier readings of a file have shown."""
+
+    stopped: dict[tuple[str, int], str] = field(default_factory=dict)  # file, line: what happened
+    endless: set[str] = field(default_factory=set)  # functions that did not end
+
+
 @dataclass(frozen=True)
-class Cell:
-    """A piece of source with the name and first line under which errors are reported."""
+class Limits:
+    """How long the parts of a file may take, in seconds of CPU."""
 
-    text: str
-    filename: str
-    first_line: int
+    statement: float = STATEMENT_SECONDS
+    imports: float = IMPORT_SECONDS
+    file: float = FILE_SECONDS
 
 
-def load(path: Path) -> Submission:
-    """Reads a `.py` file or an `.ipynb` notebook.
+def load(
+    path: Path,
+    cells: list[Cell] | None = None,
+    experience: Experience | None = None,
+    *,
+    limits: Limits | None = None,
+    limited: Callable[[float], AbstractContextManager[object]] = lambda seconds: nullcontext(),
+    before: Callable[[str, int], None] = lambda filename, line: None,
+) -> Submission:
+    """Runs the cells of a file.
+
+    Args:
+        path: where the file lies; modules beside it can be imported.
+        cells: its code, where it has been read already.
+        experience: what is to be left out.
+        limits: how long its parts may take.
+        limited: a context that stops the process after so many seconds of CPU.
+        before: told file and line of each statement before it runs.
 
     Raises:
-        CourseError: if it is not there or cannot be read at all.
+        CourseError: if the file is not there or cannot be read at all.
     """
-    return _run(path, *read_cells(path))
-
-
-def read_cells(path: Path) -> tuple[list[Cell], dict[str, str]]:
-    """The code of a file, and how each part of it is called in front of the learner.
-
-    Raises:
-        CourseError: if it is not there or cannot be read at all.
-    """
-    if path.is_dir():
-        raise CourseError(f"{path} is a folder; name the .py file or the notebook in it.")
-    if not path.exists():
-        raise CourseError(f"There is no file {path}.")
-    if path.suffix == ".ipynb":
-        return _notebook_cells(path)
-    if path.suffix != ".py":
-        raise CourseError(f"{path} is neither a .py file nor an .ipynb notebook.")
-    return _python_cells(path)
-
-
-def _python_cells(path: Path) -> tuple[list[Cell], dict[str, str]]:
-    text = _decode(path)
-    filename = str(path)
-    cells = [Cell(part, filename, line) for part, line in split_cells(text)]
-    linecache.checkcache(filename)
-    return cells, {filename: ""}
-
-
-def split_cells(text: str) -> list[tuple[str, int]]:
-    """The text cut in front of every `# %%`, each part with its first line's number."""
-    starts = sorted({0, *(match.start() for match in _CELL.finditer(text))})
-    return [
-        (text[a:b], text.count("\n", 0, a) + 1)
-        for a, b in zip(starts, [*starts[1:], len(text)], strict=True)
-    ]
-
-
-def _decode(path: Path) -> str:
-    """The text, in the encoding the file declares, UTF-8 by default."""
-    try:
-        raw = path.read_bytes()
-    except OSError as error:
-        raise CourseError(f"{path} cannot be read: {error.strerror or error}.") from None
-    if b"\0" in raw:
-        raise CourseError(f"{path} is not text: is it really a Python file?")
-    try:
-        with path.open("rb") as stream:
-            encoding, _ = tokenize.detect_encoding(stream.readline)
-        text = raw.decode(encoding)
-    except (SyntaxError, UnicodeDecodeError, LookupError):
-        raise CourseError(f"{path} is not saved as UTF-8: choose UTF-8 in your editor.") from None
-    return text.replace("\r\n", "\n").replace("\r", "\n")
-
-
-def _notebook_cells(path: Path) -> tuple[list[Cell], dict[str, str]]:
-    try:
-        document = json.loads(path.read_bytes().decode("utf-8-sig"))
-        sources = list(python_sources(document))
-    except OSError as error:
-        raise CourseError(f"{path} cannot be read: {error.strerror or error}.") from None
-    except (ValueError, TypeError, AttributeError, KeyError, RecursionError):
-        raise CourseError(
-            f"{path} is damaged: it does not hold a notebook (JSON). Save it again in Jupyter or "
-            "Colab, or take a copy from work/backups."
-        ) from None
-    cells, places = [], {}
-    for number, source in sources:
-        filename = f"{path} cell {number}"
-        cells.append(Cell(source, filename, 1))
-        places[filename] = f" of code cell {number}"
-        lines = source.splitlines(keepends=True)
-        linecache.cache[filename] = (len(source), None, lines, filename)
-    return cells, places
-
-
-def _run(path: Path, cells: list[Cell], places: dict[str, str]) -> Submission:
+    cells = read_cells(path) if cells is None else cells
+    quotable(cells)
     submission = Submission(
         {"__name__": "submission", "__file__": str(path), "__builtins__": __builtins__},
         origin=path.name,
-        source=Source(places),
+        source=source_of(cells),
     )
     if str(path.parent) not in sys.path:
-        sys.path.append(str(path.parent))  # for modules the learner keeps beside the file
-    flags = 0
+        sys.path.append(str(path.parent))
+    loader = _Loader(submission, experience or Experience(), limits or Limits(), limited, before)
     with reading(), quietly(seed=0) as said:
         for cell in cells:
-            flags = _run_cell(cell, submission, flags)
+            loader.run(cell)
     submission.printed = said.text
     return submission
 
 
-def _run_cell(cell: Cell, submission: Submission, flags: int) -> int:
-    """Runs a cell; returns the `from __future__` flags for those behind it."""
-    for statement in statements_of(cell, submission):
+class _Loader:
+    """Runs statements into a submission's namespace."""
+
+    def __init__(
+        self,
+        submission: Submission,
+        experience: Experience,
+        limits: Limits,
+        limited: Callable[[float], AbstractContextManager[object]],
+        before: Callable[[str, int], None],
+    ) -> None:
+        self.submission = submission
+        self.experience = experience
+        self.limits = limits
+        self.limited = limited
+        self.before = before
+        self.flags = 0  # of `from __future__`, for what stands behind it
+        self.left = limits.file
+        self.endless = set(experience.endless)
+
+    def run(self, cell: Cell) -> None:
+        source, problems = self.submission.source, self.submission.problems
+        for statement in statements_of(cell, source, problems):
+            self.before(cell.filename, statement.lineno)
+            problem = self._left_out(cell, statement) or self._run(cell, statement)
+            if problem:
+                problems.append(problem)
+
+    def _left_out(self, cell: Cell, statement: ast.stmt) -> Problem | None:
+        end = statement.end_lineno or statement.lineno
+        for (filename, line), text in self.experience.stopped.items():
+            if filename == cell.filename and statement.lineno <= line <= end:
+                return Problem(text, frozenset(defined_names(statement)))
+        needed = mentioned_names(statement) & self.endless if self.endless else set()
+        if isinstance(statement, _DEFINITIONS):
+            if needed and isinstance(statement, ast.FunctionDef):
+                self.endless.add(statement.name)
+            return None
+        if needed:
+            why = f"needs {' and '.join(sorted(needed))}, which did not end"
+        elif self.left <= 0:
+            why = "stands behind what takes too long"
+        else:
+            return None
+        where = self.submission.source.where(cell.filename, statement.lineno)
+        text = f"{WHILE_READING}{where} was not run: it {why}."
+        return Problem(text, frozenset(defined_names(statement)), aside=True)
+
+    def _run(self, cell: Cell, statement: ast.stmt) -> Problem | None:
+        """Runs one statement and says what goes wrong.
+
+        What a try-it cell runs into is the business of whoever tries it, and the checks say it
+        better; it is noted aside, for the case that a graded function misses a name because of it.
+        """
+        is_import = isinstance(statement, ast.Import | ast.ImportFrom)
         if isinstance(statement, ast.ImportFrom) and statement.module == "__future__":
             for alias in statement.names:
                 feature = getattr(__future__, alias.name, None)
-                flags |= feature.compiler_flag if feature else 0
-        _run_statement(statement, cell, submission, flags)
-    return flags
+                self.flags |= feature.compiler_flag if feature else 0
+        began = time.process_time()
+        error: BaseException | None = None
+        with self.limited(self.limits.imports if is_import else self.limits.statement):
+            try:
+                module = ast.Module([statement], type_ignores=[])
+                code = compile(module, cell.filename, "exec", flags=self.flags, dont_inherit=True)
+                exec(code, self.submission.namespace)
+            except BaseException as caught:
+                error = caught
+            text, aside = "", not isinstance(statement, _DEFINITIONS)
+            if isinstance(error, SystemExit):
+                where = self.submission.source.where(cell.filename, statement.lineno)
+                text, aside = f"The file ends the program at {where}: take that out.", False
+            elif error is not None:
+                text = self._exception(error, cell, statement)
+        if not is_import:
+            self.left -= time.process_time() - began
+        return Problem(text, frozenset(defined_names(statement)), aside) if text else None
 
-
-def statements_of(cell: Cell, submission: Submission) -> Iterator[ast.stmt]:
-    """The statements of a cell; where it does not parse, those of the pieces that do."""
-    try:
-        yield from _parse(cell.text, cell.first_line)
-        return
-    except (SyntaxError, ValueError, RecursionError, MemoryError):
-        pieces = pieces_of(cell.text, cell.first_line)
-    for text, line in pieces:
-        try:
-            yield from _parse(text, line)
-        except (SyntaxError, ValueError, RecursionError, MemoryError) as error:
-            names = frozenset(_DEFINES.findall(text))
-            problem = _syntax_problem(error, cell, submission, names)
-            submission.problems.append(Problem(problem, names))
-
-
-def _parse(text: str, first_line: int) -> list[ast.stmt]:
-    return ast.parse("\n" * (first_line - 1) + text).body
-
-
-def pieces_of(text: str, first_line: int) -> list[tuple[str, int]]:
-    """A cell cut in front of every definition at its left margin, with line numbers."""
-    pieces: list[tuple[list[str], int]] = []
-    decorated = False
-    for number, line in enumerate(text.split("\n"), start=first_line):
-        if not pieces or (_PIECE.match(line) and not decorated):
-            pieces.append(([], number))
-        decorated = line.startswith("@")
-        pieces[-1][0].append(line)
-    return [("\n".join(lines) + "\n", number) for lines, number in pieces]
-
-
-def _syntax_problem(
-    error: BaseException, cell: Cell, submission: Submission, names: frozenset[str]
-) -> str:
-    subject = " and ".join(sorted(names)) or "A part of the file"
-    if not isinstance(error, SyntaxError) or not error.lineno:
-        return f"{subject} cannot be read as Python ({type(error).__name__}: {error})."
-    where = submission.source.where(cell.filename, error.lineno)
-    return f"{subject} cannot be read as Python: syntax error at {where}: {error.msg}."
-
-
-def _run_statement(statement: ast.stmt, cell: Cell, submission: Submission, flags: int) -> None:
-    """Runs one statement and notes what goes wrong.
-
-    What a try-it cell runs into is the business of whoever tries it, and the checks say it better;
-    it is noted aside, for the case that a graded function misses a name because of it.
-    """
-    is_import = isinstance(statement, ast.Import | ast.ImportFrom)
-    seconds = IMPORT_SECONDS if is_import else STATEMENT_SECONDS
-    limit = TimeLimit(seconds, submission.source.is_mine)
-    text, aside = "", not isinstance(statement, _DEFINITIONS)
-
-    def work() -> None:
-        nonlocal text, aside
-        try:
-            module = ast.Module([statement], type_ignores=[])
-            code = compile(module, cell.filename, "exec", flags=flags, dont_inherit=True)
-            exec(code, submission.namespace)
-        except SystemExit:
-            where = submission.source.where(cell.filename, statement.lineno)
-            text, aside = f"The file ends the program at {where}: take that out.", False
-        except Exception as error:
-            text = _exception_problem(error, cell, statement, submission)
-
-    limit.run(work)
-    if limit.expired:
-        stopped = submission.source.endless(seconds, limit.line)
-        text, aside = f"{WHILE_READING}{stopped}", False
-    if text:
-        submission.problems.append(Problem(text, frozenset(defined_names(statement)), aside))
-
-
-def _exception_problem(
-    error: Exception, cell: Cell, statement: ast.stmt, submission: Submission
-) -> str:
-    spot = submission.source.line_of(error)
-    line = getattr(error, "lineno", None) or statement.lineno
-    where = submission.source.where(*(spot or (cell.filename, line)))
-    message = one_line(error)
-    if isinstance(error, ModuleNotFoundError):
-        return f"{message} (imported at {where}): the exercises need only what they come with."
-    if isinstance(error, NotImplementedError) and message.startswith("Exercise"):
-        return f"{where} needs an exercise that has no answer yet."
-    return f"{WHILE_READING}{type(error).__name__} at {where}: {message}"
-
-
-def defined_names(statement: ast.stmt) -> Iterator[str]:
-    """Names that a statement would have given a value."""
-    if isinstance(statement, ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef):
-        yield statement.name
-    for node in ast.walk(statement):
-        if isinstance(node, ast.Name) and isinstance(node.ctx, ast.Store):
-            yield node.id
-        elif isinstance(node, ast.alias):
-            yield (node.asname or node.name).split(".")[0]
+    def _exception(self, error: BaseException, cell: Cell, statement: ast.stmt) -> str:
+        source = self.submission.source
+        line = error.lineno if isinstance(error, SyntaxError) else None
+        where = source.where(*(source.line_of(error) or (cell.filename, line or statement.lineno)))
+        message = one_line(error)
+        if isinstance(error, ModuleNotFoundError):
+            return f"{message} (imported at {where}): the exercises need only what they come with."
+        if isinstance(error, NotImplementedError) and message.startswith("Exercise"):
+            return f"{where} needs an exercise that has no answer yet."
+        return f"{WHILE_READING}{type(error).__name__} at {where}: {message}"

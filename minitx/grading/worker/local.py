@@ -1,26 +1,23 @@
-"""Running a submission's functions in this process, each for so many seconds at most."""
+"""Running a submission's functions in this process."""
 
 from collections.abc import Callable, Mapping
 from typing import Any
 
 from minitx.grading.calling import Facts, Outcome, Target, missing
-from minitx.grading.invoke import invoke
+from minitx.grading.invoke import Stop, invoke
 from minitx.grading.signature import parameter_names
 from minitx.grading.worker.closed_doors import shut
 from minitx.grading.worker.limits import TimeLimit
 from minitx.grading.worker.submission import Submission, from_functions
 
 
-class LocalCaller:
-    """Calls the functions of a submission in this process: for a notebook, and in the worker."""
+class UnlimitedCaller:
+    """Calls the functions of a submission in this process, which may never end or die of it."""
+
+    passing: tuple[type[BaseException], ...] = ()
 
     def __init__(self, submission: Submission) -> None:
         self.submission = submission
-
-    @classmethod
-    def of(cls, functions: Mapping[str, Callable[..., Any]]) -> "LocalCaller":
-        """A caller of live functions."""
-        return cls(from_functions(functions))
 
     @property
     def facts(self) -> Facts:
@@ -45,27 +42,46 @@ class LocalCaller:
         function = self.submission.function(name)
         if function is None:
             return missing(name, self.facts)
+        outcome = invoke(
+            name,
+            function,
+            args,
+            kwargs,
+            seed=seed,
+            count=count,
+            cotangent=cotangent,
+            source=self.submission.source,
+            around=lambda: shut(closed),
+            passing=self.passing,
+        )
+        return self.submission.explained(outcome)
+
+
+class LocalCaller(UnlimitedCaller):
+    """The same, each call for so many seconds at most: for functions in a notebook."""
+
+    passing = (Stop, KeyboardInterrupt)  # Ctrl-C is the user's
+
+    @classmethod
+    def of(cls, functions: Mapping[str, Callable[..., Any]]) -> "LocalCaller":
+        """A caller of live functions."""
+        return cls(from_functions(functions))
+
+    def call(
+        self,
+        target: Target,
+        args: tuple[Any, ...],
+        kwargs: dict[str, Any],
+        *,
+        seconds: float,
+        **options: Any,
+    ) -> Outcome:
         source = self.submission.source
         limit = TimeLimit(seconds, source.is_mine)
         outcomes: list[Outcome] = []
-
-        def work() -> None:
-            outcomes.append(
-                invoke(
-                    name,
-                    function,
-                    args,
-                    kwargs,
-                    seed=seed,
-                    count=count,
-                    cotangent=cotangent,
-                    source=source,
-                    around=lambda: shut(closed),
-                )
-            )
-
-        limit.run(work)
+        call = super().call
+        limit.run(lambda: outcomes.append(call(target, args, kwargs, seconds=seconds, **options)))
         if limit.expired:
             text = source.endless(seconds, limit.line)
             return Outcome("timeout", text=text, seconds=seconds)
-        return self.submission.explained(outcomes[0])
+        return outcomes[0]
