@@ -89,11 +89,13 @@ def console(*, stderr: bool = False) -> "Console":
     return Console(stderr=stderr, highlight=False, markup=False, emoji=False)
 
 
-def prose(text: str, style: str = "") -> "Text":
-    """A paragraph; what stands in `backticks` is set off."""
+def prose(text: str, style: str = "", *, link: str = "") -> "Text":
+    """A paragraph; what stands in `backticks` is set off; a terminal that can makes it a link."""
     from rich.text import Text
 
     result = Text(text, style=style)
+    if link:
+        result.stylize(f"link {link}")
     result.highlight_regex(r"`[^`]+`", "bold")
     return result
 

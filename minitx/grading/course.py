@@ -120,6 +120,15 @@ class Chapter:
         heading = _heading(source.read_text(encoding="utf-8"), label)
         return f"“{heading}” in {path}" if heading else page
 
+    def built(self, page: str) -> str:
+        """The address of a page, at its section, in the book that was built here; "" if none."""
+        path, _, label = page.partition("#")
+        html = (self.root / "_build/html" / path).with_suffix(".html")
+        if not html.is_file():
+            return ""
+        anchor = f"#{label}" if f'id="{label}"' in html.read_text(encoding="utf-8") else ""
+        return html.resolve().as_uri() + anchor
+
 
 @dataclass(frozen=True)
 class Course:

@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 from click.testing import Result
 
-from minitx.grading.course import find_course
+from minitx.grading.course import Chapter, find_course
 from minitx.grading.errors import CourseError
 
 from .helpers import BANK, CHECKS, RIGHT_DOUBLE, STUB
@@ -372,6 +372,21 @@ def test_hints_come_one_by_one(minitx: Minitx) -> None:
     assert "nearly the answer" in fourth
     assert "minitx solution 01.1 --give-up" in fourth
     assert "first nudge" in minitx("hint", "1.1", "--level", "1").output
+
+
+def test_a_hint_links_to_the_page_that_was_built(
+    minitx: Minitx, root: Path, chapter: Chapter, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    assert chapter.built("book/01_small.md#twice") == ""
+    page = root / "_build/html/book/01_small.html"
+    page.parent.mkdir(parents=True)
+    page.write_text('<section id="twice">', encoding="utf-8")
+    assert chapter.built("book/01_small.md#twice") == page.as_uri() + "#twice"
+    assert chapter.built("book/01_small.md#elsewhere") == page.as_uri()
+    assert page.as_uri() not in minitx("hint", "01.1", "--level", "2").output
+    monkeypatch.setenv("FORCE_COLOR", "1")  # as a terminal
+    monkeypatch.setenv("TERM", "xterm-256color")
+    assert f"{page.as_uri()}#twice" in minitx("hint", "01.1", "--level", "2").output
 
 
 def test_progress(minitx: Minitx, answer: Answer) -> None:

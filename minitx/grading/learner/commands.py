@@ -71,8 +71,8 @@ def hint(exercise_id: str, level: int | None) -> None:
     out.print(f"{exercise.label}, hint {level} of 3", style="bold")
     out.print(prose(exercise.hints[level - 1]))
     if level == 2:
-        where = course.chapter(exercise.chapter).reading(exercise.page)
-        out.print(prose(f"Read {where}.", "dim"))
+        chapter, page = course.chapter(exercise.chapter), exercise.page
+        out.print(prose(f"Read {chapter.reading(page)}.", link=chapter.built(page)))
     if level < 3:
         out.print(prose(f"Not enough? `{program()} hint {exercise.id}` shows the next one.", "dim"))
     elif again:
