@@ -7,15 +7,18 @@ width.
 import math
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from fractions import Fraction
 
 import torch
 from jaxtyping import Bool, Float, Int
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from minitx.functional import without_autocast
+
 
 class Router(nn.Module):
-    """How well each expert suits each token: x W_r, in float32 at least.
+    """How well each expert suits each token: x W_r, in float32 at least, also under autocast.
 
     Args:
         d_model: width C.
@@ -30,7 +33,8 @@ class Router(nn.Module):
 
     def forward(self, x: Float[Tensor, "B T C"]) -> Float[Tensor, "B T N"]:
         wide = torch.promote_types(x.dtype, torch.float32)
-        return F.linear(x.to(wide), self.weight.to(wide))
+        with without_autocast(x.device):
+            return F.linear(x.to(wide), self.weight.to(wide))
 
 
 class SwitchFeedForward(nn.Module):
@@ -44,7 +48,7 @@ class SwitchFeedForward(nn.Module):
     passes it on as it is. Stands where `FeedForward` does.
 
     Experts are used evenly only if they are made to: add α · `balance_loss` to the loss, with the
-    logits that `routed` collects.
+    scores that `routed` collects.
 
     Args:
         d_model: width C of input and output.
@@ -56,7 +60,7 @@ class SwitchFeedForward(nn.Module):
         dropout: share of the inner features set to 0 in training.
 
     Raises:
-        ValueError: if num_experts is below 1 or the capacity factor is not positive.
+        ValueError: if num_experts is below 1, or the capacity factor not positive or infinite.
 
     Source: Fedus et al. 2022, §2.1-2.2, eq. 1-3; start §2.4 (scale 0.1). Deviations: capacity
     is counted in each sequence, in the paper in all tokens of a device, so that sequences of a
@@ -81,8 +85,8 @@ class SwitchFeedForward(nn.Module):
         super().__init__()
         if num_experts < 1:
             raise ValueError(f"num_experts must be at least 1, got {num_experts}")
-        if capacity_factor <= 0:
-            raise ValueError(f"capacity_factor must be above 0, got {capacity_factor}")
+        if not 0 < capacity_factor < math.inf:
+            raise ValueError(f"capacity_factor must be above 0 and finite, got {capacity_factor}")
         N = num_experts
         self.capacity_factor = capacity_factor
         self.activation = activation
@@ -99,22 +103,25 @@ class SwitchFeedForward(nn.Module):
 
     def capacity(self, T: int) -> int:
         """Places that every expert has for a sequence of T tokens."""
-        return math.ceil(self.capacity_factor * T / self.in_weight.size(0))
+        # The factor as it is written: 1.1 · 50 / 5 in floating point is a little above 11.
+        factor = Fraction(str(self.capacity_factor))
+        return -(-factor.numerator * T // (factor.denominator * self.in_weight.size(0)))
 
     def forward(self, x: Float[Tensor, "B T C"]) -> Float[Tensor, "B T C"]:
         B, T, C = x.shape
         N, S = self.in_weight.size(0), self.capacity(T)
         gate, expert = self.router(x).softmax(dim=-1).max(dim=-1)
         place = slot(expert, N)
-        served = place < S
 
-        # Every token that is served goes to row (expert, sequence, place) of one table.
+        # Every token that is served goes to row (expert, sequence, place) of one table; all
+        # others to one row more, which no expert sees and whose answer is 0. So no size depends
+        # on what the router says.
         sequence = torch.arange(B, device=x.device)[:, None]
-        row = ((expert * B + sequence) * S + place)[served]
-        table = x.new_zeros(N * B * S, C).index_put((row,), x[served])
+        row = ((expert * B + sequence) * S + place).where(place < S, N * B * S)
+        table = x.new_zeros(N * B * S + 1, C).index_put((row,), x)[:-1]
         answers = self._experts(table.view(N, B * S, C)).view(N * B * S, C)
-        y = (answers[row] * gate[served, None]).to(x.dtype)
-        return torch.zeros_like(x).masked_scatter(served[..., None], y)
+        answers = F.pad(answers, (0, 0, 0, 1))
+        return (answers[row] * gate[..., None]).to(x.dtype)
 
     def _experts(self, x: Float[Tensor, "N M C"]) -> Float[Tensor, "N M C"]:
         hidden = x @ self.in_weight
@@ -135,7 +142,7 @@ def slot(expert: Int[Tensor, "B T"], num_experts: int) -> Int[Tensor, "B T"]:
 
 
 def balance_loss(
-    logits: Float[Tensor, "B T N"], token: Bool[Tensor, "B T"] | None = None
+    scores: Float[Tensor, "B T N"], token: Bool[Tensor, "B T"] | None = None
 ) -> Float[Tensor, ""]:
     """1 if all experts are used alike, up to N if one is used alone.
 
@@ -144,34 +151,37 @@ def balance_loss(
     f counts and has no gradient; P pulls the router towards even use.
 
     Args:
-        logits: the router's.
-        token: False for padding, which does not count; None if there is none.
+        scores: the router's.
+        token: False for padding, which does not count; None if there is none. If nothing counts
+            the loss is 0.
 
     Source: Fedus et al. 2022, §2.2, eq. 4-6, without the factor α, 10⁻² there.
 
     >>> balance_loss(torch.tensor([[[9.0, 0.0], [0.0, 9.0]]])).round(decimals=4)
     tensor(1.)
     """
-    logits = logits.flatten(0, 1) if token is None else logits[token]
-    p = logits.softmax(dim=-1)
-    N = p.size(-1)
-    f = F.one_hot(p.argmax(dim=-1), N).to(p.dtype).mean(dim=0)
-    return N * (f * p.mean(dim=0)).sum()
+    N = scores.size(-1)
+    scores = scores.flatten(0, 1) if token is None else scores[token]
+    # A mean over many tokens needs more digits than half precision has.
+    p = scores.softmax(dim=-1, dtype=torch.promote_types(scores.dtype, torch.float32))
+    count = max(1, p.size(0))
+    f = F.one_hot(p.argmax(dim=-1), N).to(p.dtype).sum(dim=0) / count
+    return N * (f * p.sum(dim=0) / count).sum()
 
 
 @contextmanager
 def routed(model: nn.Module) -> Iterator[list[Tensor]]:
-    """Collects the logits of all routers of a model while it is called.
+    """Collects the scores of all routers of a model while it is called.
 
-        with routed(model) as logits:
+        with routed(model) as scores:
             loss = language_loss(model(token_ids))
-        loss = loss + 0.01 * sum(balance_loss(l) for l in logits)
+        loss = loss + 0.01 * sum(balance_loss(s) for s in scores)
 
     So the layers keep nothing between calls, and give back what `FeedForward` does.
     """
     collected: list[Tensor] = []
     hooks = [
-        module.register_forward_hook(lambda _module, _inputs, logits: collected.append(logits))
+        module.register_forward_hook(lambda _module, _inputs, scores: collected.append(scores))
         for module in model.modules()
         if isinstance(module, Router)
     ]

@@ -13,7 +13,7 @@ from minitx.positions.base import NoPosition, Position, distances, positions_fro
 from minitx.positions.learned import Learned
 from minitx.positions.rotary import Rotary
 from minitx.positions.shaw import Shaw
-from minitx.positions.sinusoidal import Sinusoidal, frequencies
+from minitx.positions.sinusoidal import Sinusoidal
 from minitx.positions.t5_bias import T5Bias
 from minitx.positions.transformer_xl import TransformerXL, relative_shift
 
@@ -28,7 +28,6 @@ __all__ = [
     "T5Bias",
     "TransformerXL",
     "distances",
-    "frequencies",
     "positions_from",
     "relative_shift",
 ]

@@ -32,18 +32,19 @@ class ALiBi(Position):
     """
 
     def __init__(self, num_heads: int) -> None:
-        super().__init__()
-        if num_heads < 1:
-            raise ValueError(f"num_heads must be at least 1, got {num_heads}")
+        super().__init__(num_heads=num_heads)
         self.num_heads = num_heads
 
-    def slopes(self, device: torch.device | None = None) -> Float[Tensor, " H"]:
-        """The penalty per token of distance, for each head, in float64."""
-        power = 2 ** math.floor(math.log2(self.num_heads))
-        between = _geometric(2 * power, device)[::2][: self.num_heads - power]
-        return torch.cat([_geometric(power, device), between])
+    def slopes(
+        self, *, dtype: torch.dtype = torch.float64, device: torch.device | None = None
+    ) -> Float[Tensor, " H"]:
+        """The penalty per token of distance, for each head."""
+        H = self.num_heads
+        power = 2 ** math.floor(math.log2(H))
+        between = _geometric(2 * power, dtype, device)[::2][: H - power]
+        return torch.cat([_geometric(power, dtype, device), between])
 
-    def bias(
+    def _bias(
         self,
         q: Float[Tensor, "B H T_q D_k"],
         k: Float[Tensor, "B H_kv T_k D_k"],
@@ -53,10 +54,9 @@ class ALiBi(Position):
         far = distances(q_pos, k_pos).abs()[:, None]
         # bfloat16 cannot tell distance 256 from 257: round the product, not its factors.
         wide = torch.promote_types(q.dtype, torch.float32)
-        slopes = self.slopes(q.device).to(wide)[:, None, None]
+        slopes = self.slopes(dtype=wide, device=q.device)[:, None, None]
         return (-slopes * far).to(q.dtype)
 
 
-def _geometric(num_heads: int, device: torch.device | None) -> Float[Tensor, " H"]:
-    heads = torch.arange(1, num_heads + 1, device=device, dtype=torch.float64)
-    return 2.0 ** (-8 / num_heads * heads)
+def _geometric(H: int, dtype: torch.dtype, device: torch.device | None) -> Float[Tensor, " H"]:
+    return 2.0 ** (-8 / H * torch.arange(1, H + 1, dtype=dtype, device=device))

@@ -5,7 +5,7 @@ from jaxtyping import Float, Int
 from torch import Tensor
 
 from minitx.positions.base import Position
-from minitx.positions.sinusoidal import frequencies
+from minitx.positions.sinusoidal import angles, frequencies
 
 
 class Rotary(Position):
@@ -20,7 +20,7 @@ class Rotary(Position):
         base: 10000 in the paper.
 
     Raises:
-        ValueError: if d_head is odd.
+        ValueError: if d_head is odd, or base below 1.
 
     Source: Su et al. 2021 (RoFormer), §3.2.2, eq. 14-15 and the form of eq. 34. Neighbouring
     features are paired, as there; many published weights pair feature i with i + D_k/2 instead,
@@ -31,14 +31,15 @@ class Rotary(Position):
     tensor([[[[0.5403, 0.8415]]]])
     """
 
+    frequencies: Tensor
+
     def __init__(self, d_head: int, *, base: float = 10_000.0) -> None:
-        super().__init__()
+        super().__init__(d_head=d_head)
         if d_head % 2:
             raise ValueError(f"d_head must be even, features are turned in pairs; got {d_head}")
-        self.d_head = d_head
-        self.base = base
+        self.register_buffer("frequencies", frequencies(d_head, base), persistent=False)
 
-    def rotate(
+    def _rotate(
         self,
         q: Float[Tensor, "B H T_q D_k"],
         k: Float[Tensor, "B H_kv T_k D_k"],
@@ -50,8 +51,9 @@ class Rotary(Position):
     def _turn(
         self, x: Float[Tensor, "B H T D_k"], pos: Int[Tensor, "#B T"]
     ) -> Float[Tensor, "B H T D_k"]:
-        angles = pos[:, None, :, None] * frequencies(self.d_head, self.base, pos.device)
-        cos, sin = angles.cos().to(x.dtype), angles.sin().to(x.dtype)
+        wide = torch.promote_types(x.dtype, torch.float32)
+        angle = angles(pos[:, None], self.frequencies, wide)
+        cos, sin = angle.cos().to(x.dtype), angle.sin().to(x.dtype)
         even, odd = x[..., 0::2], x[..., 1::2]
         turned = torch.stack([even * cos - odd * sin, even * sin + odd * cos], dim=-1)
         return turned.flatten(-2)

@@ -27,13 +27,13 @@ class Shaw(Position):
     """
 
     def __init__(self, d_head: int, *, max_distance: int = 16) -> None:
-        super().__init__()
+        super().__init__(d_head=d_head)
         if max_distance < 1:
             raise ValueError(f"max_distance must be at least 1, got {max_distance}")
         self.max_distance = max_distance
         self.table = nn.Embedding(2 * max_distance + 1, d_head)
 
-    def bias(
+    def _bias(
         self,
         q: Float[Tensor, "B H T_q D_k"],
         k: Float[Tensor, "B H_kv T_k D_k"],

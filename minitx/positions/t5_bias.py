@@ -28,6 +28,8 @@ class T5Bias(Position):
     scores by 1/√D_k; that is the attention's affair, not this table's.
     """
 
+    no_weight_decay = ("table.weight",)  # biases, one per head and bucket
+
     def __init__(
         self,
         num_heads: int,
@@ -36,7 +38,7 @@ class T5Bias(Position):
         max_distance: int = 128,
         bidirectional: bool = True,
     ) -> None:
-        super().__init__()
+        super().__init__(num_heads=num_heads)
         fewest = 4 if bidirectional else 2
         if num_buckets < fewest:
             raise ValueError(f"num_buckets must be at least {fewest}, got {num_buckets}")
@@ -70,7 +72,7 @@ class T5Bias(Position):
         far = (exact + (growth * (num_buckets - exact)).long()).clamp(max=num_buckets - 1)
         return first + torch.where(distance < exact, distance, far)
 
-    def bias(
+    def _bias(
         self,
         q: Float[Tensor, "B H T_q D_k"],
         k: Float[Tensor, "B H_kv T_k D_k"],

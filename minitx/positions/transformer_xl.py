@@ -33,8 +33,10 @@ class TransformerXL(Position):
     frequency are neighbours, there the sines come first: the same up to the order of W_R's columns.
     """
 
+    no_weight_decay = ("u", "v")  # vectors, one per head
+
     def __init__(self, num_heads: int, d_head: int, *, d_model: int | None = None) -> None:
-        super().__init__()
+        super().__init__(num_heads=num_heads, d_head=d_head)
         d_model = num_heads * d_head if d_model is None else d_model
         self.num_heads = num_heads
         self.sinusoidal = Sinusoidal(d_model)
@@ -42,7 +44,7 @@ class TransformerXL(Position):
         self.u = nn.Parameter(torch.zeros(num_heads, d_head))
         self.v = nn.Parameter(torch.zeros(num_heads, d_head))
 
-    def bias(
+    def _bias(
         self,
         q: Float[Tensor, "B H T_q D_k"],
         k: Float[Tensor, "B H_kv T_k D_k"],
@@ -65,7 +67,8 @@ class TransformerXL(Position):
         return (by_position + by_content) / math.sqrt(q.size(-1))
 
     def _r(self, distance: Int[Tensor, " W"], dtype: torch.dtype) -> Float[Tensor, "H W D_k"]:
-        encoded = self.r_proj(self.sinusoidal.table(distance).to(dtype))
+        wide = torch.promote_types(dtype, torch.float32)
+        encoded = self.r_proj(self.sinusoidal.table(distance, wide).to(dtype))
         return encoded.unflatten(-1, (self.num_heads, -1)).transpose(0, 1)
 
 

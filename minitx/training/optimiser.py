@@ -1,11 +1,17 @@
 """The optimiser, and which parameters it pulls towards zero."""
 
+from collections.abc import Iterator
+
 import torch
 from torch import nn
 
 
 def decay_groups(model: nn.Module, weight_decay: float) -> list[dict[str, object]]:
     """Parameters in two groups: matrices decay; biases, norms and other vectors do not.
+
+    What a parameter is does not show in its number of axes: the biases of N experts are a
+    tensor of three. So what belongs to a norm or has "bias" in its name does not
+    decay, nor does what a module names in its `no_weight_decay`, nor what has one axis.
 
     A table that two modules share stands in one group once. Frozen parameters are left out.
 
@@ -17,10 +23,21 @@ def decay_groups(model: nn.Module, weight_decay: float) -> list[dict[str, object
     trained = [p for p in model.parameters() if p.requires_grad]
     if not trained:
         raise ValueError("the model has no parameter that requires a gradient")
+    vectors = {id(parameter) for module in model.modules() for parameter in _vectors(module)}
     return [
-        {"params": [p for p in trained if p.dim() >= 2], "weight_decay": weight_decay},
-        {"params": [p for p in trained if p.dim() < 2], "weight_decay": 0.0},
+        {"params": [p for p in trained if id(p) not in vectors], "weight_decay": weight_decay},
+        {"params": [p for p in trained if id(p) in vectors], "weight_decay": 0.0},
     ]
+
+
+def _vectors(module: nn.Module) -> Iterator[nn.Parameter]:
+    """Of this module's parameters those that are no matrices."""
+    is_norm = "Norm" in type(module).__name__
+    for name, parameter in module.named_parameters(recurse=False):
+        if is_norm or "bias" in name or parameter.dim() < 2:
+            yield parameter
+    for name in getattr(module, "no_weight_decay", ()):
+        yield module.get_parameter(name)
 
 
 def adamw(

@@ -66,6 +66,19 @@ def test_it_is_the_loop_over_tokens(capacity_factor):
     assert all((own(x)[place] == 0).all() for place in dropped)
 
 
+@pytest.mark.parametrize(
+    ("capacity_factor", "num_experts", "T", "want"),
+    [
+        (1.1, 5, 50, 11),  # 1.1 · 50 / 5 in floating point is 11.000000000000002
+        (1.1, 1, 10, 11), (0.7, 1, 10, 7), (2.2, 11, 55, 11), (0.1, 3, 90, 3),
+        (1.25, 8, 12, 2), (1.0, 4, 9, 3), (1e-3, 4, 5, 1), (1 / 3, 1, 6, 2),
+    ],
+)  # fmt: skip
+def test_capacity_is_the_formula_without_rounding(capacity_factor, num_experts, T, want):
+    own = SwitchFeedForward(C, F_, num_experts=num_experts, capacity_factor=capacity_factor)
+    assert own.capacity(T) == want
+
+
 @pytest.mark.parametrize("capacity_factor", [0.5, 1.0, 10.0])
 def test_it_is_hugging_faces(capacity_factor):
     own, x = layer(capacity_factor=capacity_factor, bias=False), tokens()
@@ -125,11 +138,29 @@ def test_dtypes(dtype):
 @pytest.mark.parametrize("dtype", [torch.bfloat16, torch.float16])
 def test_the_router_decides_in_float32(dtype):
     router, x = layer().router.to(dtype), tokens().to(dtype)
-    logits = router(x)
-    assert logits.dtype == torch.float32
+    scores = router(x)
+    assert scores.dtype == torch.float32
     # The very same, already rounded numbers, in float64.
     want = x.double() @ router.weight.double().T
-    torch.testing.assert_close(logits.double(), want, rtol=1e-5, atol=1e-5)
+    torch.testing.assert_close(scores.double(), want, rtol=1e-5, atol=1e-5)
+
+
+@pytest.mark.parametrize("dtype", [torch.bfloat16, torch.float16])
+def test_the_router_decides_in_float32_under_autocast_too(dtype):
+    """As `TrainingConfig(precision="bf16")` trains: §2.4's selective precision is the point."""
+    router, x = layer().router.float(), tokens().float()
+    with torch.autocast("cpu", dtype):
+        scores = router(x)
+        assert scores.dtype == torch.float32 and torch.equal(scores, router.float()(x))
+    assert torch.equal(scores, router(x))
+
+
+def test_experts_compile_in_one_graph_and_need_no_numbers(as_users_run):
+    """No size depends on what the router says: nothing waits for the accelerator."""
+    own, x = layer(capacity_factor=0.7), tokens()
+    compiled = torch.compile(own, backend="eager", fullgraph=True)
+    torch.testing.assert_close(compiled(x), own(x), **EXACT)
+    assert layer().to("meta")(x.to("meta")).shape == x.shape
 
 
 def test_dropout_is_inside_the_experts():
@@ -144,8 +175,8 @@ def test_dropout_is_inside_the_experts():
 
 
 def test_the_balance_loss_is_its_formula():
-    logits = torch.randn(B, T, N, dtype=torch.float64)
-    p = logits.softmax(dim=-1)
+    scores = torch.randn(B, T, N, dtype=torch.float64)
+    p = scores.softmax(dim=-1)
     f, P = [0.0] * N, [0.0] * N
     for b in range(B):
         for t in range(T):
@@ -153,7 +184,7 @@ def test_the_balance_loss_is_its_formula():
             for e in range(N):
                 P[e] += float(p[b, t, e]) / (B * T)
     want = N * sum(x * y for x, y in zip(f, P, strict=True))
-    assert balance_loss(logits).item() == pytest.approx(want, rel=1e-12)
+    assert balance_loss(scores).item() == pytest.approx(want, rel=1e-12)
 
 
 def test_balance_at_both_ends():
@@ -164,12 +195,26 @@ def test_balance_at_both_ends():
 
 
 def test_padding_does_not_count():
-    logits, token = torch.randn(B, T, N), torch.rand(B, T) < 0.6
-    changed = torch.where(token[..., None], logits, 9.0)
-    assert torch.equal(balance_loss(logits, token), balance_loss(changed, token))
-    assert balance_loss(logits[:, :5]) == balance_loss(
-        torch.cat([logits[:, :5], 9 * changed[:, 5:]], dim=1), torch.arange(T).lt(5).expand(B, T)
+    scores, token = torch.randn(B, T, N), torch.rand(B, T) < 0.6
+    changed = torch.where(token[..., None], scores, 9.0)
+    assert torch.equal(balance_loss(scores, token), balance_loss(changed, token))
+    assert balance_loss(scores[:, :5]) == balance_loss(
+        torch.cat([scores[:, :5], 9 * changed[:, 5:]], dim=1), torch.arange(T).lt(5).expand(B, T)
     )
+
+
+def test_without_a_token_there_is_no_balance_to_lose():
+    scores = torch.randn(B, T, N, requires_grad=True)
+    loss = balance_loss(scores, torch.zeros(B, T, dtype=torch.bool))
+    assert loss.item() == 0 and (torch.autograd.grad(loss, scores)[0] == 0).all()
+    assert balance_loss(scores[:, :0]).item() == 0
+
+
+def test_the_balance_loss_is_summed_in_float32():
+    scores = torch.randn(1, 4001, N).bfloat16()
+    want = balance_loss(scores.double())
+    # float32: a few roundings of 2⁻²⁴; a mean of 4,001 shares in bfloat16 would be off by 2⁻⁹.
+    torch.testing.assert_close(balance_loss(scores).double(), want, rtol=1e-5, atol=0)
 
 
 def test_the_balance_loss_evens_out_the_choices():
@@ -195,13 +240,13 @@ def gpt():
     return GPT(config)
 
 
-def test_routed_collects_the_logits_of_every_layer():
+def test_routed_collects_the_scores_of_every_layer():
     model, token_ids = gpt(), torch.randint(17, (B, T))
-    with routed(model) as logits:
+    with routed(model) as scores:
         model(token_ids)
-    assert [x.shape for x in logits] == [(B, T, N)] * 3
+    assert [x.shape for x in scores] == [(B, T, N)] * 3
     model(token_ids)
-    assert len(logits) == 3  # and no more afterwards
+    assert len(scores) == 3  # and no more afterwards
     with pytest.raises(RuntimeError), routed(model):
         raise RuntimeError
     assert not any(module._forward_hooks for module in model.modules())
@@ -211,10 +256,10 @@ def test_a_gpt_of_experts_learns_a_batch_by_heart():
     model, token_ids = gpt(), torch.randint(17, (B, T))
     optimiser = torch.optim.Adam(model.parameters(), lr=0.01)
     for _ in range(120):
-        with routed(model) as logits:
+        with routed(model) as scores:
             predicted = model(token_ids[:, :-1])
         language = F.cross_entropy(predicted.flatten(0, 1), token_ids[:, 1:].flatten())
-        loss = language + 0.01 * sum(balance_loss(x) for x in logits)
+        loss = language + 0.01 * sum(balance_loss(x) for x in scores)
         optimiser.zero_grad()
         loss.backward()
         optimiser.step()
@@ -225,7 +270,18 @@ def test_a_gpt_of_experts_learns_a_batch_by_heart():
     ("options", "text"),
     [
         ({"num_experts": 0}, "num_experts must be at least 1, got 0"),
-        ({"num_experts": 2, "capacity_factor": 0.0}, "capacity_factor must be above 0, got 0.0"),
+        (
+            {"num_experts": 2, "capacity_factor": 0.0},
+            "capacity_factor must be above 0 and finite, got 0.0",
+        ),
+        (
+            {"num_experts": 2, "capacity_factor": math.nan},
+            "capacity_factor must be above 0 and finite, got nan",
+        ),
+        (
+            {"num_experts": 2, "capacity_factor": math.inf},
+            "capacity_factor must be above 0 and finite, got inf",
+        ),
     ],
 )
 def test_refusals(options, text):

@@ -94,9 +94,44 @@ def test_half_precision_is_summed_in_float32(dtype):
     torch.testing.assert_close(got.double(), want, rtol=1e-5, atol=0)
 
 
-@pytest.mark.parametrize("smoothing", [-0.1, 1.0])
-def test_refusal(smoothing, as_users_run):
+@pytest.mark.parametrize("reduction", ["mean", "sum", "none"])
+@pytest.mark.parametrize("smoothing", [0.0, 0.1])
+def test_forbidden_tokens_cost_what_they_cost_in_torch(reduction, smoothing):
+    """A logit of -inf takes part with the weight 0, or makes the loss infinite; never NaN."""
+    logits, targets = drawn(0, 3, V=5)
+    forbidden = torch.zeros(3, 5, dtype=torch.bool)
+    forbidden[0, (targets[0] + 1) % 5] = forbidden[1, targets[1]] = forbidden[2, 0] = True
+    targets[2] = IGNORE
+    for rows in (slice(0, 1), slice(0, 3)):  # an allowed target alone; with a forbidden one
+        masked = logits[rows].masked_fill(forbidden[rows], -torch.inf)
+        settings = {"reduction": reduction}
+        got = label_smoothed_cross_entropy(masked, targets[rows], smoothing=smoothing, **settings)
+        want = F.cross_entropy(masked, targets[rows], label_smoothing=smoothing, **settings)
+        torch.testing.assert_close(got, want, **EXACT)
+        assert got.sum().isfinite() == (smoothing == 0 and rows.stop == 1)
+        if got.sum().isfinite():
+            assert torch.autograd.grad(got.sum(), logits)[0].isfinite().all()
+
+
+@pytest.mark.parametrize("smoothing", [0.0, 0.3])
+def test_no_reduction_gives_one_number_per_row(smoothing):
+    logits, targets = drawn(0, 3, 5)
+    targets[1, 2] = IGNORE
+    got = label_smoothed_cross_entropy(logits, targets, smoothing=smoothing, reduction="none")
+    want = F.cross_entropy(logits.mT, targets, label_smoothing=smoothing, reduction="none")
+    assert got.shape == (3, 5) and got[1, 2] == 0
+    torch.testing.assert_close(got, want, **EXACT)
+
+
+@pytest.mark.parametrize(
+    ("change", "text"),
+    [
+        ({"smoothing": -0.1}, "smoothing must lie in [0, 1), got -0.1"),
+        ({"smoothing": 1.0}, "smoothing must lie in [0, 1), got 1.0"),
+        ({"reduction": "max"}, "reduction must be mean, sum or none, got 'max'"),
+    ],
+)
+def test_refusal(change, text, as_users_run):
     logits, targets = drawn(0, 2)
-    text = f"smoothing must lie in [0, 1), got {smoothing}"
     with pytest.raises(ValueError, match=f"^{re.escape(text)}$"):
-        label_smoothed_cross_entropy(logits, targets, smoothing=smoothing)
+        label_smoothed_cross_entropy(logits, targets, **change)

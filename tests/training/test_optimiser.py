@@ -6,7 +6,9 @@ import pytest
 import torch
 from torch import nn
 
-from minitx.models.gpt import GPT, GPTConfig
+from minitx.experts import SwitchFeedForward
+from minitx.models import BERT, GPT, T5, BERTConfig, GPTConfig, T5Config
+from minitx.positions import TransformerXL
 from minitx.training import adamw, decay_groups
 
 
@@ -21,6 +23,47 @@ def test_matrices_decay_and_vectors_do_not():
     assert names(model, decaying) == ["0.weight", "2.weight"]
     assert names(model, others) == ["1.weight", "1.bias", "2.bias"]
     assert decaying["weight_decay"] == 0.01 and others["weight_decay"] == 0.0
+
+
+MODELS = {
+    "experts": lambda: SwitchFeedForward(6, 5, num_experts=3),
+    "Transformer-XL": lambda: TransformerXL(2, 3),
+    "T5": lambda: T5(T5Config(vocab_size=11, d_model=6, d_head=5, num_heads=2, num_layers=1)),
+    "GPT": lambda: GPT(GPTConfig(vocab_size=11, max_len=5, d_model=6, num_heads=2, num_layers=1)),
+    "BERT": lambda: BERT(BERTConfig(vocab_size=11, max_len=5, d_model=6, num_heads=2,
+                                    num_layers=1)),
+    "torch": lambda: nn.Sequential(
+        nn.MultiheadAttention(6, 2, add_bias_kv=True), nn.LayerNorm((3, 5)), nn.Conv1d(3, 5, 2),
+        nn.BatchNorm2d(3),
+    ),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("name", MODELS)
+def test_what_a_parameter_is_decides_and_not_its_axes(name):
+    """Said here once more, in other words: by how the parameters are called."""
+    model = MODELS[name]()
+    decaying, others = (set(names(model, group)) for group in decay_groups(model, 0.1))
+    assert not decaying & others and decaying | others == {n for n, _ in model.named_parameters()}
+    known = r"bias|norm|^[uv]$|attention\.position\.table"
+    known += {"BERT": r"|^transform\.2", "torch": r"|^[13]\."}.get(name, "")  # norms without a name
+    assert others == {n for n in decaying | others if re.search(known, n)}
+
+
+def test_a_vector_with_many_axes_does_not_shrink():
+    """One step without a gradient: AdamW's decay alone moves what it moves."""
+    model = nn.ModuleList([SwitchFeedForward(6, 5, num_experts=3), TransformerXL(2, 3)])
+    with torch.no_grad():
+        for parameter in model.parameters():
+            parameter.fill_(1.0)
+            parameter.grad = torch.zeros_like(parameter)
+    optimiser = adamw(model, weight_decay=0.5)
+    for group in optimiser.param_groups:
+        group["lr"] = 0.1
+    optimiser.step()
+    shrunk = {name for name, p in model.named_parameters() if (p < 1).all()}
+    assert shrunk == {"0.router.weight", "0.in_weight", "0.out_weight", "1.r_proj.weight"}
+    assert all((p == 1).all() for name, p in model.named_parameters() if name not in shrunk)
 
 
 def test_a_tied_table_stands_in_one_group_once():
