@@ -51,8 +51,9 @@ class KVCache:
                 gives them back for this tensor only.
 
         Raises:
-            ValueError: if batch, heads, widths or dtype are not those that are kept, or there
-                would be other keys beside those of a memory.
+            ValueError: if keys, values and positions do not belong together; if batch, heads,
+                widths or dtype are not those that are kept; or if there would be other keys
+                beside those of a memory.
         """
         if self._length and (self._of_memory or memory is not None):
             kept = "a memory" if self._of_memory else "a self-attention"
@@ -60,7 +61,13 @@ class KVCache:
                 f"the cache holds {self._length} positions of {kept}, and the keys of a memory are "
                 "kept alone: give every attention a cache of its own"
             )
-        positions = positions.expand(k.size(0), -1)
+        B, H, T = k.shape[:3]
+        if v.shape[:3] != (B, H, T) or positions.shape not in ((1, T), (B, T)):
+            raise ValueError(
+                f"keys of shape (B={B}, H={H}, T={T}, D_k) need values (B, H, T, D_v) and "
+                f"positions (B or 1, T), got {tuple(v.shape)} and {tuple(positions.shape)}"
+            )
+        positions = positions.expand(B, -1)
         if self._k is None or self._v is None or self._positions is None:
             # Empty, and not k itself: what is kept will be written to, and k is the caller's.
             self._k, self._v, self._positions = k[:, :, :0], v[:, :, :0], positions[:, :0]

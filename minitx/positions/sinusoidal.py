@@ -73,8 +73,8 @@ def angles(
     A 64-bit integer that counts parts of a turn overflows where a turn is whole, and what is left
     of it is exact.
 
-    >>> angles(torch.tensor([0, 1, 44, 10**9]), frequencies(2, 10_000), torch.float64).flatten()
-    tensor([ 0.0000,  1.0000,  0.0177, -0.5773], dtype=torch.float64)
+    >>> angles(torch.tensor([0, 1, 44, 10**9]), frequencies(2, 10_000.0), torch.float64).flatten()
+    tensor([0.0000, 1.0000, 0.0177, 0.5774], dtype=torch.float64)
     """
     turned = pos[..., None] * frequencies.to(pos.device)
     return turned.to(dtype) * (2 * math.pi / 2.0**64)

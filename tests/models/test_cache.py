@@ -100,7 +100,7 @@ def test_what_does_not_belong_together_is_refused(as_users_run):
     shape = f"(B={B}, H={H}, T, D="
     cases = [
         ((k[:1], v[:1], positions), "k", D_k, "(1, 3, 1, 5) in torch.float32"),
-        ((k[:, :2], v, positions), "k", D_k, "(2, 2, 1, 5) in torch.float32"),
+        ((k[:, :2], v[:, :2], positions), "k", D_k, "(2, 2, 1, 5) in torch.float32"),
         ((k[..., 1:], v, positions), "k", D_k, "(2, 3, 1, 4) in torch.float32"),
         ((k.double(), v, positions), "k", D_k, "(2, 3, 1, 5) in torch.float64"),
         ((k, v.bfloat16(), positions), "v", D_v, "(2, 3, 1, 7) in torch.bfloat16"),
@@ -110,6 +110,31 @@ def test_what_does_not_belong_together_is_refused(as_users_run):
         with pytest.raises(ValueError, match=f"^{re.escape(text)}$"):
             cache.append(*arguments)
     assert len(cache) == 3
+
+
+@pytest.mark.parametrize("cache", [KVCache, lambda: filled(3)], ids=["empty", "filled"])
+@pytest.mark.parametrize(
+    ("v", "positions"),
+    [
+        ((B, H, 2, D_v), (1, 3)),  # a key without a value
+        ((B, H, 4, D_v), (1, 3)),  # a value without a key
+        ((1, H, 3, D_v), (1, 3)),
+        ((B, 1, 3, D_v), (1, 3)),
+        ((B, H, 3, D_v), (1, 2)),
+        ((B, H, 3, D_v), (1, 1)),
+        ((B, H, 3, D_v), (B + 1, 3)),
+    ],
+)
+def test_keys_values_and_positions_belong_together(cache, v, positions, as_users_run):
+    cache = cache()
+    before = len(cache)
+    text = (
+        f"keys of shape (B={B}, H={H}, T=3, D_k) need values (B, H, T, D_v) and positions "
+        f"(B or 1, T), got {v} and {positions}"
+    )
+    with pytest.raises(ValueError, match=f"^{re.escape(text)}$"):
+        cache.append(entries(3)[0], torch.zeros(v), torch.zeros(positions, dtype=torch.long))
+    assert len(cache) == before
 
 
 def test_an_empty_cache_says_so():
