@@ -144,10 +144,10 @@ def solution(ctx: click.Context, exercise_id: str, give_up: bool) -> None:
     chapter = course.chapter(exercise.chapter)
     answer = worked_answer(chapter, exercise)
     out = console()
-    out.print(f"{exercise.label}: {exercise.title}", style="bold")
+    out.print(f"{exercise.label}: {exercise.title}\n", style="bold")
     show_code(answer)
     for name, source in library_functions(chapter, answer):
-        out.print(f"It hands over to {name}:", style="bold")
+        out.print(f"\nIt hands over to {name}:\n", style="bold")
         show_code(source)
 
 

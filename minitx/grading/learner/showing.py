@@ -14,6 +14,8 @@ from minitx.grading.render_text import summary
 from minitx.grading.report import Report
 from minitx.terminal import console, prose, shown
 
+_WIDE = 70  # columns
+
 
 def show(
     report: Report, chapter: Chapter, path: Path, *, verbose: bool = False, steps: Iterable[str]
@@ -65,7 +67,9 @@ def show_news(news: Report, report: Report, path: Path, steps: Iterable[str]) ->
 
 
 def show_progress(progress: Progress, chapters: Iterable[Chapter], *, attempts: bool) -> None:
-    """A table of the exercises, with the points reached."""
+    """A table of the exercises, with the points reached; a narrow screen has no room for more."""
+    out = console()
+    attempts = attempts and out.width >= _WIDE
     table = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0))
     table.add_column("", no_wrap=True)
     table.add_column("points", justify="right", no_wrap=True)
@@ -90,7 +94,6 @@ def show_progress(progress: Progress, chapters: Iterable[Chapter], *, attempts: 
                 row.append(Text(str(reached.attempts) if reached else "0"))
                 row.append(Text(f"{reached.hints if reached else 0}/3"))
             table.add_row(*row)
-    out = console()
     out.print(table)
     out.print(f"\n{earned} of {total} points.", style="bold")
 
