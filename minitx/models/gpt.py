@@ -39,7 +39,8 @@ class GPTConfig:
             take no dropout need 0 here.
         core: makes the core of each attention, see `parts.make_core`.
         position: makes the positions; `Learned` unless given.
-        feed_forward: makes the network of each block; `FeedForward` with GELU unless given.
+        feed_forward: makes the network of each block; unless given, `FeedForward` with GELU and
+            d_ff.
     """
 
     vocab_size: int = 50_257

@@ -16,28 +16,46 @@ from minitx.positions import Position
 CoreFactory = Callable[..., AttentionCore]
 """Makes a core: a class, or a `partial` of one with its settings; `make_core` calls it."""
 
+REMEDY = {
+    "dropout": "set attention_dropout to 0, or take a core that drops weights, as FusedAttention",
+    "scale": "take a core whose scale can be set, as FusedAttention's",
+}
 
-def make_core(factory: CoreFactory, *, dropout: float) -> AttentionCore:
-    """The core of one attention, which drops this share of its weights in training.
 
-    A factory that takes `dropout` is called with it, whatever it is; one that does not is called
-    with nothing, and only where nothing is to be dropped.
+def make_core(
+    factory: CoreFactory, *, dropout: float = 0.0, scale: float | None = None
+) -> AttentionCore:
+    """The core of one attention, with the settings that are the model's.
+
+    A factory is called with those that it takes; what it does not take must not be needed.
+
+    Args:
+        factory: makes the core.
+        dropout: share of the attention weights set to 0 in training.
+        scale: factor on the dot products; None leaves the core its own, 1/√D_k.
 
     Raises:
-        ValueError: if weights are to be dropped and the factory takes no dropout.
+        ValueError: if the factory does not take a dropout above 0, or a scale that is given.
 
-    >>> make_core(partial(FusedAttention, scale=1.0), dropout=0.1).dropout
-    0.1
+    >>> core = make_core(FusedAttention, dropout=0.1)
+    >>> core.dropout, core.scale
+    (0.1, None)
     """
-    if "dropout" in signature(factory).parameters:
-        return factory(dropout=dropout)
-    if dropout:
-        made_by = factory.func if isinstance(factory, partial) else factory
-        raise ValueError(
-            f"{getattr(made_by, '__name__', made_by)} takes no dropout, and attention_dropout is "
-            f"{dropout}: set it to 0, or take a core that drops weights, as FusedAttention does"
-        )
-    return factory()
+    takes = signature(factory).parameters
+    settings: dict[str, float] = {}
+    for name, value, needed in (
+        ("dropout", dropout, dropout > 0),
+        ("scale", scale, scale is not None),
+    ):
+        if name in takes and value is not None:
+            settings[name] = value
+        elif needed:
+            made_by = factory.func if isinstance(factory, partial) else factory
+            raise ValueError(
+                f"{getattr(made_by, '__name__', made_by)} takes no {name}, and this model has a "
+                f"{name} of {value} for attention: {REMEDY[name]}"
+            )
+    return factory(**settings)
 
 
 def initialise(
@@ -74,8 +92,9 @@ class Parts:
         pre_norm: see `blocks.Residual`; a stack of pre-norm blocks ends with one more norm.
         dropout: see `blocks.Residual`.
         attention_dropout: share of the attention weights set to 0 in training; as dropout if None.
-        core: makes the core of each self-attention, see `make_core`.
-        cross_core: makes the core of each attention to a memory.
+        core: makes the core of each self-attention, see `make_core`; `FusedAttention` serves where
+            a memory is read.
+        scale: of the scores of every attention, see `make_core`.
     """
 
     attention: Callable[..., MultiHeadAttention]
@@ -85,7 +104,7 @@ class Parts:
     dropout: float
     attention_dropout: float | None = None
     core: CoreFactory = FusedAttention
-    cross_core: CoreFactory = FusedAttention
+    scale: float | None = None
 
     def encoder(self, num_layers: int, *, position: Position) -> Encoder:
         """A stack of blocks with self-attention; they share the scheme of positions."""
@@ -109,7 +128,7 @@ class Parts:
             (
                 DecoderBlock(
                     self._attention(self.core, position),
-                    self._attention(self.cross_core, None),
+                    self._attention(FusedAttention, None),
                     self.feed_forward(),
                     norm=self.norm,
                     pre_norm=self.pre_norm,
@@ -122,7 +141,8 @@ class Parts:
 
     def _attention(self, core: CoreFactory, position: Position | None) -> MultiHeadAttention:
         dropout = self.dropout if self.attention_dropout is None else self.attention_dropout
-        return self.attention(core=make_core(core, dropout=dropout), position=position)
+        made = make_core(core, dropout=dropout, scale=self.scale)
+        return self.attention(core=made, position=position)
 
     def _last_norm(self) -> nn.Module:
         return self.norm() if self.pre_norm else nn.Identity()

@@ -43,7 +43,8 @@ class TransformerConfig:
         decoder_core: the same in the decoder, which needs one that can be causal; as core unless
             given.
         position: makes the positions of one stack; `Sinusoidal` unless given.
-        feed_forward: makes the network of each block; `FeedForward` with ReLU unless given.
+        feed_forward: makes the network of each block, dropout inside it included; unless given,
+            `FeedForward` with ReLU, d_ff and dropout.
 
     Raises:
         ValueError: if embeddings are to be shared between vocabularies of different sizes.

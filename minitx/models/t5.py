@@ -20,8 +20,6 @@ from minitx.models.parts import CoreFactory, Parts
 from minitx.multihead import MultiHeadAttention
 from minitx.positions import T5Bias, positions_from
 
-UNSCALED = partial(FusedAttention, scale=1.0)
-
 
 @dataclass(frozen=True)
 class T5Config:
@@ -41,7 +39,7 @@ class T5Config:
         max_distance: beyond it all positions share one bucket.
         gated: False is the T5 of the paper (ReLU, output tied to the embeddings); True is
             version 1.1 (gated GELU, an output layer of its own).
-        core: makes the core of each self-attention, with scale 1, see `parts.make_core`.
+        core: makes the core of each self-attention, see `parts.make_core`; it must take a scale.
     """
 
     vocab_size: int = 32_128
@@ -55,7 +53,7 @@ class T5Config:
     num_buckets: int = 32
     max_distance: int = 128
     gated: bool = False
-    core: CoreFactory = UNSCALED
+    core: CoreFactory = FusedAttention
 
     def __post_init__(self) -> None:
         validate(self)
@@ -73,7 +71,8 @@ class T5(nn.Module):
         config: sizes and parts.
 
     Raises:
-        ValueError: if sizes do not fit together, or the core takes no dropout and is to drop.
+        ValueError: if sizes do not fit together, or the core takes no dropout and is to drop,
+            or takes no scale.
 
     Source: Raffel et al. 2020, §2.1; scores are not scaled, one table of position biases serves
     all layers of a stack, and the matrices start as in the authors' code (Mesh TensorFlow), from
@@ -115,7 +114,7 @@ class T5(nn.Module):
             dropout=config.dropout,
             attention_dropout=config.attention_dropout,
             core=config.core,
-            cross_core=UNSCALED,
+            scale=1.0,
         )
         self.encoder = parts.encoder(config.num_layers, position=bias(bidirectional=True))
         self.decoder = parts.decoder(config.num_layers, position=bias(bidirectional=False))

@@ -7,7 +7,7 @@ from functools import partial
 import pytest
 
 from minitx import models
-from minitx.cores import FullAttention, FusedAttention, SlidingWindow
+from minitx.cores import FullAttention, FusedAttention, LinearAttention, Nystrom
 from minitx.models.parts import make_core
 
 CONFIGS = [getattr(models, name) for name in models.__all__ if name.endswith("Config")]
@@ -70,8 +70,8 @@ def test_every_model_has_an_example_that_runs(config):
     assert ">>> " in getattr(models, config.__name__.removesuffix("Config")).__doc__
 
 
-def own(dropout):
-    return FullAttention(dropout=dropout)
+def own(dropout, scale=None):
+    return FullAttention(dropout=dropout, scale=scale)
 
 
 def test_a_core_gets_its_dropout():
@@ -82,11 +82,23 @@ def test_a_core_gets_its_dropout():
     assert make_core(partial(FusedAttention, dropout=0.7), dropout=0.0).dropout == 0.0
 
 
+def test_a_core_gets_its_scale():
+    for factory in (FusedAttention, FullAttention, partial(Nystrom, 2), own):
+        assert make_core(factory, scale=0.3).scale == 0.3
+    assert make_core(partial(FusedAttention, scale=0.7)).scale == 0.7  # a model without one
+    text = (
+        "LinearAttention takes no scale, and this model has a scale of 1.0 for attention: take a "
+        "core whose scale can be set, as FusedAttention's"
+    )
+    with pytest.raises(ValueError, match=f"^{re.escape(text)}$"):
+        models.T5(models.T5Config(19, core=LinearAttention, dropout=0.0))
+
+
 @pytest.mark.parametrize(
     ("factory", "name"),
     [
-        (partial(SlidingWindow, 3), "SlidingWindow"),
-        (lambda: FusedAttention(), "<lambda>"),
+        (partial(Nystrom, 2), "Nystrom"),
+        (lambda scale=None: FusedAttention(scale=scale), "<lambda>"),
     ],
 )
 @pytest.mark.parametrize("config", CONFIGS)
@@ -98,9 +110,9 @@ def test_a_core_that_cannot_drop_is_refused(config, factory, name):
     }
     sizes |= {name: 19 for name, default in names.items() if default is MISSING}
     text = (
-        f"{name} takes no dropout, and attention_dropout is 0.1: set it to 0, or take a core that "
-        "drops weights, as FusedAttention does"
+        f"{name} takes no dropout, and this model has a dropout of 0.1 for attention: set "
+        "attention_dropout to 0, or take a core that drops weights, as FusedAttention"
     )
     with pytest.raises(ValueError, match=f"^{re.escape(text)}$"):
-        make(config(core=factory, **sizes))
+        make(config(core=factory, dropout=0.1, **sizes))
     make(config(core=factory, attention_dropout=0.0, **sizes))
