@@ -72,7 +72,7 @@ def with_options(name: str) -> Callable[[Command], Command]:
         click.option("--steps", type=click.IntRange(min=1), help="Updates in all."),
         click.option(
             "--seed",
-            type=click.IntRange(min=0, max=2**63 - 1),
+            type=click.IntRange(min=0, max=2**32 - 1),
             help="Other first weights and another order.",
         ),
         click.option("--device", help="Where to compute: cpu, cuda … A GPU unless given."),
@@ -113,6 +113,7 @@ def training_of(project: "TranslationProject") -> click.Command:
                 tell_training(translator.model, folder)
                 for what, pairs in project.measured().items():
                     tell_score(what, translation.scored(translator, pairs))
+                click.echo(f"{time.process_time():.0f} seconds of CPU, the measuring included.")
                 if interactive:
                     translate_input(translator, folder / "alignment.png")
                 else:
