@@ -12,7 +12,9 @@
 #
 # Every exercise can be done without the ones before it: `numpy_core` holds the course's own
 # versions of these functions. From Exercise 1.2 on, take `numpy_core.softmax` or your own,
-# whichever you trust more. (Yes, the answer to 1.1 is in there. Look afterwards.)
+# whichever you trust more. What an exercise asks you to write is *closed* while it is graded: an
+# answer that calls it is told so and earns nothing. Each exercise names what is closed and what is
+# open.
 #
 # Letters for sizes: $T$ is how many keys and values there are, $D$ how wide a key is and $D_v$ how
 # wide a value is. With several queries, $T_q$ counts the queries and $T_k$ the keys.
@@ -48,6 +50,9 @@ values = np.array([[8.0, 0.0], [0.0, 8.0], [8.0, 8.0]])
 # 4. Many rows: `scores` may have any number of axes. Each row along the **last** axis is
 #    normalised on its own, with its own constant. `keepdims=True` keeps the shapes in line.
 # 5. Whole numbers: an array of integers goes in, fractions come out.
+#
+# **Closed** here is every softmax that exists already: `numpy_core.softmax` and what is built on
+# it, those of torch and of scipy. NumPy itself is open.
 
 
 # %%
@@ -114,6 +119,9 @@ check("01.1", softmax)
 # 2. All scores at once: which product of `keys` and `query` has shape $(T,)$?
 # 3. Weights by softmax (`numpy_core.softmax` or your own), then the weighted sum of the values,
 #    also as one product.
+#
+# **Closed** here: `numpy_core.soft_lookup` and `numpy_core.attention`. `numpy_core.softmax` is
+# open.
 
 
 # %%
@@ -190,6 +198,8 @@ check("01.2", soft_lookup)
 # 3. All keys at once. The matrix stands to the *left* of a key, but the keys are the *rows* of
 #    `keys`: what has to be transposed so that row $t$ of a $(T, A)$ array is $W_k\,\text{key}_t$?
 #    The query's term is the same for all keys: let broadcasting add it.
+#
+# **Closed** here: `numpy_core.additive_score`.
 
 
 # %%
@@ -262,6 +272,9 @@ check("01.3", additive_score)
 # 2. An inner loop over **all** keys collects the scores of this query. ($T_q$ and $T_k$ differ!)
 # 3. Softmax of these scores, safe for large ones: `numpy_core.softmax`, or your own loop.
 # 4. A second inner loop adds up the weighted values.
+#
+# **Closed** here: `numpy_core.attention`. `numpy_core.softmax` and `numpy_core.soft_lookup` are
+# open.
 
 
 # %%
@@ -312,7 +325,8 @@ check("01.4", attention_loops)
 # It walks over as many keys as there are *queries*. In self-attention the two numbers agree. With
 # fewer queries than keys (a decoder that asks one question of a long sentence) the last keys are
 # silently ignored; with more, it stops with an IndexError. Any test with $T_q \ne T_k$ shows it.
-# That is why no two sizes are equal in the checks of this course.
+# That is why the sizes in the checks of this course differ from each other, except in the few
+# checks that ask what happens when two of them are equal.
 #
 # </details>
 
@@ -339,6 +353,9 @@ check("01.4", attention_loops)
 # 3. Mix the values: $(T_q, T_k)$ and $(T_k, D_v)$ must become $(T_q, D_v)$.
 # 4. No Python loop over positions, not even a hidden one (a list comprehension, `np.vectorize`,
 #    `np.apply_along_axis`): one of the checks counts how often Python itself has to act.
+#
+# **Closed** here: `numpy_core.attention` and `numpy_core.soft_lookup`, whose loops are hidden ones.
+# `numpy_core.softmax` is open.
 
 
 # %%
@@ -415,6 +432,11 @@ check("01.5", attention_matrix)
 # 4. Infinity: does your formula already do the right thing?
 # 5. Tiny and huge temperatures: $\tau = 10^{-30}$ is legal, and a query of that size makes it an
 #    ordinary lookup. So no "small number added for safety".
+#
+# Two more promises: keys tie only if their scores are *equal*, to the last digit; and a temperature
+# that is not a number (`np.nan`) is refused like a negative one.
+#
+# **Closed** here: `numpy_core.soft_lookup`. `numpy_core.softmax` is open.
 
 
 # %%
@@ -434,7 +456,7 @@ def lookup_at_temperature(query, keys, values, temperature):
         Array of shape (D_v,).
 
     Raises:
-        ValueError: if temperature is negative.
+        ValueError: if temperature is negative or not a number, with a message that says so.
     """
     raise NotImplementedError(
         "Exercise 1.6 is yours to write: Lookup at a temperature. Put your code in place of this "

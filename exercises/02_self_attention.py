@@ -10,7 +10,9 @@
 # earns every point.
 #
 # **Each exercise stands alone.** Later ones use the library `minitx`, never your earlier answers,
-# so a mistake in one cannot spoil the next, and you can do them in any order.
+# so a mistake in one cannot spoil the next, and you can do them in any order. What an exercise asks
+# you to write is *closed* while it is graded: an answer that calls it is told so and earns nothing.
+# Each exercise names what is closed and what is open.
 #
 # | letter | size of | letter | size of |
 # |---|---|---|---|
@@ -58,7 +60,9 @@ from minitx.masks import Mask
 # 2. *Vectors.* One sentence at a time: `x[b]` is `(T, C)`, the matrix `(C, D_k)`: one product.
 # 3. *Batch.* What does `@` do with the leading axis of `x`?
 # 4. *Special cases.* When `C == D_k` a transposed matrix fits too, and is wrong. And `D_v` need not
-#    be `D_k`.
+#    be `D_k`. The results have the dtype of `x`: nothing is computed in another one.
+#
+# **Closed** here: nothing. No function of the library does it.
 
 
 # %%
@@ -133,6 +137,8 @@ check("02.1", project)
 # 3. *Batch and heads.* With 4-D inputs `.T` and `transpose(0, 1)` turn the wrong axes. Count the
 #    axes from the end.
 # 4. *Special cases.* `T_q != T_k`; half precision stays half precision.
+#
+# **Closed** here: `functional.attention_scores`, and every attention that is built on it.
 
 
 # %%
@@ -203,10 +209,15 @@ check("02.2", attention_scores)
 # 3. *Batch and heads.* Each sentence brings its own mask: does `allowed` of shape `(B, 1, 1, T_k)`
 #    still work?
 # 4. *Special cases.* Scores in the thousands; half precision; a row with nothing allowed, where
-#    rung 2 computes $0/0$. What you put there must be finite *on the way back* too: a NaN that you
-#    cover up at the end can return through the gradient.
+#    rung 2 computes $0/0$. What you put there must be finite *on the way back* too. A NaN covered
+#    up at the end returns through the gradient where $-\infty$ was *added* to the scores, or where
+#    a sum of 0 was divided by. (Where it was filled in with `masked_fill` it does not: the way back
+#    leaves filled places out. Whether a cover holds depends on what stands behind it, so it is
+#    safer that no NaN arises.)
 #
-# The last rung is the library's `functional.masked_softmax`. Write yours before you look.
+# **Closed** here: `functional.masked_softmax` and every attention that is built on it,
+# `torch.masked.softmax`, and torch's own attention. A plain softmax, `scores.softmax(dim=-1)`, is
+# open.
 
 
 # %%
@@ -277,7 +288,10 @@ check("02.3", masked_softmax)
 # **The ladder**
 # 1. *Loop.* Two loops and the comparison above.
 # 2. *Vectors.* Positions of the queries as a column, of the keys as a row; one comparison.
-# 3. *Special cases.* One query and many keys; more queries than keys.
+# 3. *Special cases.* One query and many keys; more queries than keys, by any number.
+#
+# **Closed** here: `Mask.dense`, `numpy_core.causal_allowed` and torch's ready-made causal masks.
+# `torch.tril` and `torch.triu` are open.
 
 
 # %%
@@ -343,7 +357,9 @@ check("02.4", causal_mask)
 # 1. *Loop.* For every sentence, set the first `lengths[b]` entries of a row of `False`.
 # 2. *Vectors.* Positions as a row, lengths as a column; one comparison.
 # 3. *Special cases.* A sentence of length 0; one of length `max_len`; a `max_len` longer than every
-#    sentence (the batch may be padded to a fixed size).
+#    sentence (the batch may be padded to a fixed size); a batch of one.
+#
+# **Closed** here: `minitx.masks.padding`.
 
 
 # %%
@@ -414,11 +430,13 @@ check("02.5", padding_mask)
 # 1. *Loop.* For each sentence and each token: its scores, its weights, its average of the values.
 # 2. *Vectors.* One sentence at a time, three matrix products and a softmax.
 # 3. *Batch.* All sentences at once, each with its own mask.
-# 4. *Special cases.* `allowed` may be `None`, or lack the batch axis; a token with nothing allowed.
+# 4. *Special cases.* `allowed` may be `None`, or lack the batch axis; a token with nothing allowed;
+#    large scores; everything in the dtype of `x`.
 #
-# For the last rung `functional.scaled_dot_product_attention(q, k, v, mask=...)` may do the work
-# after your projections. It speaks of heads: `q` is `(B, H, T, D_k)`, and `Mask(allowed=...)` takes
-# `(B, H, T, T)`, where the sizes of `B` and `H` may be 1.
+# **Closed** here: every attention that exists already, `functional.scaled_dot_product_attention`,
+# `numpy_core.attention` and torch's own. Open is what Exercises 2.2 and 2.3 built:
+# `functional.attention_scores(q, k)` and `functional.masked_softmax(scores, allowed)`, in which
+# `allowed` may be `None`.
 
 
 # %%
@@ -522,7 +540,12 @@ for t in range(5):  # ... and who hears it?
 # 2. *Vectors.* `@` multiplies the last two axes and repeats over all others. Which two axes must be
 #    last?
 # 3. *Batch and heads.* Turn the axes, attend, and turn the result back.
-# 4. *Special cases.* With `B == H` or `T == H`, wrongly turned axes fit as well.
+# 4. *Special cases.* With `B == H` or `T == H`, wrongly turned axes fit as well. Large scores, and
+#    the way back.
+#
+# **Closed** here: nothing. What is to be found is which axes are which, and every attention may be
+# asked once they are right: `functional.scaled_dot_product_attention(q, k, v)` takes
+# `(B, H, T, D)`.
 
 
 # %%

@@ -12,13 +12,15 @@
 #
 # Every exercise can be done without the ones before it: `numpy_core` holds the course's own
 # versions of these functions. From Exercise 1.2 on, take `numpy_core.softmax` or your own,
-# whichever you trust more. (Yes, the answer to 1.1 is in there. Look afterwards.)
+# whichever you trust more. What an exercise asks you to write is *closed* while it is graded: an
+# answer that calls it is told so and earns nothing. Each exercise names what is closed and what is
+# open.
 #
 # Letters for sizes: $T$ is how many keys and values there are, $D$ how wide a key is and $D_v$ how
 # wide a value is. With several queries, $T_q$ counts the queries and $T_k$ the keys.
 
 # %% tags=["solution"]
-import inspect
+import math
 
 # %%
 import time
@@ -51,6 +53,9 @@ values = np.array([[8.0, 0.0], [0.0, 8.0], [8.0, 8.0]])
 # 4. Many rows: `scores` may have any number of axes. Each row along the **last** axis is
 #    normalised on its own, with its own constant. `keepdims=True` keeps the shapes in line.
 # 5. Whole numbers: an array of integers goes in, fractions come out.
+#
+# **Closed** here is every softmax that exists already: `numpy_core.softmax` and what is built on
+# it, those of torch and of scipy. NumPy itself is open.
 
 
 # %%
@@ -66,7 +71,9 @@ def softmax(scores):
         Array of floats of the same shape.
     """
     ### BEGIN SOLUTION
-    return numpy_core.softmax(scores)
+    # From minitx.numpy_core.softmax:
+    exponentials = np.exp(scores - scores.max(axis=-1, keepdims=True))
+    return exponentials / exponentials.sum(axis=-1, keepdims=True)
     ### END SOLUTION
 
 
@@ -79,7 +86,7 @@ print(np.round(softmax(np.array([1000.0, 1001.0, 1002.0])), 4))  # the same thre
 check("01.1", softmax)
 
 # %% [markdown] tags=["solution"]
-# The function is `minitx.numpy_core.softmax`; the next cell prints it.
+# The two lines are `minitx.numpy_core.softmax`, word for word.
 #
 # Why subtracting is allowed: $e^{s_i - c} = e^{s_i} e^{-c}$, and the factor $e^{-c}$ stands above
 # and below the fraction line. Why the row's **own largest** score: the exponents are then at most
@@ -88,10 +95,29 @@ check("01.1", softmax)
 # becomes $0/0$. A constant for the row that is not its maximum (its mean, say) can still overflow.
 #
 # Also right: exponentiating `scores - logsumexp(scores)`, or a loop over rows. Both give the same
-# weights to the last few digits.
+# weights to the last few digits. The rungs below the last one, each a right answer too:
+
 
 # %% tags=["solution"]
-print(inspect.getsource(numpy_core.softmax))
+def softmax_loop(scores):
+    """Rung 1, for every row: one number at a time."""
+    weights = np.zeros(scores.shape)
+    for row in np.ndindex(scores.shape[:-1]):
+        largest = max(scores[row])
+        exponentials = [math.exp(score - largest) for score in scores[row]]
+        for i, exponential in enumerate(exponentials):
+            weights[row][i] = exponential / sum(exponentials)
+    return weights
+
+
+def softmax_vectors(scores):
+    """Rungs 2 and 3: one row at a time."""
+    weights = np.zeros(scores.shape)
+    for row in np.ndindex(scores.shape[:-1]):
+        exponentials = np.exp(scores[row] - scores[row].max())
+        weights[row] = exponentials / exponentials.sum()
+    return weights
+
 
 # %% [markdown]
 # **Question 1 (predict).** Without running anything: what does softmax give for $(3, 3, 3)$, for
@@ -131,6 +157,9 @@ print(inspect.getsource(numpy_core.softmax))
 # 2. All scores at once: which product of `keys` and `query` has shape $(T,)$?
 # 3. Weights by softmax (`numpy_core.softmax` or your own), then the weighted sum of the values,
 #    also as one product.
+#
+# **Closed** here: `numpy_core.soft_lookup` and `numpy_core.attention`. `numpy_core.softmax` is
+# open.
 
 
 # %%
@@ -170,7 +199,27 @@ check("01.2", soft_lookup)
 #
 # Also right: `np.einsum("td,d->t", keys, query)`, or two loops. Not right, although often seen: to
 # divide the scores by $\sqrt{D}$. That is a good idea for wide keys, and chapter 2 shows why, but
-# it is another function than the one asked for here.
+# it is another function than the one asked for here. The lower rung, and the same from the part
+# that Exercise 1.1 made:
+
+
+# %% tags=["solution"]
+def soft_lookup_loop(query, keys, values):
+    """Rung 1: a loop over the keys, and one over the values."""
+    scores = []
+    for key in keys:
+        scores.append(sum(query * key))
+    weights = numpy_core.softmax(np.array(scores))
+    result = np.zeros(values.shape[1])
+    for weight, value in zip(weights, values, strict=True):
+        result += weight * value
+    return result
+
+
+def soft_lookup_from_parts(query, keys, values):
+    """With the softmax of Exercise 1.1."""
+    return softmax(keys @ query) @ values
+
 
 # %% [markdown]
 # **Question 2 (find the bug).** This lookup returns numbers that are far too large. Every line
@@ -218,6 +267,8 @@ check("01.2", soft_lookup)
 # 3. All keys at once. The matrix stands to the *left* of a key, but the keys are the *rows* of
 #    `keys`: what has to be transposed so that row $t$ of a $(T, A)$ array is $W_k\,\text{key}_t$?
 #    The query's term is the same for all keys: let broadcasting add it.
+#
+# **Closed** here: `numpy_core.additive_score`.
 
 
 # %%
@@ -239,7 +290,8 @@ def additive_score(query, keys, W_q, W_k, w):
     Source: Bahdanau et al. 2015, appendix A.1.2.
     """
     ### BEGIN SOLUTION
-    return numpy_core.additive_score(query, keys, W_q, W_k, w)
+    hidden = np.tanh(W_q @ query + keys @ W_k.T)  # (A,) and (T, A) make (T, A)
+    return hidden @ w  # (T,)
     ### END SOLUTION
 
 
@@ -254,18 +306,28 @@ for size in [0.1, 1.0, 10.0, 100.0]:  # a query that shouts does not get louder 
 check("01.3", additive_score)
 
 # %% [markdown] tags=["solution"]
-# The function is `minitx.numpy_core.additive_score`; the next cell prints it. With all keys at
-# once it is `np.tanh(W_q @ query + keys @ W_k.T) @ w`: the query's term has shape $(A,)$, the keys'
-# terms $(T, A)$, and broadcasting adds the first to every row of the second.
+# All keys at once: the query's term has shape $(A,)$, the keys' terms $(T, A)$, and broadcasting
+# adds the first to every row of the second.
 #
 # Also right: to put `W_q` and `W_k` side by side and multiply the result with query and key
 # written one under the other. A product of block matrices is the sum of the blocks' products.
 #
 # The printed lines show what tanh does: every score stays between $-\sum|w|$ and $+\sum|w|$. A dot
 # product knows no such limit.
+#
+# The lower rung is the library's own `minitx.numpy_core.additive_score`, the definition that others
+# are tested against, word for word:
+
 
 # %% tags=["solution"]
-print(inspect.getsource(numpy_core.additive_score))
+def additive_score_loop(query, keys, W_q, W_k, w):
+    """Rung 2: one key at a time."""
+    # From minitx.numpy_core.additive_score:
+    scores = np.zeros(len(keys))
+    for t, key in enumerate(keys):
+        scores[t] = w @ np.tanh(W_q @ query + W_k @ key)
+    return scores
+
 
 # %% [markdown]
 # **Question 3 (explain).** Somebody leaves out the tanh, to save time, and trains the model. It
@@ -303,6 +365,9 @@ print(inspect.getsource(numpy_core.additive_score))
 # 2. An inner loop over **all** keys collects the scores of this query. ($T_q$ and $T_k$ differ!)
 # 3. Softmax of these scores, safe for large ones: `numpy_core.softmax`, or your own loop.
 # 4. A second inner loop adds up the weighted values.
+#
+# **Closed** here: `numpy_core.attention`. `numpy_core.softmax` and `numpy_core.soft_lookup` are
+# open.
 
 
 # %%
@@ -349,7 +414,18 @@ check("01.4", attention_loops)
 # have the wrong width and, for whole numbers, cut every average down to an integer.
 #
 # Also right: to skip the list of scores and keep a running sum of $e^{s}$ and of $e^{s} v$ in one
-# loop, if a running maximum is kept too. Chapter 7 makes a fast algorithm of exactly that.
+# loop, if a running maximum is kept too. Chapter 7 makes a fast algorithm of exactly that. And
+# each row is a soft lookup, so Exercise 1.2 has done most of the work already:
+
+
+# %% tags=["solution"]
+def attention_loops_from_parts(q, k, v):
+    """With the lookup of Exercise 1.2, once for each query."""
+    out = np.zeros((len(q), v.shape[1]))
+    for i, query in enumerate(q):
+        out[i] = soft_lookup(query, k, v)
+    return out
+
 
 # %% [markdown]
 # **Question 4 (find the bug).** This version passes every test its author wrote. Each of these
@@ -372,7 +448,8 @@ check("01.4", attention_loops)
 # It walks over as many keys as there are *queries*. In self-attention the two numbers agree. With
 # fewer queries than keys (a decoder that asks one question of a long sentence) the last keys are
 # silently ignored; with more, it stops with an IndexError. Any test with $T_q \ne T_k$ shows it.
-# That is why no two sizes are equal in the checks of this course.
+# That is why the sizes in the checks of this course differ from each other, except in the few
+# checks that ask what happens when two of them are equal.
 #
 # </details>
 
@@ -399,6 +476,9 @@ check("01.4", attention_loops)
 # 3. Mix the values: $(T_q, T_k)$ and $(T_k, D_v)$ must become $(T_q, D_v)$.
 # 4. No Python loop over positions, not even a hidden one (a list comprehension, `np.vectorize`,
 #    `np.apply_along_axis`): one of the checks counts how often Python itself has to act.
+#
+# **Closed** here: `numpy_core.attention` and `numpy_core.soft_lookup`, whose loops are hidden ones.
+# `numpy_core.softmax` is open.
 
 
 # %%
@@ -446,7 +526,15 @@ check("01.5", attention_matrix)
 # walks through memory in order and multiplies many numbers per instruction.
 #
 # Also right: `np.einsum("id,jd->ij", q, k)`, or exponentiating and dividing *after* the product
-# with `v` (the division by the row's sum can wait; chapter 7 lives on that).
+# with `v` (the division by the row's sum can wait; chapter 7 lives on that). From the part that
+# Exercise 1.1 made:
+
+
+# %% tags=["solution"]
+def attention_matrix_from_parts(q, k, v):
+    """With the softmax of Exercise 1.1."""
+    return softmax(q @ k.T) @ v
+
 
 # %% [markdown]
 # **Question 5 (predict).** For $T_q = T_k = 4096$ and $D = D_v = 64$, which array of the
@@ -489,6 +577,11 @@ check("01.5", attention_matrix)
 # 4. Infinity: does your formula already do the right thing?
 # 5. Tiny and huge temperatures: $\tau = 10^{-30}$ is legal, and a query of that size makes it an
 #    ordinary lookup. So no "small number added for safety".
+#
+# Two more promises: keys tie only if their scores are *equal*, to the last digit; and a temperature
+# that is not a number (`np.nan`) is refused like a negative one.
+#
+# **Closed** here: `numpy_core.soft_lookup`. `numpy_core.softmax` is open.
 
 
 # %%
@@ -508,10 +601,17 @@ def lookup_at_temperature(query, keys, values, temperature):
         Array of shape (D_v,).
 
     Raises:
-        ValueError: if temperature is negative.
+        ValueError: if temperature is negative or not a number, with a message that says so.
     """
     ### BEGIN SOLUTION
-    return numpy_core.soft_lookup(query, keys, values, temperature=temperature)
+    # From minitx.numpy_core.soft_lookup:
+    if not temperature >= 0:
+        raise ValueError(f"temperature must be at least 0, got {temperature}")
+    scores = keys @ query
+    if temperature == 0:
+        best = scores == scores.max()
+        return values[best].mean(axis=0)
+    return softmax(scores / temperature) @ values
     ### END SOLUTION
 
 
@@ -524,7 +624,8 @@ for temperature in [0.0, 0.1, 0.5, 1.0, 2.0, 10.0, np.inf]:
 check("01.6", lookup_at_temperature)
 
 # %% [markdown] tags=["solution"]
-# The function is `minitx.numpy_core.soft_lookup`; the next cell prints it.
+# The lines are `minitx.numpy_core.soft_lookup`, word for word; `softmax` in the last of them is
+# that of Exercise 1.1. `not temperature >= 0` refuses NaN too, for which no comparison holds.
 #
 # Zero needs a branch of its own, because $s/0$ is not a number one can compute with. The branch is
 # the limit of the formula: as $\tau$ falls, every key but the best loses its weight, and keys with
@@ -539,10 +640,20 @@ check("01.6", lookup_at_temperature)
 # Also right: to divide the query instead of the scores, since
 # $(\text{query}/\tau) \cdot \text{key} = s/\tau$. Not right: to raise the finished weights to the
 # power $1/\tau$ and normalise again. On paper it is the same, but weights that were rounded to 0
-# stay 0.
+# stay 0. From the lookup of Exercise 1.2, with the query divided:
+
 
 # %% tags=["solution"]
-print(inspect.getsource(numpy_core.soft_lookup))
+def lookup_at_temperature_from_parts(query, keys, values, temperature):
+    """With the lookup of Exercise 1.2; at 0 only the best keys and their values are looked at."""
+    if not temperature >= 0:
+        raise ValueError(f"temperature must be at least 0, got {temperature}")
+    scores = keys @ query
+    if temperature == 0:
+        best = scores == scores.max()
+        return soft_lookup(np.zeros_like(query), keys[best], values[best])
+    return soft_lookup(query / temperature, keys, values)
+
 
 # %% [markdown]
 # **Question 6 (predict).** Two keys score 3 and 2. At which temperature does the better one get

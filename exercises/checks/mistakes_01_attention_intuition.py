@@ -270,6 +270,29 @@ def axis_not_kept_and_overflow(scores):
     return np.exp(scores) / np.exp(scores).sum(axis=-1)
 
 
+@mistake("01.1", caught_by="test_any_number_of_axes")
+def axes_of_length_one_squeezed_away(scores):
+    """axes of length 1 are squeezed out of the weights.
+
+    The weights have the shape of the scores, also where an axis has length 1: leave np.squeeze out.
+    keepdims=True in the maximum and the sum is all that is needed.
+    """
+    return np.squeeze(weigh(scores))
+
+
+KEPT_WEIGHTS = {}
+
+
+@mistake("01.1", caught_by="test_each_row_alone")
+def kept_by_shape(scores):
+    """the weights of an earlier call are returned for every later one of the same shape.
+
+    Whatever is kept between calls must be kept for these very scores, not for their shape. Compute
+    the weights anew.
+    """
+    return KEPT_WEIGHTS.setdefault(scores.shape, weigh(scores))
+
+
 # ---------------------------------------------------------------------------------------- 01.2
 @mistake("01.2", caught_by="test_lookup_by_hand")
 def best_value_only(query, keys, values):
@@ -536,6 +559,15 @@ def result_in_the_dtype_of_the_values(query, keys, values):
     Use np.zeros(values.shape[1]), or return weights @ values directly.
     """
     return (weigh(keys @ query) @ values).astype(values.dtype)
+
+
+@mistake("01.2", caught_by="test_lookup_values")
+def a_single_column_squeezed_away(query, keys, values):
+    """axes of length 1 are squeezed out of the result.
+
+    Values of width 1 give a result of shape (1,), not a number: leave np.squeeze out.
+    """
+    return np.squeeze(weigh(keys @ query) @ values)
 
 
 # ---------------------------------------------------------------------------------------- 01.3
@@ -1767,3 +1799,48 @@ def brackets_missing(query, keys, values, temperature):
         return hard(scores, values)
     exponentials = np.exp(scores - scores.max() / temperature)
     return exponentials / exponentials.sum() @ values
+
+
+@mistake("01.6", caught_by="test_near_ties_do_not_share")
+def close_scores_tie(query, keys, values, temperature):
+    """keys whose scores are close to the largest count as ties.
+
+    np.isclose calls scores equal that differ in the sixth digit. At temperature 0 only equal scores
+    share: `scores == scores.max()`.
+    """
+    if not temperature >= 0:
+        raise ValueError("temperature must be at least 0")
+    scores = keys @ query
+    if temperature == 0:
+        return values[np.isclose(scores, scores.max())].mean(axis=0)
+    return weigh(scores / temperature) @ values
+
+
+@mistake("01.6", caught_by="test_near_ties_do_not_share")
+def rounded_scores_tie(query, keys, values, temperature):
+    """scores are rounded before the best is looked for.
+
+    Rounding makes ties that are none. Compare the scores as they are: `scores == scores.max()`.
+    """
+    if not temperature >= 0:
+        raise ValueError("temperature must be at least 0")
+    scores = keys @ query
+    if temperature == 0:
+        rounded = np.round(scores, 6)
+        return values[rounded == rounded.max()].mean(axis=0)
+    return weigh(scores / temperature) @ values
+
+
+@mistake("01.6", caught_by="test_bad_temperature")
+def nan_goes_through(query, keys, values, temperature):
+    """a temperature that is not a number is computed with.
+
+    `temperature < 0` is False for NaN, and so is every other comparison. Ask for what must hold:
+    `if not temperature >= 0: raise ValueError(...)`.
+    """
+    if temperature < 0:
+        raise ValueError("temperature must be at least 0")
+    scores = keys @ query
+    if temperature == 0:
+        return values[scores == scores.max()].mean(axis=0)
+    return weigh(scores / temperature) @ values

@@ -5,9 +5,7 @@ import math
 import torch
 from torch.nn import functional as F
 
-from minitx import functional
 from minitx.grading import mistake
-from minitx.masks import Mask
 
 # ---------------------------------------------------------------------------------------------
 # 02.1
@@ -139,6 +137,38 @@ def projected_without_gradient(x, W_q, W_k, W_v):
     """
     with torch.no_grad():
         return x @ W_q, x @ W_k, x @ W_v
+
+
+@mistake("02.1", caught_by="test_project_keeps_the_dtype")
+def everything_in_float64(x, W_q, W_k, W_v):
+    """everything is computed and returned in float64, whatever the dtype of x.
+
+    Leave .double() out: the results have the dtype of x.
+    """
+    x = x.double()
+    return x @ W_q.double(), x @ W_k.double(), x @ W_v.double()
+
+
+@mistake("02.1", caught_by="test_project_keeps_the_dtype")
+def half_precision_becomes_float32(x, W_q, W_k, W_v):
+    """half precision is turned into float32.
+
+    The results have the dtype of x. Convert back at the end, or not at all.
+    """
+    if x.dtype in (torch.float16, torch.bfloat16):
+        x, W_q, W_k, W_v = x.float(), W_q.float(), W_k.float(), W_v.float()
+    return x @ W_q, x @ W_k, x @ W_v
+
+
+@mistake("02.1", caught_by="test_gradients_flow")
+def gradients_of_zero(x, W_q, W_k, W_v):
+    """the results are detached, and what is left of the way back carries zeros.
+
+    A detached tensor learns nothing, and adding `0 * x.sum()` to it connects it in name only. Leave
+    .detach() out.
+    """
+    way = 0 * (x.sum() + W_q.sum() + W_k.sum() + W_v.sum())
+    return (x @ W_q).detach() + way, (x @ W_k).detach() + way, (x @ W_v).detach() + way
 
 
 # ---------------------------------------------------------------------------------------------
@@ -334,6 +364,16 @@ def scores_without_gradient(q, k):
     """
     with torch.no_grad():
         return dot_products(q, k) / math.sqrt(q.shape[-1])
+
+
+@mistake("02.2", caught_by="test_gradients_flow_to_q_and_k")
+def scores_with_gradients_of_zero(q, k):
+    """the scores are detached, and what is left of the way back carries zeros.
+
+    A detached tensor learns nothing, and adding `0 * q.sum()` to it connects it in name only. Leave
+    .detach() out.
+    """
+    return scaled(q, k).detach() + 0 * (q.sum() + k.sum())
 
 
 # ---------------------------------------------------------------------------------------------
@@ -850,6 +890,42 @@ def zeros_and_infinities(T_q, T_k):
     return torch.zeros(T_q, T_k).masked_fill(~ones(T_q, T_k).tril(T_k - T_q), -math.inf)
 
 
+@mistake("02.4", caught_by="test_more_queries_than_keys")
+def slices_with_negative_ends(T_q, T_k):
+    """a row that allows nothing ends at a negative place, which Python counts from the right.
+
+    `row[: i + T_k - T_q + 1]` is empty at 0 and long at -1. Use max(0, ...), or compare positions.
+    """
+    mask = torch.zeros(T_q, T_k, dtype=torch.bool)
+    for i in range(T_q):
+        mask[i, : i + T_k - T_q + 1] = True
+    return mask
+
+
+@mistake("02.4", caught_by="test_more_queries_than_keys")
+def one_short_row_only(T_q, T_k):
+    """with more queries than keys, only the first query allows nothing.
+
+    All T_q - T_k queries that stand before the keys allow nothing: the diagonal is T_k - T_q.
+    """
+    return torch.ones(T_q, T_k, dtype=torch.bool).tril(max(T_k - T_q, -1))
+
+
+@mistake("02.4", caught_by="test_long")
+def cut_from_a_square_of_128(T_q, T_k):
+    """the mask is cut out of a table that was made for 128 positions.
+
+    Longer sentences get something else, or too little. Build the table for T_q and T_k.
+    """
+    n = 128
+    square = torch.ones(n, n, dtype=torch.bool).tril()
+    if T_q <= n and T_k <= n:
+        rows = [i + T_k - T_q for i in range(T_q)]
+        nothing = torch.zeros(T_k, dtype=torch.bool)
+        return torch.stack([square[i, :T_k] if i >= 0 else nothing for i in rows])
+    return torch.ones(T_q, T_k, dtype=torch.bool)
+
+
 # ---------------------------------------------------------------------------------------------
 # 02.5
 
@@ -1001,6 +1077,24 @@ def padding_as_numbers(lengths, max_len):
     Leave the comparison as it is: it gives truth values, and masks are combined with `&`.
     """
     return (torch.arange(max_len) < lengths[:, None]).float()
+
+
+@mistake("02.5", caught_by="test_filled_to_a_fixed_size")
+def cut_from_a_row_of_16(lengths, max_len):
+    """the positions come from a row that was made for 16 tokens.
+
+    Make the row for max_len positions: `torch.arange(max_len)`.
+    """
+    return torch.arange(16)[:max_len] < lengths[:, None]
+
+
+@mistake("02.5", caught_by="test_square_batch")
+def a_single_sentence_squeezed(lengths, max_len):
+    """axes of length 1 are squeezed out of the mask.
+
+    A batch of one sentence has a mask of shape (1, max_len): leave squeeze out.
+    """
+    return (torch.arange(max_len) < lengths[:, None]).squeeze()
 
 
 # ---------------------------------------------------------------------------------------------
@@ -1289,30 +1383,6 @@ def truth_of_a_mask(x, W_q, W_k, W_v, allowed=None):
     return weigh(scaled(q, k), allowed if allowed else None) @ v
 
 
-@mistake("02.6", caught_by="test_mask_per_sentence")
-def mask_without_head_axis(x, W_q, W_k, W_v, allowed=None):
-    """the mask is handed to Mask(allowed=...) without an axis for the heads.
-
-    The library speaks of (B, H, T, T): spread the mask to (B, T, T) and give it a head axis of size
-    1, `allowed.expand(B, T, T).unsqueeze(1)`.
-    """
-    q, k, v = (part.unsqueeze(1) for part in projections(x, W_q, W_k, W_v))
-    mask = Mask(allowed=allowed)
-    return functional.scaled_dot_product_attention(q, k, v, mask=mask).squeeze(1)
-
-
-@mistake("02.6", caught_by="test_masks_of_fewer_axes")
-def mask_not_spread(x, W_q, W_k, W_v, allowed=None):
-    """the mask gets its head axis, but one without a batch axis or with a single row is refused.
-
-    Mask(allowed=...) takes (B, H, T, T). Spread the mask first:
-    `allowed.expand(B, T, T).unsqueeze(1)`.
-    """
-    q, k, v = (part.unsqueeze(1) for part in projections(x, W_q, W_k, W_v))
-    mask = Mask(allowed=None if allowed is None else allowed.unsqueeze(1))
-    return functional.scaled_dot_product_attention(q, k, v, mask=mask).squeeze(1)
-
-
 @mistake("02.6", caught_by="test_masks_of_fewer_axes")
 def full_mask_required(x, W_q, W_k, W_v, allowed=None):
     """the forbidden places are looked up by indexing, which needs a mask as large as the scores.
@@ -1327,6 +1397,87 @@ def full_mask_required(x, W_q, W_k, W_v, allowed=None):
         masked[~allowed] = torch.finfo(scores.dtype).min
     weights = masked.softmax(dim=-1)
     return (weights if allowed is None else weights * allowed) @ v
+
+
+@mistake("02.6", caught_by="test_large_self_attention")
+def exponentials_without_a_maximum(x, W_q, W_k, W_v, allowed=None):
+    """scores are exponentiated without subtracting the largest of their row.
+
+    exp(6000) is infinite and exp(-6000) is 0. `.softmax(dim=-1)` subtracts the row's maximum, and
+    functional.masked_softmax does.
+    """
+    q, k, v = projections(x, W_q, W_k, W_v)
+    exponentials = scaled(q, k).exp()
+    if allowed is not None:
+        exponentials = exponentials * allowed
+    total = exponentials.sum(-1, keepdim=True)
+    return exponentials / total.masked_fill(total == 0, 1.0) @ v
+
+
+@mistake("02.6", caught_by="test_large_self_attention")
+def maximum_of_forbidden_scores_too(x, W_q, W_k, W_v, allowed=None):
+    """the largest score of a row is looked for among the forbidden ones too.
+
+    Where a forbidden score is hundreds above the allowed ones, all their exponentials are 0. Fill
+    the forbidden places first, then take the maximum.
+    """
+    q, k, v = projections(x, W_q, W_k, W_v)
+    scores = scaled(q, k)
+    exponentials = (scores - scores.amax(-1, keepdim=True)).exp()
+    if allowed is not None:
+        exponentials = exponentials * allowed
+    total = exponentials.sum(-1, keepdim=True)
+    return exponentials / total.masked_fill(total == 0, 1.0) @ v
+
+
+@mistake("02.6", caught_by="test_large_self_attention")
+def one_maximum_for_all_rows(x, W_q, W_k, W_v, allowed=None):
+    """the largest score of the whole table is subtracted, not that of each row.
+
+    A row that lies hundreds below it becomes 0/0. Take the maximum over the last axis, with
+    keepdim=True.
+    """
+    q, k, v = projections(x, W_q, W_k, W_v)
+    scores = scaled(q, k)
+    if allowed is not None:
+        scores = scores.masked_fill(~allowed, torch.finfo(scores.dtype).min)
+    exponentials = (scores - scores.max()).exp()
+    total = exponentials.sum(-1, keepdim=True)
+    if allowed is not None:
+        total = total.masked_fill(~allowed.any(-1, keepdim=True), 1.0)
+    return exponentials / total @ v
+
+
+@mistake("02.6", caught_by="test_self_attention_keeps_the_dtype")
+def everything_in_float32(x, W_q, W_k, W_v, allowed=None):
+    """everything is computed in float32, whatever the dtype of x.
+
+    float32 carries 7 digits. Leave .float() out.
+    """
+    q, k, v = projections(*(part.float() for part in (x, W_q, W_k, W_v)))
+    return (weigh(scaled(q, k), allowed) @ v).to(x.dtype)
+
+
+@mistake("02.6", caught_by="test_token_with_nothing_allowed")
+def weights_detached(x, W_q, W_k, W_v, allowed=None):
+    """the weights are detached, so that W_q and W_k never learn.
+
+    Leave .detach() out: the gradient has to reach the queries and the keys through the weights.
+    """
+    q, k, v = projections(x, W_q, W_k, W_v)
+    return weigh(scaled(q, k), allowed).detach() @ v
+
+
+@mistake("02.6", caught_by="test_token_with_nothing_allowed")
+def output_with_gradients_of_zero(x, W_q, W_k, W_v, allowed=None):
+    """the output is detached, and what is left of the way back carries zeros.
+
+    A detached tensor learns nothing, and adding `0 * x.sum()` to it connects it in name only. Leave
+    .detach() out.
+    """
+    q, k, v = projections(x, W_q, W_k, W_v)
+    output = weigh(scaled(q, k), allowed) @ v
+    return output.detach() + 0 * (x.sum() + W_q.sum() + W_k.sum() + W_v.sum())
 
 
 # ---------------------------------------------------------------------------------------------
@@ -1500,3 +1651,37 @@ def averaged_over_heads(q, k, v):
     q, k, v = (part.transpose(1, 2) for part in (q, k, v))
     output = plain_attention(q, k, v).transpose(1, 2)
     return output.mean(dim=2, keepdim=True).expand_as(output)
+
+
+@mistake("02.7", caught_by="test_large_heads")
+def heads_without_a_maximum(q, k, v):
+    """scores are exponentiated without subtracting the largest of their row.
+
+    exp(6000) is infinite. `.softmax(dim=-1)` subtracts the row's maximum.
+    """
+    q, k, v = (part.transpose(1, 2) for part in (q, k, v))
+    exponentials = (q @ k.mT / math.sqrt(q.shape[-1])).exp()
+    return (exponentials / exponentials.sum(-1, keepdim=True) @ v).transpose(1, 2)
+
+
+@mistake("02.7", caught_by="test_large_heads")
+def heads_with_one_maximum(q, k, v):
+    """the largest score of the whole table is subtracted, not that of each row.
+
+    A row that lies hundreds below it becomes 0/0. Take the maximum over the last axis, with
+    keepdim=True.
+    """
+    q, k, v = (part.transpose(1, 2) for part in (q, k, v))
+    scores = q @ k.mT / math.sqrt(q.shape[-1])
+    exponentials = (scores - scores.max()).exp()
+    return (exponentials / exponentials.sum(-1, keepdim=True) @ v).transpose(1, 2)
+
+
+@mistake("02.7", caught_by="test_gradients_flow_through_heads")
+def heads_without_a_gradient(q, k, v):
+    """the output is detached: no gradient reaches q, k and v.
+
+    Keep to tensor operations: detach(), numpy(), tolist() and torch.no_grad() cut the connection.
+    """
+    q, k, v = (part.detach().transpose(1, 2) for part in (q, k, v))
+    return ((q @ k.mT / math.sqrt(q.shape[-1])).softmax(-1) @ v).transpose(1, 2)

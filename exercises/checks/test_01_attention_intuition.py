@@ -1,7 +1,8 @@
 """Checks for the exercises of chapter 1.
 
 The oracles below are loops over Python floats, with `math.fsum` for the sums, and closed forms.
-Sizes differ from one another wherever they can, so that a swapped axis cannot hide.
+Sizes differ from one another wherever they can, so that a swapped axis cannot hide. One shape comes
+twice in most checks of values, so that a result kept from an earlier call cannot hide either.
 """
 
 import math
@@ -22,6 +23,29 @@ _LARGE = "scores near 1000 are rounded at the 13th digit, and exp passes that on
 LARGE = Tolerance(rtol=1e-10, atol=1e-300, because=_LARGE)
 LARGE_SUMS = Tolerance(rtol=1e-9, atol=1e-11, because=_LARGE)
 FLOAT32 = Tolerance(rtol=1e-5, atol=1e-30, because="float32 keeps 7 digits")
+
+# Every softmax that exists already; what nobody has imported needs no door.
+TORCH_ATTENTION = (
+    "torch.nn.functional.scaled_dot_product_attention",
+    "torch.nn.functional.multi_head_attention_forward",
+)
+SOFTMAXES = (
+    "minitx.numpy_core.softmax",
+    "torch.softmax",
+    "torch.log_softmax",
+    "torch.nn.functional.softmin",
+    "scipy.special.softmax",
+    "scipy.special.log_softmax",
+)
+
+
+def require_life(result, what):
+    """Reject a result that holds one number everywhere: no property of it is worth a point."""
+    expect(
+        np.ptp(result) > 0,
+        f"{what} holds the same number everywhere ({np.ravel(result)[0]:.4g}): nothing is computed "
+        "from the inputs yet.",
+    )
 
 
 def softmax_row(row):
@@ -75,6 +99,7 @@ softmax = exercise(
         "their sum along the same axis, again with keepdims=True.",
     ),
     returns="array",
+    closed=SOFTMAXES,
 )
 
 
@@ -95,18 +120,19 @@ def test_by_hand(sub, rng):
     hint="Which axis do the maximum and the sum run over? It is the last one, axis=-1.",
 )
 def test_each_row_alone(sub, rng):
-    scores = rng.normal(size=(3, 5))
-    got = sub.softmax(scores)
-    sums = got.sum(axis=-1)
-    lost = 1 - sums
-    expect(
-        got.dtype != scores.dtype or not np.all((lost > 1e-13) & (lost < 1e-4)),
-        f"Each row sums to a little less than 1: {lost.max():.1e} is missing. Is a small number "
-        "added to the sum before you divide? Nothing has to be made safe there: with the row's "
-        "maximum subtracted the sum is at least 1.",
-    )
-    expect_close(sums, np.ones(3), FLOAT64, what="the sum of each row")
-    expect_close(got, softmax_rows(scores), FLOAT64, what="the weights")
+    for what in ("the weights", "the weights of other scores in the same shape"):
+        scores = rng.normal(size=(3, 5))
+        got = sub.softmax(scores)
+        sums = got.sum(axis=-1)
+        lost = 1 - sums
+        expect(
+            got.dtype != scores.dtype or not np.all((lost > 1e-13) & (lost < 1e-4)),
+            f"Each row sums to a little less than 1: {lost.max():.1e} is missing. Is a small "
+            "number added to the sum before you divide? Nothing has to be made safe there: with "
+            "the row's maximum subtracted the sum is at least 1.",
+        )
+        expect_close(sums, np.ones(3), FLOAT64, what="the sum of each row")
+        expect_close(got, softmax_rows(scores), FLOAT64, what=what)
     turned = rng.normal(size=(6, 4)).T
     got = sub.softmax(turned)
     expect_close(got, softmax_rows(turned), FLOAT64, what="the weights of a transposed table")
@@ -114,11 +140,11 @@ def test_each_row_alone(sub, rng):
 
 @softmax.check(
     points=2,
-    title="one row, a table, or a stack of tables",
+    title="one row, a table, or a stack of tables, also with a single row or score",
     hint="Name the axis from the end (axis=-1), and keep it (keepdims=True) so that shapes fit.",
 )
 def test_any_number_of_axes(sub, rng):
-    for shape in [(2, 4, 3), (7,), (2, 3, 5, 4)]:
+    for shape in [(2, 4, 3), (7,), (2, 3, 5, 4), (1, 5), (4, 1), (1,), (2, 1, 2, 3, 2)]:
         scores = rng.normal(size=shape)
         got = sub.softmax(scores)
         expect_close(
@@ -191,7 +217,9 @@ soft_lookup = exercise(
         "scores = keys @ query has shape (T,). With weights = numpy_core.softmax(scores), the "
         "result is weights @ values.",
     ),
+    uses=("01.1",),
     returns="array",
+    closed=("minitx.numpy_core.soft_lookup", "minitx.numpy_core.attention", *TORCH_ATTENTION),
 )
 
 
@@ -213,7 +241,7 @@ def test_lookup_by_hand(sub, rng):
     hint="Scores are plain dot products, nothing divided; weights sum to 1; values are mixed.",
 )
 def test_lookup_values(sub, rng):
-    for T, D, D_v in [(5, 3, 2), (3, 4, 6)]:
+    for T, D, D_v in [(5, 3, 2), (3, 4, 6), (5, 3, 2), (4, 2, 1)]:
         query, keys = rng.normal(size=D), rng.normal(size=(T, D))
         values = rng.normal(size=(T, D_v))
         got = sub.soft_lookup(query, keys, values)
@@ -322,6 +350,7 @@ additive_score = exercise(
         "np.tanh(W_q @ query + keys @ W_k.T) @ w.",
     ),
     returns="array",
+    closed=("minitx.numpy_core.additive_score",),
 )
 
 
@@ -351,7 +380,7 @@ def test_additive_by_hand(sub, rng):
     hint="Go through the formula from the inside: two products, one sum, tanh, dot product with w.",
 )
 def test_additive_values(sub, rng):
-    for T, D_q, D_k, A in [(5, 3, 4, 2), (3, 5, 2, 7)]:
+    for T, D_q, D_k, A in [(5, 3, 4, 2), (3, 5, 2, 7), (5, 3, 4, 2)]:
         query, keys = rng.normal(size=D_q), rng.normal(size=(T, D_k))
         W_q, W_k, w = rng.normal(size=(A, D_q)), rng.normal(size=(A, D_k)), rng.normal(size=A)
         got = sub.additive_score(query, keys, W_q, W_k, w)
@@ -428,17 +457,6 @@ def test_additive_one_key(sub, rng):
     expect_close(got, additive(query, keys, W_q, W_k, w), SUMS, what="the only score")
 
 
-additive_score.waive(
-    "numpy_core.additive_score:L1:np.zeros(len(keys))->np.ones(len(keys))",
-    reason="equivalent: every entry is overwritten",
-)
-additive_score.waive(
-    "numpy_core.additive_score:L3:w @ np.tanh(W_q @ query + W_k @ key)"
-    "->np.tanh(W_q @ query + W_k @ key) @ w",
-    reason="equivalent: the dot product of two vectors does not depend on their order",
-)
-
-
 # --------------------------------------------------------------------------------------------
 attention_loops = exercise(
     "01.4",
@@ -455,7 +473,9 @@ attention_loops = exercise(
         "weights = numpy_core.softmax(scores); then out[i] is the sum of weights[j] * v[j], with "
         "out = np.zeros((len(q), v.shape[1])) made before the loop.",
     ),
+    uses=("01.1", "01.2"),
     returns="array",
+    closed=("minitx.numpy_core.attention", *TORCH_ATTENTION),
 )
 
 attention_matrix = exercise(
@@ -471,7 +491,9 @@ attention_matrix = exercise(
         "scores = q @ k.T, then numpy_core.softmax(scores), which works along the last axis, then "
         "the product of these weights with v.",
     ),
+    uses=("01.1",),
     returns="array",
+    closed=("minitx.numpy_core.attention", "minitx.numpy_core.soft_lookup", *TORCH_ATTENTION),
 )
 
 KEYS = np.array([[1.0, 0.0], [0.0, 0.0], [0.0, 1.0]])
@@ -501,7 +523,7 @@ def test_loops_by_hand(sub, rng):
     hint="Check it with one query first, then with two: is the second row right as well?",
 )
 def test_loops_values(sub, rng):
-    for T_q, T_k, D, D_v in [(3, 7, 5, 2), (2, 5, 3, 4)]:
+    for T_q, T_k, D, D_v in [(3, 7, 5, 2), (2, 5, 3, 4), (3, 7, 5, 2)]:
         q, k = rng.normal(size=(T_q, D)), rng.normal(size=(T_k, D))
         v = rng.normal(size=(T_k, D_v))
         what = f"the result for T_q={T_q}, T_k={T_k}, D={D}, D_v={D_v}"
@@ -514,9 +536,11 @@ def test_loops_values(sub, rng):
     hint="The inner loops walk over the keys: range(len(k)), whatever the number of queries is.",
 )
 def test_loops_more_queries(sub, rng):
-    for T_q, T_k in [(6, 4), (3, 1)]:
-        q, k, v = rng.normal(size=(T_q, 2)), rng.normal(size=(T_k, 2)), rng.normal(size=(T_k, 3))
-        compare(sub.attention_loops, q, k, v, f"the result for T_q={T_q}, T_k={T_k}")
+    for T_q, T_k, D_v in [(6, 4, 3), (3, 1, 3), (1, 4, 1)]:
+        q, k = rng.normal(size=(T_q, 2)), rng.normal(size=(T_k, 2))
+        v = rng.normal(size=(T_k, D_v))
+        what = f"the result for T_q={T_q}, T_k={T_k}, D_v={D_v}"
+        compare(sub.attention_loops, q, k, v, what)
 
 
 @attention_loops.check(
@@ -527,6 +551,7 @@ def test_loops_more_queries(sub, rng):
 def test_loops_query_alone(sub, rng):
     q, k, v = rng.normal(size=(4, 3)), rng.normal(size=(5, 3)), rng.normal(size=(5, 2))
     together = sub.attention_loops(q, k, v)
+    require_life(together, "the result")
     for i in range(4):
         alone = sub.attention_loops(q[i : i + 1], k, v)
         expect_close(
@@ -606,7 +631,7 @@ def test_matrix_by_hand(sub, rng):
     hint="Print the shape after each step: (T_q, T_k), (T_q, T_k), (T_q, D_v).",
 )
 def test_matrix_values(sub, rng):
-    for T_q, T_k, D, D_v in [(3, 7, 5, 2), (6, 4, 2, 3), (2, 5, 3, 4)]:
+    for T_q, T_k, D, D_v in [(3, 7, 5, 2), (6, 4, 2, 3), (2, 5, 3, 4), (3, 7, 5, 2)]:
         q, k = rng.normal(size=(T_q, D)), rng.normal(size=(T_k, D))
         v = rng.normal(size=(T_k, D_v))
         what = f"the result for T_q={T_q}, T_k={T_k}, D={D}, D_v={D_v}"
@@ -647,9 +672,11 @@ def test_matrix_large_scores(sub, rng):
     hint="A dropped axis shows here: shapes are (1, D), (1, D), (1, D_v) and (1, D_v).",
 )
 def test_matrix_single(sub, rng):
-    for T_q, T_k in [(1, 4), (3, 1)]:
-        q, k, v = rng.normal(size=(T_q, 2)), rng.normal(size=(T_k, 2)), rng.normal(size=(T_k, 5))
-        compare(sub.attention_matrix, q, k, v, f"the result for T_q={T_q}, T_k={T_k}")
+    for T_q, T_k, D_v in [(1, 4, 5), (3, 1, 5), (1, 4, 1)]:
+        q, k = rng.normal(size=(T_q, 2)), rng.normal(size=(T_k, 2))
+        v = rng.normal(size=(T_k, D_v))
+        what = f"the result for T_q={T_q}, T_k={T_k}, D_v={D_v}"
+        compare(sub.attention_matrix, q, k, v, what)
 
 
 @attention_matrix.check(
@@ -661,6 +688,7 @@ def test_matrix_no_loop(sub, rng):
     counts = []
     for T_q, T_k in [(5, 7), (65, 107)]:
         q, k, v = rng.normal(size=(T_q, 3)), rng.normal(size=(T_k, 3)), rng.normal(size=(T_k, 2))
+        require_life(sub.attention_matrix(q, k, v), "the result")
         counts.append(sub.attention_matrix.steps(q, k, v))
     few, many = counts
     expect(
@@ -692,11 +720,13 @@ lookup_at_temperature = exercise(
         "by one: which of them does the formula cover already?",
         "'Temperature: from the average to the hard lookup' in chapter 1 shows both ends. "
         "At 0 the weights are equal among the keys with the largest score, and 0 for the others.",
-        "if not temperature >= 0: raise ValueError(...). If temperature == 0: "
+        "if not temperature >= 0: raise ValueError(...), NaN included. If temperature == 0: "
         "best = scores == scores.max(), and the result is values[best].mean(axis=0). Else: "
         "numpy_core.softmax(scores / temperature) @ values.",
     ),
+    uses=("01.1", "01.2"),
     returns="array",
+    closed=("minitx.numpy_core.soft_lookup", *TORCH_ATTENTION),
 )
 
 
@@ -716,8 +746,8 @@ def test_temperature_by_hand(sub, rng):
     hint="softmax(scores / temperature), then mix the values. At 1 it is the plain soft lookup.",
 )
 def test_ordinary_temperatures(sub, rng):
-    query, keys, values = rng.normal(size=3), rng.normal(size=(5, 3)), rng.normal(size=(5, 2))
-    for temperature in [1.0, 0.3, 4.0]:
+    for temperature in [1.0, 0.3, 4.0, 1.0]:
+        query, keys, values = rng.normal(size=3), rng.normal(size=(5, 3)), rng.normal(size=(5, 2))
         got = sub.lookup_at_temperature(query, keys, values, temperature)
         expect_close(
             got,
@@ -765,6 +795,20 @@ def test_ties_share(sub, rng):
 
 @lookup_at_temperature.check(
     points=1,
+    title="at temperature 0, keys that only nearly tie do not share",
+    hint="A tie is equality, to the last digit: np.isclose and np.round see ties that are none.",
+)
+def test_near_ties_do_not_share(sub, rng):
+    values = rng.normal(size=(4, 3))
+    for gap in [1e-4, 3e-6, 1e-7, 1e-10]:
+        keys = np.array([[2.0, 1.0], [2.0 + gap, -1.0], [-1.0, 3.0], [2.0 - gap, 0.5]])
+        got = sub.lookup_at_temperature(np.array([0.5, 0.0]), keys, values, 0.0)
+        what = f"the result at temperature 0, where key 1 scores {gap / 2:g} more than key 0"
+        expect_close(got, values[1], FLOAT64, what=what)
+
+
+@lookup_at_temperature.check(
+    points=1,
     title="temperature inf returns the average of all values",
     hint="A finite score divided by np.inf is 0. Does your function let infinity through?",
 )
@@ -776,12 +820,12 @@ def test_infinity_is_average(sub, rng):
 
 @lookup_at_temperature.check(
     points=1,
-    title="a negative temperature is refused with a ValueError",
+    title="a temperature below 0, or not a number, is refused with a ValueError that says so",
     hint="raise ValueError(f'temperature must be at least 0, got {temperature}')",
 )
 def test_bad_temperature(sub, rng):
     query, keys, values = rng.normal(size=3), rng.normal(size=(5, 3)), rng.normal(size=(5, 2))
-    for temperature in [-1.0, -1e-9, -math.inf]:
+    for temperature in [-1.0, -1e-9, -math.inf, math.nan]:
         expect_raises(
             ValueError,
             lambda t=temperature: sub.lookup_at_temperature(query, keys, values, t),

@@ -28,11 +28,28 @@ SCORES = Tolerance(rtol=1e-6, atol=1e-9, because=_ROOT)
 OUTPUTS = Tolerance(rtol=1e-5, atol=1e-5, because=_ROOT)
 _GUARD = "float64, with room for a tiny number added to the sum"
 WEIGHTS = Tolerance(rtol=1e-5, atol=0.0, because=f"{_GUARD}; a forbidden weight must be 0")
-GRADIENT = Tolerance(rtol=1e-5, atol=1e-5, because=f"gradients up to 70 in size; {_GUARD}")
+GRADIENT = Tolerance(rtol=1e-5, atol=1e-5, because=f"gradients up to 70 in size; {_ROOT}")
+PRECISE = Tolerance(rtol=1e-8, atol=1e-8, because="float64 throughout, and the root of 4 is exact")
+LARGE = Tolerance(rtol=1e-6, atol=1e-8, because="scores near 6000 are rounded at the 12th digit")
 HALF = {
     torch.float16: Tolerance(rtol=4e-3, atol=0.0, because="float16 keeps 11 bits"),
     torch.bfloat16: Tolerance(rtol=3e-2, atol=0.0, because="bfloat16 keeps 8 bits"),
 }
+KEPT = {
+    torch.float16: Tolerance(rtol=1e-2, atol=2e-2, because="sums of terms with 11 bits each"),
+    torch.bfloat16: Tolerance(rtol=5e-2, atol=2e-1, because="sums of terms with 8 bits each"),
+    torch.float32: Tolerance(rtol=1e-5, atol=1e-5, because="sums of float32 numbers"),
+}
+
+# Every attention that exists already.
+ATTENTION = (
+    "minitx.functional.scaled_dot_product_attention",
+    "minitx.functional.online_softmax",
+    "minitx.numpy_core.attention",
+    "torch.nn.functional.scaled_dot_product_attention",
+    "torch.nn.functional.multi_head_attention_forward",
+    "torch._native_multi_head_attention",
+)
 
 
 def normal(rng, *shape, dtype=torch.float64):
@@ -62,17 +79,68 @@ def require_numbers(result, shape, what):
     return result
 
 
-def require_gradient(gradients, inputs, what):
-    """Reject unless a gradient reaches every input; return the gradients."""
+def require_life(result, what):
+    """Reject a result that holds one number everywhere: no property of it is worth a point."""
     expect(
-        any(gradient is not None for gradient in gradients),
-        f"{what} is cut off from the inputs: no gradient can flow back through it, so nothing "
-        "before it could be trained. Keep to tensor operations: detach(), numpy(), tolist(), "
-        "item(), torch.tensor(...) and torch.no_grad() all cut the connection.",
+        bool((result != result.reshape(-1)[0]).any()),
+        f"{what} holds the same number everywhere ({float(result.reshape(-1)[0]):.4g}): nothing is "
+        "computed from the inputs yet.",
     )
-    for name, gradient in zip(inputs, gradients, strict=True):
-        expect(gradient is not None, f"{what} does not depend on {name}: no gradient reaches it.")
-    return gradients
+    return result
+
+
+def require_dtype(result, dtype, what):
+    """Reject unless the result has this dtype."""
+    expect(
+        result.dtype == dtype,
+        f"the inputs are {dtype}, but {what} is {result.dtype}; it should keep the dtype.",
+    )
+    return result
+
+
+def expect_gradients(function, definition, inputs, cotangents, what):
+    """The gradients of <result, cotangents> must be those that autograd gives the definition.
+
+    Args:
+        function: `sub.name` of a check.
+        definition: the same function of the same inputs, in torch.
+        inputs: leaf tensors by the names a learner knows them by.
+        cotangents: unequal numbers in the shape of each result (the plain sum of a softmax's
+            outputs is constant: its gradient is 0).
+        what: how to call the result.
+    """
+    leaves = [tensor.clone().requires_grad_() for tensor in inputs.values()]
+    results = definition(*leaves)
+    results = results if isinstance(results, tuple) else (results,)
+    wanted = torch.autograd.grad(results, leaves, list(cotangents))
+    asked = [tensor.clone().requires_grad_() for tensor in inputs.values()]
+    got = function.vjp(*asked, cotangent=cotangents if len(cotangents) > 1 else cotangents[0])
+    for name, gradient, want in zip(inputs, got, wanted, strict=True):
+        expect(
+            gradient is not None,
+            f"{what} is cut off from {name}: no gradient can flow back to it, so nothing before it "
+            "could be trained. Keep to tensor operations: detach(), numpy(), tolist(), item(), "
+            "torch.tensor(...) and torch.no_grad() all cut the connection.",
+        )
+        expect(
+            bool(gradient.isfinite().all()),
+            f"the gradient of {what} with respect to {name} holds NaN or infinity: one such number "
+            "spoils every parameter of a model in the next step.",
+        )
+        expect_close(
+            gradient.double(), want, GRADIENT, what=f"the gradient of {what} with respect to {name}"
+        )
+
+
+def leveled(rng, *shape, levels):
+    """Tensors (..., T, 4) whose rows t score q·q/√4 = levels[t] with themselves, exactly or nearly.
+
+    With such rows as queries and as keys, plain exponentials overflow, and in the row of the lowest
+    level the largest score of all is out of reach: hundreds above every score of that row.
+    """
+    rows = rng.normal(size=(*shape, len(levels), 4))
+    rows *= np.sqrt(2 * np.array(levels) / (rows**2).sum(-1))[..., None]
+    return torch.from_numpy(rows)
 
 
 # ---------------------------------------------------------------------------------------------
@@ -132,6 +200,7 @@ def test_shapes(sub, rng):
     x = normal(rng, 2, 5, 7)
     q, k, v = sub.project(x, normal(rng, 7, 3), normal(rng, 7, 3), normal(rng, 7, 4))
     for name, got, width in zip("qkv", (q, k, v), (3, 3, 4), strict=True):
+        require_life(got, name)
         expect(
             tuple(got.shape) == (2, 5, width),
             f"{name} has shape {tuple(got.shape)}; wanted (B=2, T=5, {width}), because x is "
@@ -145,10 +214,11 @@ def test_shapes(sub, rng):
     hint="Compare one entry: q[b, t, d] is the sum over c of x[b, t, c] * W_q[c, d], and no more.",
 )
 def test_every_token(sub, rng):
-    x = normal(rng, 2, 5, 7)
-    matrices = normal(rng, 7, 3), normal(rng, 7, 3), normal(rng, 7, 4)
-    for name, got, W in zip(NAMES, sub.project(x, *matrices), matrices, strict=True):
-        expect_close(got, project_loops(x, W), FLOAT64, what=name)
+    for B, T, D_v in ((2, 5, 4), (2, 5, 4), (1, 3, 1)):
+        x = normal(rng, B, T, 7)
+        matrices = normal(rng, 7, 3), normal(rng, 7, 3), normal(rng, 7, D_v)
+        for name, got, W in zip(NAMES, sub.project(x, *matrices), matrices, strict=True):
+            expect_close(got, project_loops(x, W), FLOAT64, what=name)
 
 
 @project.check(
@@ -165,19 +235,33 @@ def test_square_matrices(sub, rng):
 
 @project.check(
     points=1,
+    title="the results have the dtype of x",
+    hint="No .float(), no .double(), and no tensor of another dtype on the way.",
+)
+def test_project_keeps_the_dtype(sub, rng):
+    for dtype, tolerance in KEPT.items():
+        x = normal(rng, 2, 5, 7, dtype=dtype)
+        matrices = [normal(rng, 7, D, dtype=dtype) for D in (3, 3, 4)]
+        for name, got, W in zip(NAMES, sub.project(x, *matrices), matrices, strict=True):
+            require_dtype(got, dtype, name)
+            want = project_loops(x, W).to(dtype)
+            expect_close(got, want, tolerance, what=f"{name} in {dtype}")
+
+
+@project.check(
+    points=1,
     title="gradients reach x and the three matrices",
     hint="The matrices are what a model learns: the results must stay connected to them.",
 )
 def test_gradients_flow(sub, rng):
-    names = ("x", "W_q", "W_k", "W_v")
-    shapes = (2, 5, 7), (7, 3), (7, 3), (7, 4)
-    inputs = [normal(rng, *shape).requires_grad_() for shape in shapes]
-    factors = [normal(rng, 2, 5, width) for width in (3, 3, 4)]
-    for number, name in enumerate("qkv"):
-        alone = tuple(f if n == number else None for n, f in enumerate(factors))
-        gradients = dict(zip(names, sub.project.vjp(*inputs, cotangent=alone), strict=True))
-        used = ("x", f"W_{name}")
-        require_gradient([gradients[n] for n in used], used, f"the result {name}")
+    names, shapes = ("x", "W_q", "W_k", "W_v"), ((2, 5, 7), (7, 3), (7, 3), (7, 4))
+    inputs = {n: normal(rng, *shape) for n, shape in zip(names, shapes, strict=True)}
+    cotangents = tuple(normal(rng, 2, 5, D) for D in (3, 3, 4))
+
+    def definition(x, *matrices):
+        return tuple(torch.einsum("btc,cd->btd", x, W) for W in matrices)
+
+    expect_gradients(sub.project, definition, inputs, cotangents, "(q, k, v)")
 
 
 # ---------------------------------------------------------------------------------------------
@@ -189,6 +273,7 @@ attention_scores = exercise(
     title="Scaled scores",
     page=f"{PAGE}#scaled-scores",
     returns="tensor",
+    closed=("minitx.functional.attention_scores", *ATTENTION),
     hints=(
         "A table of all dot products between the rows of two matrices is one matrix product, with "
         "one of the two turned.",
@@ -235,6 +320,7 @@ def test_one_query_by_hand(sub, rng):
 )
 def test_rows_are_queries(sub, rng):
     got = sub.attention_scores(normal(rng, 5, 11), normal(rng, 7, 11))
+    require_life(got, "the table of scores")
     expect(
         tuple(got.shape) == (5, 7),
         f"5 queries and 7 keys make scores of shape (T_q=5, T_k=7); yours have {tuple(got.shape)}.",
@@ -247,10 +333,9 @@ def test_rows_are_queries(sub, rng):
     hint="Print your divisor for D_k = 11: it should be 3.3166.",
 )
 def test_scale(sub, rng):
-    q, k = normal(rng, 5, 11), normal(rng, 7, 11)
-    expect_close(
-        sub.attention_scores(q, k), scores_loops(q, k), SCORES, what="the scores at D_k = 11"
-    )
+    for what in ("the scores at D_k = 11", "other scores at D_k = 11"):
+        q, k = normal(rng, 5, 11), normal(rng, 7, 11)
+        expect_close(sub.attention_scores(q, k), scores_loops(q, k), SCORES, what=what)
 
 
 @attention_scores.check(
@@ -295,13 +380,10 @@ def test_spread_at_every_width(sub, rng):
     hint="The result has the dtype of q: no .float() and no tensor of another dtype on the way.",
 )
 def test_keeps_the_dtype(sub, rng):
-    for dtype in (torch.float16, torch.bfloat16, torch.float32):
+    for dtype, tolerance in KEPT.items():
         q, k = normal(rng, 5, 16, dtype=dtype), normal(rng, 7, 16, dtype=dtype)
-        got = sub.attention_scores(q, k)
-        expect(
-            got.dtype == dtype,
-            f"q and k are {dtype}, but your scores are {got.dtype}; they should keep the dtype.",
-        )
+        got = require_dtype(sub.attention_scores(q, k), dtype, "the table of scores")
+        expect_close(got, scores_loops(q, k).to(dtype), tolerance, what=f"the scores in {dtype}")
 
 
 @attention_scores.check(
@@ -310,8 +392,13 @@ def test_keeps_the_dtype(sub, rng):
     hint="Keep to tensor operations from the inputs to the result.",
 )
 def test_gradients_flow_to_q_and_k(sub, rng):
-    q, k = normal(rng, 2, 5, 11).requires_grad_(), normal(rng, 2, 7, 11).requires_grad_()
-    require_gradient(sub.attention_scores.vjp(q, k), ("q", "k"), "the table of scores")
+    inputs = {"q": normal(rng, 2, 5, 11), "k": normal(rng, 2, 7, 11)}
+
+    def definition(q, k):
+        return torch.einsum("bid,bjd->bij", q, k) / math.sqrt(11)
+
+    cotangents = (normal(rng, 2, 5, 7),)
+    expect_gradients(sub.attention_scores, definition, inputs, cotangents, "the table of scores")
 
 
 # ---------------------------------------------------------------------------------------------
@@ -323,6 +410,12 @@ masked_softmax = exercise(
     title="A softmax that knows a mask",
     page=f"{PAGE}#masked-softmax",
     returns="tensor",
+    closed=(
+        "minitx.functional.masked_softmax",
+        "torch.masked.softmax",
+        "torch._masked_softmax",
+        *ATTENTION,
+    ),
     hints=(
         "What number must stand in a forbidden place *before* the softmax, so that its weight "
         "after the softmax is exactly 0?",
@@ -397,7 +490,7 @@ def test_rows_sum_to_one(sub, rng):
 )
 def test_every_row_has_its_own_mask(sub, rng):
     # Square tables as well: there a mask turned round, or taken from another sentence, fits.
-    for shape in ((2, 5, 7), (3, 3, 6, 6)):
+    for shape in ((2, 5, 7), (3, 3, 6, 6), (2, 5, 7), (1, 1, 4)):
         scores, allowed = normal(rng, *shape), coins(rng, *shape)
         expect_close(
             sub.masked_softmax(scores, allowed),
@@ -481,17 +574,25 @@ def test_nothing_allowed(sub, rng):
 @masked_softmax.check(
     points=2,
     title="the gradient is finite and right, also behind an empty row",
-    hint="Replacing NaN at the end does not mend the way back: let no NaN arise at all.",
+    hint="Where -inf was added, or a sum of 0 divided by, a NaN covered up at the end comes back "
+    "in the gradient. Best is that none arises.",
 )
 def test_gradient_is_finite(sub, rng):
     scores, allowed = normal(rng, 2, 5, 7), coins(rng, 2, 5, 7)
     allowed[0, 2] = False
-    scores.requires_grad_()
     weights = sub.masked_softmax(scores, allowed)
     require_numbers(weights, (2, 5, 7), "the table of weights")
-    factors = torch.arange(1, weights.numel() + 1, dtype=torch.float64).reshape(weights.shape)
-    gradients = sub.masked_softmax.vjp(scores, allowed, cotangent=factors)
-    (gradient,) = require_gradient(gradients, ["scores"], "the table of weights")
+    w = softmax_loops(scores, allowed)
+    # Softmax backwards: dL/ds = w * (g - sum(g * w)), with the factors g; unequal, because the
+    # plain sum of a softmax's outputs is constant and has gradient 0.
+    factors = torch.arange(1, w.numel() + 1, dtype=torch.float64).reshape(w.shape)
+    (gradient,) = sub.masked_softmax.vjp(scores.requires_grad_(), allowed, cotangent=factors)
+    expect(
+        gradient is not None,
+        "the table of weights is cut off from scores: no gradient can flow back through it. Keep "
+        "to tensor operations: detach(), numpy(), tolist(), item(), torch.tensor(...) and "
+        "torch.no_grad() all cut the connection.",
+    )
     state = "are finite, but" if weights.isfinite().all() else "hold NaN, and"
     expect(
         bool(gradient.isfinite().all()),
@@ -499,8 +600,6 @@ def test_gradient_is_finite(sub, rng):
         "behind the row in which nothing is allowed: one NaN there spoils every parameter of a "
         "model in the next step.",
     )
-    # Softmax backwards: dL/ds = w * (g - sum(g * w)), with the factors g.
-    w = softmax_loops(scores.detach(), allowed)
     expect_close(
         gradient,
         w * (factors - (factors * w).sum(-1, keepdim=True)),
@@ -537,7 +636,7 @@ for _mutant in (
     "L2:dim=-1->0",
 ):
     masked_softmax.waive(
-        f"functional.masked_softmax:{_mutant}",
+        f"masked_softmax:{_mutant}",
         reason="the library allows a mask of None; the exercise always hands over a mask",
     )
 
@@ -551,6 +650,12 @@ causal_mask = exercise(
     title="The causal mask",
     page=f"{PAGE}#causal-mask",
     returns="tensor",
+    closed=(
+        "minitx.masks.Mask.dense",
+        "minitx.numpy_core.causal_allowed",
+        "torch.nn.Transformer.generate_square_subsequent_mask",
+        "torch.nn.attention.bias.causal_lower_right",
+    ),
     hints=(
         "Where does query i stand among the T_k positions? A key may be seen when it stands no "
         "later.",
@@ -605,6 +710,10 @@ def test_one_query(sub, rng):
 def test_more_queries_than_keys(sub, rng):
     want = [[False, False], [True, False], [True, True]]
     expect_equal(sub.causal_mask(3, 2), torch.tensor(want), what="the mask of 3 queries and 2 keys")
+    for T_q, T_k in ((5, 2), (7, 4), (6, 1)):
+        want = torch.from_numpy(numpy_core.causal_allowed(T_q, T_k))
+        what = f"the mask of {T_q} queries and {T_k} keys"
+        expect_equal(sub.causal_mask(T_q, T_k), want, what=what)
 
 
 @causal_mask.check(
@@ -613,7 +722,7 @@ def test_more_queries_than_keys(sub, rng):
     hint="Build the table for the sizes you are given, not from one of a fixed size.",
 )
 def test_long(sub, rng):
-    for T_q, T_k in ((33, 70), (70, 70)):
+    for T_q, T_k in ((33, 70), (70, 70), (40, 300), (290, 150)):
         got = sub.causal_mask(T_q, T_k)
         want = torch.from_numpy(numpy_core.causal_allowed(T_q, T_k))
         expect_equal(got, want, what=f"the mask of {T_q} queries and {T_k} keys")
@@ -626,6 +735,7 @@ def test_long(sub, rng):
 )
 def test_mask_is_bool(sub, rng):
     got = sub.causal_mask(4, 6)
+    require_life(got, "the mask")
     expect(
         got.dtype == torch.bool,
         f"the mask has dtype {got.dtype}; wanted torch.bool, where True means may attend.",
@@ -641,6 +751,7 @@ padding_mask = exercise(
     title="The padding mask",
     page=f"{PAGE}#padding-mask",
     returns="tensor",
+    closed=("minitx.masks.padding",),
     hints=(
         "Token t of sentence b is real when t is smaller than one number. Which?",
         "Read which axis of the mask is which. A row of positions, (max_len,), compared with a "
@@ -682,19 +793,25 @@ def test_any_lengths(sub, rng):
     hint="The width of the mask is max_len, not the longest length of this batch.",
 )
 def test_filled_to_a_fixed_size(sub, rng):
-    got = sub.padding_mask(torch.tensor([2, 5, 3]), 9)
-    expect_equal(got, padding_loops([2, 5, 3], 9), what="the mask of lengths (2, 5, 3), max_len 9")
+    for lengths, max_len in (([2, 5, 3], 9), ([3, 4, 6], 9), ([150, 2, 31], 200)):
+        got = sub.padding_mask(torch.tensor(lengths), max_len)
+        what = f"the mask of lengths {lengths}, max_len {max_len}"
+        expect_equal(got, padding_loops(lengths, max_len), what=what)
 
 
 @padding_mask.check(
     points=2,
-    title="as many sentences as positions: rows are still sentences",
+    title="as many sentences as positions, or one: rows are still sentences",
     hint="With B == max_len a turned table fits as well. Which axis do the lengths vary along?",
 )
 def test_square_batch(sub, rng):
     lengths = [2, 4, 0, 1]
     got = sub.padding_mask(torch.tensor(lengths), 4)
     expect_equal(got, padding_loops(lengths, 4), what=f"the mask of lengths {lengths}, max_len 4")
+    for lengths, max_len in (([3], 5), ([1], 1)):
+        got = sub.padding_mask(torch.tensor(lengths), max_len)
+        what = f"the mask of lengths {lengths}, max_len {max_len}"
+        expect_equal(got, padding_loops(lengths, max_len), what=what)
 
 
 @padding_mask.check(
@@ -704,6 +821,7 @@ def test_square_batch(sub, rng):
 )
 def test_padding_is_bool(sub, rng):
     got = sub.padding_mask(torch.tensor([1, 3]), 3)
+    require_life(got, "the mask")
     expect(
         got.dtype == torch.bool,
         f"the mask has dtype {got.dtype}; wanted torch.bool, where True means a real token.",
@@ -724,7 +842,9 @@ self_attention = exercise(
     function="self_attention",
     title="Self-attention, all together",
     page=f"{PAGE}#one-line",
+    uses=("02.1", "02.2", "02.3"),
     returns="tensor",
+    closed=ATTENTION,
     hints=(
         "Six steps: three projections, scores, weights, an average. Write each on a line of its "
         "own and note the shape beside it.",
@@ -774,13 +894,10 @@ def test_two_tokens_by_hand(sub, rng):
     hint="Scores from q and k, scaled by √D_k; weights over the keys; the average of the values.",
 )
 def test_definition(sub, rng):
-    x, matrices = normal(rng, 2, 5, 7), layer(rng)
-    expect_close(
-        sub.self_attention(x, *matrices),
-        self_attention_loops(x, *matrices),
-        OUTPUTS,
-        what="the output",
-    )
+    for what in ("the output", "the output of other tokens"):
+        x, matrices = normal(rng, 2, 5, 7), layer(rng)
+        want = self_attention_loops(x, *matrices)
+        expect_close(sub.self_attention(x, *matrices), want, OUTPUTS, what=what)
 
 
 @self_attention.check(
@@ -844,7 +961,7 @@ def test_no_leak_from_the_future(sub, rng):
     before = sub.self_attention(x, *matrices, not_ahead)
     after = sub.self_attention(shouted, *matrices, not_ahead)
     for result in (before, after):
-        require_numbers(result, (2, 5, 4), "the output")
+        require_life(require_numbers(result, (2, 5, 4), "the output"), "the output")
     expect_close(
         after[:, :4],
         before[:, :4],
@@ -864,7 +981,7 @@ def test_sentences_are_apart(sub, rng):
     changed[1] += 3
     before, after = sub.self_attention(x, *matrices), sub.self_attention(changed, *matrices)
     for result in (before, after):
-        require_numbers(result, (2, 5, 4), "the output")
+        require_life(require_numbers(result, (2, 5, 4), "the output"), "the output")
     expect_close(
         after[0], before[0], SAME, what="the output of sentence 0 after sentence 1 was changed"
     )
@@ -872,25 +989,66 @@ def test_sentences_are_apart(sub, rng):
 
 @self_attention.check(
     points=2,
-    title="a token that may attend to nothing gets zeros, and gradients stay finite",
+    title="large scores neither overflow nor vanish, with a mask and without",
+    hint="Use a softmax that subtracts the largest allowed score of each row.",
+)
+def test_large_self_attention(sub, rng):
+    x, one = leveled(rng, 2, levels=(6000.0, 3000.0, 1000.0)), torch.eye(4, dtype=torch.float64)
+    W_v = normal(rng, 4, 3)
+    not_itself = ~torch.eye(3, dtype=torch.bool)
+    for allowed, rule in ((None, ""), (not_itself, ", where no token may attend to itself")):
+        expect_close(
+            sub.self_attention(x, one, one, W_v, *([] if allowed is None else [allowed])),
+            self_attention_loops(x, one, one, W_v, allowed),
+            LARGE,
+            what=f"the output for scores in the thousands{rule}",
+        )
+
+
+@self_attention.check(
+    points=1,
+    title="everything happens in the dtype of x",
+    hint="No .float(), no .double(), and no tensor of another dtype on the way.",
+)
+def test_self_attention_keeps_the_dtype(sub, rng):
+    x, matrices = normal(rng, 2, 5, 7), layer(rng, D_k=4)
+    for dtype in (torch.float32, torch.float64):
+        got = sub.self_attention(x.to(dtype), *(W.to(dtype) for W in matrices))
+        require_dtype(got, dtype, "the output")
+        tolerance = PRECISE if dtype == torch.float64 else OUTPUTS
+        want = self_attention_loops(x, *matrices).to(dtype)
+        expect_close(got, want, tolerance, what=f"the output in {dtype}")
+
+
+@self_attention.check(
+    points=2,
+    title="a token that may attend to nothing gets zeros, and gradients are right behind it",
     hint="Use a masked softmax that knows the empty row; functional.masked_softmax does.",
 )
 def test_token_with_nothing_allowed(sub, rng):
     x, matrices, allowed = normal(rng, 2, 5, 7), layer(rng), coins(rng, 2, 5, 5)
     allowed[0, 2] = False
-    names = dict(zip(("x", "W_q", "W_k", "W_v"), (x, *matrices), strict=True))
-    for tensor in names.values():
-        tensor.requires_grad_()
-    got = sub.self_attention(x, *matrices, allowed)
-    want = self_attention_loops(*(t.detach() for t in (x, *matrices)), allowed)
-    expect_close(got.detach(), want, OUTPUTS, what="the output")
-    gradients = require_gradient(sub.self_attention.vjp(x, *matrices, allowed), names, "the output")
-    for name, gradient in zip(names, gradients, strict=True):
-        expect(
-            bool(gradient.isfinite().all()),
-            f"the output is fine, but the gradient of {name} holds NaN or infinity because of the "
-            "token that may attend to nothing.",
-        )
+    want = self_attention_loops(x, *matrices, allowed)
+    expect_close(sub.self_attention(x, *matrices, allowed), want, OUTPUTS, what="the output")
+
+    def definition(x, W_q, W_k, W_v):
+        some = allowed.any(-1, keepdim=True)
+        q, k, v = x @ W_q, x @ W_k, x @ W_v
+        return F.scaled_dot_product_attention(q, k, v, attn_mask=allowed | ~some) * some
+
+    inputs = dict(zip(("x", "W_q", "W_k", "W_v"), (x, *matrices), strict=True))
+    function = Masked(sub.self_attention, allowed)
+    expect_gradients(function, definition, inputs, (normal(rng, 2, 5, 4),), "the output")
+
+
+class Masked:
+    """A function of a submission with its last argument given."""
+
+    def __init__(self, function, allowed):
+        self.function, self.allowed = function, allowed
+
+    def vjp(self, *inputs, cotangent):
+        return self.function.vjp(*inputs, self.allowed, cotangent=cotangent)
 
 
 # ---------------------------------------------------------------------------------------------
@@ -901,6 +1059,7 @@ attend_heads = exercise(
     function="attend_heads",
     title="Find the bug: who attends to whom?",
     page=f"{PAGE}#head-mixing",
+    uses=("02.2", "02.3"),
     returns="tensor",
     hints=(
         "Write the shape of `scores` in the buggy code, axis by axis. Which sizes appear twice?",
@@ -945,6 +1104,7 @@ def test_two_heads_by_hand(sub, rng):
 )
 def test_shape_of_heads(sub, rng):
     got = sub.attend_heads(*(normal(rng, 2, 5, 3, D) for D in (11, 11, 13)))
+    require_life(got, "the output")
     expect(
         tuple(got.shape) == (2, 5, 3, 13),
         f"wanted shape (B=2, T=5, H=3, D_v=13), got {tuple(got.shape)}.",
@@ -957,8 +1117,9 @@ def test_shape_of_heads(sub, rng):
     hint="For every b and h, q[b, :, h], k[b, :, h] and v[b, :, h] go through plain attention.",
 )
 def test_every_head(sub, rng):
-    q, k, v = (normal(rng, 2, 5, 3, D) for D in (11, 11, 13))
-    expect_close(sub.attend_heads(q, k, v), heads_loops(q, k, v), OUTPUTS, what="the output")
+    for what in ("the output", "the output of other tokens"):
+        q, k, v = (normal(rng, 2, 5, 3, D) for D in (11, 11, 13))
+        expect_close(sub.attend_heads(q, k, v), heads_loops(q, k, v), OUTPUTS, what=what)
 
 
 @attend_heads.check(
@@ -987,7 +1148,7 @@ def test_tokens_hear_each_other(sub, rng):
     changed[:, 4] += 10
     before, after = sub.attend_heads(q, k, v), sub.attend_heads(q, k, changed)
     for result in (before, after):
-        require_numbers(result, (2, 5, 3, 13), "the output")
+        require_life(require_numbers(result, (2, 5, 3, 13), "the output"), "the output")
     moved = (after - before).abs().amax(dim=(0, 2, 3))
     deaf = [t for t in range(5) if not float(moved[t]) > 1e-6]
     expect(
@@ -1009,13 +1170,41 @@ def test_heads_are_apart(sub, rng):
         part[:, :, 2] += 1
     before, after = sub.attend_heads(*inputs), sub.attend_heads(*changed)
     for result in (before, after):
-        require_numbers(result, (2, 5, 3, 13), "the output")
+        require_life(require_numbers(result, (2, 5, 3, 13), "the output"), "the output")
     expect_close(
         after[:, :, :2],
         before[:, :, :2],
         SAME,
         what="the outputs of heads 0 and 1 after head 2 was changed",
     )
+
+
+@attend_heads.check(
+    points=1,
+    title="large scores neither overflow nor vanish",
+    hint="Each row of scores is shifted by its own largest before exp.",
+)
+def test_large_heads(sub, rng):
+    q = leveled(rng, 2, 2, levels=(6000.0, 3000.0, 1000.0)).transpose(1, 2)
+    v = normal(rng, 2, 3, 2, 5)
+    what = "the output for scores in the thousands"
+    expect_close(sub.attend_heads(q, q.clone(), v), heads_loops(q, q, v), LARGE, what=what)
+
+
+@attend_heads.check(
+    points=1,
+    title="gradients reach q, k and v",
+    hint="Keep to tensor operations from the inputs to the result.",
+)
+def test_gradients_flow_through_heads(sub, rng):
+    inputs = {name: normal(rng, 2, 5, 3, D) for name, D in (("q", 11), ("k", 11), ("v", 13))}
+
+    def definition(q, k, v):
+        weights = (torch.einsum("bihd,bjhd->bhij", q, k) / math.sqrt(11)).softmax(-1)
+        return torch.einsum("bhij,bjhd->bihd", weights, v)
+
+    cotangents = (normal(rng, 2, 5, 3, 13),)
+    expect_gradients(sub.attend_heads, definition, inputs, cotangents, "the output")
 
 
 for _mutant in ("L1:2->-2", "L3:2->-2"):

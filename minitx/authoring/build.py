@@ -1,6 +1,7 @@
 """Everything that is derived, from its sources: `minitx exercises build`.
 
     book/NN.md       -> book/NN.ipynb
+    minitx           -> solutions/NN.py, where a worked answer shows the library's own source
     solutions/NN.py  -> exercises/NN.py -> exercises/NN.ipynb
     solutions/NN.py  -> solutions/NN.ipynb
 
@@ -27,6 +28,7 @@ from minitx.authoring.errors import SourceError
 from minitx.authoring.execute import CELL_TIMEOUT
 from minitx.authoring.execute import execute as execute_notebook
 from minitx.authoring.imports import package_fingerprint
+from minitx.authoring.library_source import with_library_source
 from minitx.authoring.stubs import strip_solutions
 from minitx.authoring.typical_mistakes import typical_mistakes
 
@@ -46,8 +48,8 @@ class Derived:
     source: Path
     text: str
 
-    def content(self) -> bytes:
-        return self.text.encode()
+    def content(self) -> str:
+        return self.text
 
     def waits(self) -> bool:
         """Whether it should store outputs but has none for its present code."""
@@ -61,8 +63,8 @@ class DerivedNotebook(Derived):
     notebook: NotebookNode
     stores_outputs: bool
 
-    def content(self) -> bytes:
-        return notebooks.to_bytes(self.notebook)
+    def content(self) -> str:
+        return notebooks.to_text(self.notebook)
 
     def waits(self) -> bool:
         return self.stores_outputs and not notebooks.is_current(self.notebook)
@@ -126,9 +128,11 @@ def derive(root: Path, source: Path) -> list[Derived]:
     text = (root / source).read_text(encoding="utf-8")
     if source.suffix == ".md":
         return [_notebook(root, source, source.with_suffix(".ipynb"), text)]
+    text = with_library_source(root, text, name=source.as_posix())
     stub = strip_solutions(text, name=source.as_posix())
     path = Path("exercises", source.name)
     return [
+        Derived(source, Path("minitx"), text),
         Derived(path, source, stub),
         _notebook(root, source, path.with_suffix(".ipynb"), stub, stores_outputs=False),
         _notebook(
@@ -160,7 +164,7 @@ def _notebook(
     stored = root / path
     if stores_outputs and stored.exists():
         with suppress(Exception):  # torn by a merge, say: then nothing in it can be kept
-            notebooks.keep_outputs(notebook, notebooks.from_bytes(stored.read_bytes()))
+            notebooks.keep_outputs(notebook, notebooks.from_text(stored.read_text("utf-8")))
     return DerivedNotebook(path, source, text, notebook, stores_outputs)
 
 
@@ -246,7 +250,7 @@ def _compare(root: Path, item: Derived) -> list[str]:
         return [f"{item.path.as_posix()} is missing: {command}"]
     if item.waits():
         return [f"{item.path.as_posix()} was not executed since its code changed: {EXECUTE}"]
-    if path.read_bytes() != item.content():
+    if path.read_text(encoding="utf-8") != item.content():
         return [f"{item.path.as_posix()} is out of step with {item.source.as_posix()}: {BUILD}"]
     return []
 
@@ -255,10 +259,11 @@ def _write(root: Path, item: Derived, *, echo: Callable[[str], None]) -> list[st
     """Bring one derived file into step; a notebook that now waits for its outputs is a problem."""
     path = root / item.path
     content = item.content()
-    if not path.exists() or path.read_bytes() != content:
+    # Text, not bytes: git may have given the file the line ends of another system.
+    if not path.exists() or path.read_text(encoding="utf-8") != content:
         path.parent.mkdir(parents=True, exist_ok=True)
         beside = path.with_name(f".{path.name}.new")
-        beside.write_bytes(content)
+        beside.write_text(content, encoding="utf-8", newline="\n")
         os.replace(beside, path)
         echo(f"wrote {item.path.as_posix()}")
     if item.waits():

@@ -12,13 +12,10 @@ that is killed, is an error: it would hide something one day.
 import argparse
 import ast
 import dataclasses
-import inspect
 import sys
-import textwrap
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from types import SimpleNamespace
 from typing import Any
 
 from minitx.authoring.errors import SourceError
@@ -30,7 +27,6 @@ from minitx.grading.worker.local import LocalCaller
 from minitx.grading.worker.submission import Submission
 
 SECONDS = 2.0  # within one check; some mutants never end
-_PACKAGE = "minitx"
 
 
 @dataclass(frozen=True)
@@ -155,28 +151,11 @@ def mutation_score(chapter: Chapter, exercise: Exercise) -> Score:
 def runnable_mutants(
     chapter: Chapter, exercise: Exercise
 ) -> Iterator[tuple[Mutant, Callable[..., Any]]]:
-    """Every mutant of the worked answer, with the function it is.
-
-    Where the answer is one call of a function of minitx, that function's own mutants are made
-    too and put in its place; their ids begin with the module's name.
-    """
+    """Every mutant of the worked answer, with the function it is."""
     tree, namespace = _definitions(chapter.solution_file)
     answer = _function_named(exercise.function, tree, chapter.solution_file)
     for mutant in mutants_of(answer):
         yield mutant, _define(mutant.source, answer.name, namespace, chapter.solution_file)
-    inner = _only_call(answer, namespace)
-    if inner is None:
-        return
-    callee = inspect.unwrap(_resolve(inner, namespace))
-    module = sys.modules[callee.__module__]
-    source = ast.parse(textwrap.dedent(inspect.getsource(callee))).body[0]
-    assert isinstance(source, ast.FunctionDef)
-    short = module.__name__.rpartition(".")[2]
-    for mutant in mutants_of(source):
-        changed = _define(mutant.source, source.name, vars(module), Path(str(module.__file__)))
-        around = {**namespace, **_with_callee(inner, changed, namespace)}
-        whole = _define(ast.unparse(answer), answer.name, around, chapter.solution_file)
-        yield dataclasses.replace(mutant, id=f"{short}.{mutant.id}"), whole
 
 
 def _first_check_that_fails(
@@ -223,37 +202,6 @@ def _define(source: str, name: str, namespace: dict[str, Any], path: Path) -> Ca
     exec(compile(source, str(path), "exec"), around)
     made: Callable[..., Any] = around[name]
     return made
-
-
-def _only_call(function: ast.FunctionDef, namespace: dict[str, Any]) -> ast.expr | None:
-    """`module.function` where the body is `return module.function(...)` of minitx, else None."""
-    body = function.body[1:] if ast.get_docstring(function) is not None else function.body
-    if len(body) != 1 or not isinstance(body[0], ast.Return):
-        return None
-    call = body[0].value
-    if not isinstance(call, ast.Call) or not isinstance(call.func, ast.Name | ast.Attribute):
-        return None
-    try:
-        callee = inspect.unwrap(_resolve(call.func, namespace))
-    except (NameError, AttributeError):
-        return None
-    is_ours = str(getattr(callee, "__module__", "")).split(".")[0] == _PACKAGE
-    return call.func if is_ours and inspect.isfunction(callee) else None
-
-
-def _resolve(name: ast.expr, namespace: dict[str, Any]) -> Any:
-    return eval(ast.unparse(name), namespace)
-
-
-def _with_callee(
-    name: ast.expr, callee: Callable[..., Any], namespace: dict[str, Any]
-) -> dict[str, Any]:
-    """The one name to change so that `name` means `callee`."""
-    if isinstance(name, ast.Name):
-        return {name.id: callee}
-    assert isinstance(name, ast.Attribute) and isinstance(name.value, ast.Name)
-    module = vars(namespace[name.value.id])
-    return {name.value.id: SimpleNamespace(**{**module, name.attr: callee})}
 
 
 def main(arguments: Sequence[str] | None = None) -> int:

@@ -84,16 +84,16 @@ def derive(
     return notebook
 
 
-def to_bytes(notebook: NotebookNode) -> bytes:
+def to_text(notebook: NotebookNode) -> str:
     """The notebook as it is stored: valid, keys sorted, one newline at the end."""
     nbformat.validate(notebook)
     text: str = nbformat.writes(notebook)  # type: ignore[no-untyped-call]
-    return (text.rstrip("\n") + "\n").encode()
+    return text.rstrip("\n") + "\n"
 
 
-def from_bytes(stored: bytes) -> NotebookNode:
+def from_text(stored: str) -> NotebookNode:
     """A stored notebook."""
-    notebook: NotebookNode = nbformat.reads(stored.decode(), as_version=4)  # type: ignore[no-untyped-call]
+    notebook: NotebookNode = nbformat.reads(stored, as_version=4)  # type: ignore[no-untyped-call]
     return notebook
 
 

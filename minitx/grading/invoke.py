@@ -9,7 +9,6 @@ import sys
 import time
 import types
 from collections.abc import Callable, Iterator
-from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -37,7 +36,6 @@ def invoke(
     count: bool = False,
     cotangent: Any = None,
     source: Source | None = None,
-    around: Callable[[], AbstractContextManager[Any]] = nullcontext,
     passing: tuple[type[BaseException], ...] = (Stop, KeyboardInterrupt),
 ) -> Outcome:
     """Calls a function and says what came of it; the inputs get their old numbers back.
@@ -51,7 +49,6 @@ def invoke(
         count: whether to count executed lines of `source`.
         cotangent: see `Caller.call`.
         source: which lines are the learner's.
-        around: a context for the function's own run.
         passing: exceptions that are not the function's but its caller's.
     """
     source = source or Source()
@@ -66,8 +63,7 @@ def invoke(
     outcome = Outcome("returned")
     with quietly(seed) as said, _counting_lines(source.is_mine if count else None) as lines:
         try:
-            with around():
-                value = function(*args, **kwargs)
+            value = function(*args, **kwargs)
             gradients = vjp(value, (args, kwargs), cotangent)
             outcome = Outcome("returned", plain(value), gradients=gradients)
             if isinstance(value, types.CoroutineType):

@@ -10,7 +10,7 @@ import pytest
 
 from minitx.authoring import build as build_module
 from minitx.authoring.build import build
-from minitx.authoring.notebooks import from_bytes, is_current, is_setup, written_code
+from minitx.authoring.notebooks import from_text, is_current, is_setup, written_code
 
 DERIVED = [
     "book/01_small.ipynb",
@@ -37,7 +37,7 @@ def contents(root) -> dict[str, bytes]:
 
 
 def notebook(root, path):
-    return from_bytes((root / path).read_bytes())
+    return from_text((root / path).read_text(encoding="utf-8"))
 
 
 def printed(root, path) -> list[str]:
@@ -348,6 +348,76 @@ def test_the_page_of_answers_has_a_title_of_its_own():
     answers = [source for source in build_module.sources(root) if source.parts[0] == "solutions"]
     assert answers
     for source in answers:
-        _, questions, answered = build_module.derive(root, source)
+        *_, questions, answered = build_module.derive(root, source)
         assert questions.notebook.cells[0].source.startswith("# Exercises for chapter")
         assert answered.notebook.cells[0].source.startswith("# Solutions for chapter")
+
+
+def test_line_ends_of_another_system_are_no_difference(built):
+    """As git for Windows leaves a checkout: the text is the same."""
+    for path in DERIVED:
+        text = (built / path).read_text(encoding="utf-8")
+        (built / path).write_text(text, encoding="utf-8", newline="\r\n")
+    before = contents(built)
+    assert run(built, check=True) == (0, [])
+    assert run(built) == (0, [])
+    assert contents(built) == before
+
+
+LIBRARY = '''\
+import math
+
+
+def doubled(x, *, times=1):
+    """Two times x.
+
+    >>> doubled(2)
+    4
+    """
+    # Once is enough.
+    return 2 * x
+'''
+
+
+def with_library(root) -> None:
+    (root / "minitx").mkdir()
+    (root / "minitx/small.py").write_text(LIBRARY)
+    marked = "    # From minitx.small.doubled:\n"
+    edit(root, "solutions/01_small.py", "    return 2 * x\n", marked)
+
+
+def test_a_worked_answer_shows_the_librarys_source(built):
+    with_library(built)
+    stale = f"solutions/01_small.py is out of step with minitx: {BUILD}"
+    assert stale in run(built, check=True)[1]
+    run(built)
+    text = (built / "solutions/01_small.py").read_text()
+    shown = (
+        "    ### BEGIN SOLUTION\n"
+        "    # From minitx.small.doubled:\n"
+        "    # Once is enough.\n"
+        "    return 2 * x\n"
+        "    ### END SOLUTION\n"
+    )
+    assert shown in text
+    assert "From minitx" not in (built / "exercises/01_small.py").read_text()
+    assert stale not in run(built, check=True)[1]
+    edit(built, "minitx/small.py", "2 * x\n", "x + x\n")
+    assert stale in run(built, check=True)[1]
+    run(built)
+    assert "    return x + x\n    ### END" in (built / "solutions/01_small.py").read_text()
+
+
+@pytest.mark.parametrize(
+    ("name", "said"),
+    [
+        ("minitx.small.trebled", "there is no function trebled in minitx.small"),
+        ("minitx.large.doubled", "there is no module minitx.large"),
+    ],
+)
+def test_a_library_function_that_is_not_there(built, name, said):
+    with_library(built)
+    edit(built, "solutions/01_small.py", "minitx.small.doubled", name)
+    code, lines = run(built, check=True)
+    assert code == 1
+    assert any(line.startswith("solutions/01_small.py:") and said in line for line in lines), lines

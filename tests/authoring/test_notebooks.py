@@ -9,7 +9,7 @@ from minitx.authoring.notebooks import (
     Insertion,
     derive,
     is_notebook_source,
-    to_bytes,
+    to_text,
     written_code,
 )
 
@@ -51,7 +51,7 @@ def test_tags_stay():
 def test_words_alone_need_no_set_up_cell():
     notebook = derived("# %% [markdown]\n# Words.\n")
     assert [cell.cell_type for cell in notebook.cells] == ["markdown"]
-    assert to_bytes(notebook).endswith(b"}\n")
+    assert to_text(notebook).endswith("}\n")
 
 
 def test_an_insertion_goes_before_the_next_heading_of_its_level():

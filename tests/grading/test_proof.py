@@ -5,9 +5,13 @@ mistake is turned down by the check that is there for it, and is named, it and n
 """
 
 import dataclasses
+import functools
+from collections.abc import Callable
 from functools import cache
 from pathlib import Path
+from typing import Any
 
+import numpy as np
 import pytest
 
 from minitx.grading.course import Chapter, Course
@@ -15,6 +19,7 @@ from minitx.grading.judge.diagnose import diagnose
 from minitx.grading.judge.run import grade
 from minitx.grading.registry import Exercise
 from minitx.grading.report import ExerciseReport
+from minitx.grading.worker.closed_doors import door_of
 from minitx.grading.worker.loading import load
 from minitx.grading.worker.local import LocalCaller
 
@@ -40,6 +45,21 @@ MISTAKES = [
 ]
 RIGHT_ANSWERS = [
     (chapter, exercise, name) for chapter, exercise in EXERCISES for name in exercise.right_answers
+]
+
+
+def rungs(chapter: Chapter, exercise: Exercise) -> dict[str, Callable[..., Any]]:
+    """The worked answers of an exercise by name: softmax, softmax_loop, softmax_from_parts, ..."""
+    functions = chapter.reference().functions
+    names = [exercise.function, *(f"{exercise.function}_{rung}" for rung in LADDER)]
+    return {name: functions[name] for name in names if name in functions}
+
+
+LADDER = ("loop", "vectors", "from_parts")
+RUNGS = [
+    (chapter, exercise, name)
+    for chapter, exercise in EXERCISES
+    for name in rungs(chapter, exercise)
 ]
 each_exercise = pytest.mark.parametrize(
     ("chapter", "exercise"), EXERCISES, ids=[exercise.id for _, exercise in EXERCISES]
@@ -97,8 +117,63 @@ def test_a_right_answer_written_differently_earns_full_points(chapter, exercise,
 
 
 @each_exercise
-def test_two_right_answers_at_least(chapter, exercise):
-    assert len(exercise.right_answers) >= 2
+def test_five_right_answers_at_least(chapter, exercise):
+    assert len(exercise.right_answers) >= 5
+
+
+@pytest.mark.parametrize(
+    ("chapter", "exercise", "name"), RUNGS, ids=[f"{e.id}/{name}" for _, e, name in RUNGS]
+)
+def test_every_rung_of_the_ladder_earns_full_points(chapter, exercise, name):
+    rung = LocalCaller.of({exercise.function: rungs(chapter, exercise)[name]})
+    for seed in SEEDS:
+        assert losses(graded(chapter, exercise, rung, seed)) == [], f"seed {seed}"
+
+
+@each_exercise
+def test_an_exercise_that_uses_others_is_composed_of_them_somewhere(chapter, exercise):
+    if not exercise.uses:
+        return
+    composed = rungs(chapter, exercise)[f"{exercise.function}_from_parts"]
+    parts = {chapter.exercises[part].function for part in exercise.uses}
+    assert parts & set(composed.__code__.co_names)
+
+
+@each_exercise
+def test_every_closed_name_can_be_closed(chapter, exercise):
+    doors = {name: door_of(name) for name in exercise.closed}  # raises where there is none
+    assert all(doors[name] for name in doors if name.startswith("minitx."))
+
+
+NOTHING = {
+    "zeros": lambda likes: tuple(0 * like for like in likes),
+    "ones": lambda likes: tuple(0 * like + 1 for like in likes),
+    "an empty body": lambda likes: None,
+}
+
+
+@pytest.mark.parametrize("nothing", NOTHING)
+@each_exercise
+def test_doing_nothing_earns_nothing(chapter, exercise, nothing):
+    """A value of the right shape and dtype that is computed from nothing."""
+    answer = rungs(chapter, exercise)[exercise.function]
+
+    @functools.wraps(answer)
+    def does_nothing(*args, **kwargs):
+        try:
+            like = answer(*args, **kwargs)
+        except ValueError:
+            like = np.zeros(2)
+        several = isinstance(like, tuple)
+        made = NOTHING[nothing](
+            tuple(
+                each.copy() if isinstance(each, np.ndarray) else each.detach().clone()
+                for each in (like if several else (like,))
+            )
+        )
+        return made if several or made is None else made[0]
+
+    assert graded(chapter, exercise, LocalCaller.of({exercise.function: does_nothing})).earned == 0
 
 
 @each_exercise

@@ -8,6 +8,7 @@ import math
 import torch
 from torch.nn import functional as F
 
+from minitx import functional
 from minitx.grading import right_answer
 
 
@@ -121,6 +122,18 @@ def row_by_row(scores, allowed):
     return torch.stack(weights).reshape(scores.shape)
 
 
+@right_answer("02.3")
+def with_nan_covered_after_masked_fill(scores, allowed):
+    return scores.masked_fill(~allowed, -math.inf).softmax(-1).nan_to_num(0.0)
+
+
+@right_answer("02.3")
+def with_where_and_log_softmax(scores, allowed):
+    low = torch.tensor(torch.finfo(scores.dtype).min, dtype=scores.dtype)
+    weights = F.log_softmax(torch.where(allowed, scores, low), dim=-1).exp()
+    return torch.where(allowed, weights, torch.zeros_like(weights))
+
+
 @right_answer("02.4")
 def with_tril(T_q, T_k):
     return torch.ones(T_q, T_k, dtype=torch.bool).tril(diagonal=T_k - T_q)
@@ -182,14 +195,9 @@ def with_lower_triangle(lengths, max_len):
 
 
 @right_answer("02.6")
-def with_torch_operator(x, W_q, W_k, W_v, allowed=None):
-    B, T, _ = x.shape
-    q, k, v = x @ W_q, x @ W_k, x @ W_v
-    if allowed is None:
-        return F.scaled_dot_product_attention(q, k, v)
-    allowed = allowed.expand(B, T, T)
-    some = allowed.any(-1, keepdim=True)
-    return F.scaled_dot_product_attention(q, k, v, attn_mask=allowed | ~some) * some
+def with_the_library_parts(x, W_q, W_k, W_v, allowed=None):
+    q, k, v = (torch.matmul(x, W) for W in (W_q, W_k, W_v))
+    return functional.masked_softmax(functional.attention_scores(q, k), allowed) @ v
 
 
 @right_answer("02.6")
@@ -233,6 +241,30 @@ def values_projected_last(x, W_q, W_k, W_v, allowed=None):
     return weights @ x @ W_v
 
 
+@right_answer("02.6")
+def divided_after_the_values(x, W_q, W_k, W_v, allowed=None):
+    q, k, v = x @ W_q, x @ W_k, x @ W_v
+    scores = q @ k.mT * W_q.shape[-1] ** -0.5
+    if allowed is not None:
+        scores = scores.masked_fill(~allowed, torch.finfo(scores.dtype).min)
+    exponentials = (scores - scores.amax(-1, keepdim=True).detach()).exp()
+    if allowed is not None:
+        exponentials = exponentials * allowed
+    total = exponentials.sum(-1, keepdim=True)
+    return exponentials @ v / torch.where(total == 0, torch.ones_like(total), total)
+
+
+@right_answer("02.6")
+def with_matrices_in_one(x, W_q, W_k, W_v, allowed=None):
+    widths = [W.shape[1] for W in (W_q, W_k, W_v)]
+    q, k, v = (x @ torch.cat((W_q, W_k, W_v), dim=1)).split(widths, dim=-1)
+    scores = torch.baddbmm(torch.zeros((), dtype=x.dtype), q, k.mT) / math.sqrt(widths[0])
+    if allowed is None:
+        return F.softmax(scores, dim=2) @ v
+    weights = F.softmax(scores.masked_fill(allowed.logical_not(), -torch.inf), dim=2)
+    return torch.where(allowed, weights, 0.0) @ v
+
+
 @right_answer("02.7")
 def head_by_head(q, k, v):
     outputs = []
@@ -262,3 +294,18 @@ def heads_first(q, k, v):
     scores = q.matmul(k.transpose(-1, -2)).mul(q.size(-1) ** -0.5)
     exponentials = (scores - scores.amax(-1, keepdim=True)).exp()
     return (exponentials @ v / exponentials.sum(-1, keepdim=True)).movedim(0, 2)
+
+
+@right_answer("02.7")
+def with_the_library_attention(q, k, v):
+    q, k, v = (torch.swapaxes(part, 1, 2) for part in (q, k, v))
+    return functional.scaled_dot_product_attention(q, k, v).swapaxes(1, 2)
+
+
+@right_answer("02.7")
+def query_token_by_query_token(q, k, v):
+    rows = []
+    for i in range(q.shape[1]):
+        scores = (q[:, i : i + 1] * k).sum(-1) / math.sqrt(q.shape[-1])  # (B, T, H)
+        rows.append((scores.softmax(dim=1)[..., None] * v).sum(dim=1))
+    return torch.stack(rows, dim=1)

@@ -61,24 +61,29 @@ def expect(condition: object, message: str) -> None:
 
 
 def expect_raises(kind: type[Exception], call: Callable[[], Any], *, what: str) -> None:
-    """The call must raise that kind of exception.
+    """The call must raise that kind of exception, with a message.
 
     `what` completes "... must raise ValueError": "a negative temperature".
 
     Raises:
-        Rejected: if it returns, or raises something else.
+        Rejected: if it returns, raises something else, or says nothing.
     """
     try:
         value = call()
     except CallFailed as failure:
-        if kind.__name__ in failure.kinds:
-            return
         if not failure.kinds:
             raise
-        raise Rejected(
-            f"{_capital(what)} must raise {kind.__name__}, but your function raised "
-            + ": ".join(filter(None, [failure.kinds[0], failure.text]))
-        ) from None
+        if kind.__name__ not in failure.kinds:
+            raise Rejected(
+                f"{_capital(what)} must raise {kind.__name__}, but your function raised "
+                + ": ".join(filter(None, [failure.kinds[0], failure.text]))
+            ) from None
+        if not failure.text.strip():
+            raise Rejected(
+                f"{_capital(what)} raises {kind.__name__} without a message: say what was wrong, "
+                f"raise {kind.__name__}('… must be …, got …')."
+            ) from None
+        return
     raise Rejected(
         f"{_capital(what)} must raise {kind.__name__}, but your function returned "
         f"{values.describe(value)}."

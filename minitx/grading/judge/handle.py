@@ -25,6 +25,7 @@ class Handle:
     _seed: int
     _calls: list[Call] = field(default_factory=list)
     _owner: str = ""
+    _closed: tuple[str, ...] = ()
 
     def __getattr__(self, name: str) -> "Guarded":
         if name.startswith("_"):
@@ -50,6 +51,7 @@ class Handle:
             seconds=max(self._seconds, 0.01),
             seed=seed,
             count=count,
+            closed=self._closed,
             cotangent=cotangent,
         )
         self._seconds -= outcome.seconds

@@ -78,7 +78,9 @@ def _handle(
     returns = {other.function: other.returns for other in (siblings or {}).values()}
     returns[exercise.function] = exercise.returns
     start = zlib.crc32(f"{exercise.id}/{check.name}/{seed}".encode())
-    return Handle(caller, returns, exercise.seconds, start, _owner=exercise.label)
+    return Handle(
+        caller, returns, exercise.seconds, start, _owner=exercise.label, _closed=exercise.closed
+    )
 
 
 def dice(exercise: Exercise, check: Check, seed: int) -> np.random.Generator:

@@ -17,7 +17,8 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass
 from importlib import import_module
-from types import CodeType, FunctionType
+from importlib.util import find_spec
+from types import CodeType, FunctionType, ModuleType
 from typing import Any
 
 
@@ -97,11 +98,18 @@ def _look_up(name: str) -> Any:
     thing: Any = sys.modules[".".join(parts[: loaded[0]])]
     for part in parts[loaded[0] :]:
         if not hasattr(thing, part):
-            if isinstance(thing, type(sys)) and parts[0] not in ("minitx", "torch", "numpy"):
-                return None  # a submodule that nobody has imported
+            if isinstance(thing, ModuleType) and _is_module(f"{thing.__name__}.{part}"):
+                return None  # nobody has imported it
             raise ValueError(f"{name} cannot be closed: there is no {part} in {thing}")
         thing = getattr(thing, part)
     return thing
+
+
+def _is_module(name: str) -> bool:
+    try:
+        return find_spec(name) is not None
+    except ModuleNotFoundError:  # what stands before the last dot has no modules in it
+        return False
 
 
 # ---------------------------------------------------------------------------------------------

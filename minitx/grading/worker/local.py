@@ -42,18 +42,18 @@ class UnlimitedCaller:
         function = self.submission.function(name)
         if function is None:
             return missing(name, self.facts)
-        outcome = invoke(
-            name,
-            function,
-            args,
-            kwargs,
-            seed=seed,
-            count=count,
-            cotangent=cotangent,
-            source=self.submission.source,
-            around=lambda: shut(closed),
-            passing=self.passing,
-        )
+        with shut(closed):
+            outcome = invoke(
+                name,
+                function,
+                args,
+                kwargs,
+                seed=seed,
+                count=count,
+                cotangent=cotangent,
+                source=self.submission.source,
+                passing=self.passing,
+            )
         return self.submission.explained(outcome)
 
 
@@ -80,7 +80,11 @@ class LocalCaller(UnlimitedCaller):
         limit = TimeLimit(seconds, source.is_mine)
         outcomes: list[Outcome] = []
         call = super().call
-        limit.run(lambda: outcomes.append(call(target, args, kwargs, seconds=seconds, **options)))
+        # Doors around the limit: a time-out must not strike while they are opened again.
+        with shut(options.pop("closed", ())):
+            limit.run(
+                lambda: outcomes.append(call(target, args, kwargs, seconds=seconds, **options))
+            )
         if limit.expired:
             text = source.endless(seconds, limit.line)
             return Outcome("timeout", text=text, seconds=seconds)
