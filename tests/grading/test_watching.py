@@ -9,13 +9,17 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from minitx.grading.course import Chapter, Course
 from minitx.grading.judge.assess import assess_all
+from minitx.grading.learner.grading_commands import grade_file
+from minitx.grading.learner.targets import Job
 from minitx.grading.learner.watching import Watcher, news
 from minitx.grading.report import Report
+from minitx.grading.worker import starting
 from minitx.grading.worker.loading import load
 from minitx.grading.worker.local import LocalCaller
 
@@ -126,6 +130,24 @@ def test_only_what_has_another_verdict_is_told(chapter: Chapter, answer: Answer)
     assert told(right, broken) == []
     assert ["helper cannot be read" in text for text in news(right, broken).problems] == [True]
     assert news(broken, broken).problems == ()
+
+
+def test_a_warm_process_serves_every_save(
+    chapter: Chapter, answer: Answer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What takes seconds, importing, is done once, however often a file is saved."""
+    started = []
+    popen = subprocess.Popen
+
+    def counted(*arguments: Any, **options: Any) -> Any:
+        started.append(arguments)
+        return popen(*arguments, **options)
+
+    starting.starter_for.cache_clear()
+    monkeypatch.setattr(starting.subprocess, "Popen", counted)
+    for text in (RIGHT_DOUBLE, "def double(x):\n    return 3 * x", RIGHT_DOUBLE):
+        grade_file(Job(chapter, answer(text)), seed=0)
+    assert len(started) == (1 if starting.FORKS else 3)
 
 
 def listen_to_ctrl_c() -> None:

@@ -13,8 +13,7 @@ from minitx.grading.learner.words import Graders
 from minitx.terminal import console, say_error, shown
 
 if TYPE_CHECKING:
-    from minitx.grading.course import Chapter
-    from minitx.grading.registry import Exercise
+    from minitx.grading.learner.targets import Job
     from minitx.grading.report import Report
 
 seed_option = click.option(
@@ -44,15 +43,15 @@ def check(
     progress = load_progress(course.work)
     say_error(progress.notice)
     codes = []
-    for chapter, exercises, path in jobs:
-        report = grade_file(chapter, exercises, path, seed)
-        mine = is_working_copy(chapter, path)
+    for job in jobs:
+        report = grade_file(job, seed)
+        mine = is_working_copy(job.chapter, job.path)
         if mine:  # somebody else's file is not the learner's progress
             for each in report.exercises:
                 progress.record(each)
         say_error(progress.save())
-        steps = next_steps(report, course, chapter, path, progress) if mine else []
-        show(report, chapter, path, verbose=verbose, steps=steps)
+        steps = next_steps(report, course, job, progress) if mine else []
+        show(report, job, verbose=verbose, steps=steps)
         codes.append(report.exit_code)
     ctx.exit(max(codes))
 
@@ -65,53 +64,52 @@ def watch(target: str | None, seed: int) -> None:
     from minitx.grading.learner.next_steps import after_a_pass, next_steps
     from minitx.grading.learner.progress import load_progress
     from minitx.grading.learner.showing import show, show_news
-    from minitx.grading.learner.targets import what_to_grade
+    from minitx.grading.learner.targets import Job, what_to_grade
     from minitx.grading.learner.watching import Watcher, news
 
     course, jobs = what_to_grade(target, None)
-    chapters = [chapter for chapter, _, _ in jobs] if target else list(course.chapters.values())
-    only = {exercise.id for _, exercises, _ in jobs for exercise in exercises} if target else None
+    chapters = [job.chapter for job in jobs] if target else list(course.chapters.values())
     watcher = Watcher(course.work, chapters)
     last: dict[Path, Report] = {}
 
-    def grade_and_tell(chapter: "Chapter", path: Path) -> None:
-        exercises = [e for e in chapter.exercises.values() if only is None or e.id in only]
+    def grade_and_tell(job: "Job") -> None:
         try:
-            report = grade_file(chapter, exercises, path, seed)
+            report = grade_file(job, seed)
         except CourseError as error:
             say_error(str(error))
             return
-        told = news(last[path], report) if path in last else report
+        told = news(last[job.path], report) if job.path in last else report
         progress = load_progress(course.work)
         for each in told.exercises:
             progress.record(each)
         say_error(progress.save())
-        if path not in last:
-            show(report, chapter, path, steps=next_steps(report, course, chapter, path, progress))
+        if job.path not in last:
+            show(report, job, steps=next_steps(report, course, job, progress))
         else:
             passed = [each for each in told.exercises if each.status == "passed"]
-            steps = after_a_pass(passed[-1], course, chapter, progress) if passed else []
-            show_news(told, report, path, steps)
-        last[path] = report
+            steps = after_a_pass(passed[-1], course, job.chapter, progress) if passed else []
+            show_news(told, report, job.path, steps)
+        last[job.path] = report
 
     try:
-        for chapter, _, path in jobs:
-            grade_and_tell(chapter, path)
+        for job in jobs:
+            grade_and_tell(job)
         console().print(
             f"\nWatching {shown(course.work)}. Save your file to grade it; Ctrl-C ends this."
         )
         for chapter, path in watcher.wait():
-            grade_and_tell(chapter, path)
+            grade_and_tell(Job(chapter, path, jobs[0].only))
     except KeyboardInterrupt:
         console().print("Stopped watching.")
 
 
-def grade_file(chapter: "Chapter", exercises: "list[Exercise]", path: Path, seed: int) -> "Report":
+def grade_file(job: "Job", seed: int) -> "Report":
     """Grades a file; where somebody looks on, a line says what is being done."""
     from rich.progress import Progress, SpinnerColumn, TextColumn
 
     from minitx.grading.judge.assess import assess_all
     from minitx.grading.worker.process import process_caller
+    from minitx.grading.worker.starting import warm_up
 
     screen = console(stderr=True)
     bar = Progress(
@@ -123,12 +121,16 @@ def grade_file(chapter: "Chapter", exercises: "list[Exercise]", path: Path, seed
         redirect_stdout=False,
         redirect_stderr=False,
     )
-    with process_caller(path, needs_torch=chapter.needs_torch) as caller, bar:
-        task = bar.add_task(f"reading {shown(path)}", total=None)
-        return assess_all(
-            chapter,
-            exercises,
-            caller,
-            seed,
-            on_exercise=lambda each: bar.update(task, description=f"grading {each.label}"),
-        )
+    needs_torch = job.chapter.needs_torch
+    with bar:
+        task = bar.add_task(f"reading {shown(job.path)}", total=None)
+        warm_up(needs_torch=needs_torch)  # while the checks are read here
+        exercises = job.exercises
+        with process_caller(job.path, needs_torch=needs_torch) as caller:
+            return assess_all(
+                job.chapter,
+                exercises,
+                caller,
+                seed,
+                on_exercise=lambda each: bar.update(task, description=f"grading {each.label}"),
+            )

@@ -5,15 +5,14 @@ from pathlib import Path
 
 from minitx.grading.course import Chapter, Course
 from minitx.grading.learner.progress import Progress
+from minitx.grading.learner.targets import Job
 from minitx.grading.report import ExerciseReport, Report
 from minitx.terminal import program, shown
 
 _LAST_HINT = 3
 
 
-def next_steps(
-    report: Report, course: Course, chapter: Chapter, path: Path, progress: Progress
-) -> list[str]:
+def next_steps(report: Report, course: Course, job: Job, progress: Progress) -> list[str]:
     """Sentences, the most useful first; commands stand in `backticks`."""
     unfinished = [each for each in report.exercises if each.status != "passed"]
     tried = [each for each in unfinished if each.status == "failed"]
@@ -22,16 +21,16 @@ def next_steps(
     if len(report.exercises) == 1:
         only = report.exercises[0]
         if only.status == "passed":
-            return after_a_pass(only, course, chapter, progress)
+            return after_a_pass(only, course, job.chapter, progress)
         if only.status == "unattempted":
-            return _begin(only, path, progress)
+            return _begin(only, job.path, progress)
         return _help(only, progress)
     if tried:
         first = tried[0]
         return [f"`{program()} check {first.id}` shows all its checks.", *_help(first, progress)]
     if unfinished:
-        return _begin(unfinished[0], path, progress)
-    return _next_chapter(course, chapter)
+        return _begin(unfinished[0], job.path, progress)
+    return _next_chapter(course, job.chapter)
 
 
 def after_a_pass(

@@ -8,6 +8,7 @@ from rich.text import Text
 
 from minitx.grading.course import Chapter
 from minitx.grading.learner.progress import Progress
+from minitx.grading.learner.targets import Job
 from minitx.grading.registry import display_id
 from minitx.grading.render_rich import exercise_view, explanation, overview
 from minitx.grading.render_text import summary
@@ -17,9 +18,7 @@ from minitx.terminal import console, prose, shown
 _WIDE = 70  # columns
 
 
-def show(
-    report: Report, chapter: Chapter, path: Path, *, verbose: bool = False, steps: Iterable[str]
-) -> None:
+def show(report: Report, job: Job, *, verbose: bool = False, steps: Iterable[str]) -> None:
     """Prints a report, in full for one exercise, an overview for more; then what to do next."""
     out = console()
     for problem in report.problems:
@@ -28,7 +27,7 @@ def show(
     if len(report.exercises) == 1:
         out.print(exercise_view(report.exercises[0], most=None if verbose else 2))
     else:
-        out.print(f"Chapter {int(chapter.number)}: {shown(path)}", style="bold")
+        out.print(f"Chapter {int(job.chapter.number)}: {shown(job.path)}", style="bold")
         out.print(overview(report))
         for each in report.exercises:
             if each.status in ("failed", "grader error"):

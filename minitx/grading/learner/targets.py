@@ -2,6 +2,7 @@
 
 import os
 import re
+from dataclasses import dataclass
 from pathlib import Path
 
 from minitx.grading.course import Chapter, Course, find_course, parse_id
@@ -9,7 +10,20 @@ from minitx.grading.errors import CourseError
 from minitx.grading.registry import Exercise
 from minitx.terminal import program, say_error, shown
 
-Job = tuple[Chapter, list[Exercise], Path]
+
+@dataclass(frozen=True)
+class Job:
+    """A file to grade for a chapter, or for one exercise of it."""
+
+    chapter: Chapter
+    path: Path
+    only: str = ""
+
+    @property
+    def exercises(self) -> list[Exercise]:
+        """What is graded, with all that its checks need."""
+        every = self.chapter.exercises
+        return [every[self.only]] if self.only else list(every.values())
 
 
 def find(target: str) -> tuple[Course, str, Exercise | None]:
@@ -53,7 +67,7 @@ def what_to_grade(target: str | None, file: Path | None) -> tuple[Course, list[J
             raise CourseError(
                 f"You have no copy of any exercises yet. Make one: {program()} start {first}"
             )
-        return course, [(c, list(c.exercises.values()), newest_copy(c)) for c in existing]
+        return course, [Job(chapter, newest_copy(chapter)) for chapter in existing]
     if target is not None and file is None and looks_like_a_file(target):
         file, target = Path(target), None
     exercise = None
@@ -64,8 +78,7 @@ def what_to_grade(target: str | None, file: Path | None) -> tuple[Course, list[J
         course, number, exercise = find(target)
     chapter = course.chapter(number)
     path = file if file is not None else newest_copy(chapter)
-    wanted = chapter.exercises
-    return course, [(chapter, [wanted[exercise.id]] if exercise else list(wanted.values()), path)]
+    return course, [Job(chapter, path, exercise.id if exercise else "")]
 
 
 def looks_like_a_file(target: str) -> bool:
