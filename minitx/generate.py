@@ -1,8 +1,10 @@
 """Writing text with a model that predicts the next token.
 
 Each function takes a `Decoding`, a generation under way that remembers what it was fed, and asks
-it again and again for the logits of the next token. Shape letters: B batch, T length, V
-vocabulary, K beams.
+it again and again for the logits of the next token. What is computed from logits here, quotients
+and sums of probabilities, is computed in float32 at least, whatever type the model has.
+
+Shape letters: B batch, T length, V vocabulary, K beams.
 """
 
 from collections.abc import Callable
@@ -11,6 +13,7 @@ from typing import Protocol, runtime_checkable
 import torch
 from jaxtyping import Bool, Float, Int
 from torch import Tensor, nn
+from torch.nn import functional as F
 
 from minitx.cache import KVCache
 from minitx.masks import NO_MASK, Mask
@@ -36,11 +39,12 @@ class GPTDecoding:
 
     Args:
         model: in evaluation mode.
-        is_token: False for the padding of the first tokens fed, which stands at the left, as
-            `left_padded` gives it; None if all are tokens.
+        is_token: False for the padding of the prompt, which stands at the left, as `left_padded`
+            gives it; the first tokens fed must then be the whole prompt. None if all are tokens.
 
     Raises:
-        ValueError: if the model is in training mode, or padding stands elsewhere.
+        ValueError: if the model is in training mode, or padding stands elsewhere; in `feed`, if
+            is_token is not of the prompt's shape.
     """
 
     def __init__(self, model: GPT, *, is_token: Bool[Tensor, "B T"] | None = None) -> None:
@@ -49,6 +53,7 @@ class GPTDecoding:
         self.caches = model.new_caches()
         # Columns of padding at the left of each text; they are no places in it.
         self.padding: Int[Tensor, "B 1"] | None = None
+        self.is_token = is_token
         if is_token is not None:
             self.padding = (~is_token).sum(dim=1, keepdim=True)
             columns = positions_from(0, is_token.size(1), is_token.device)
@@ -58,6 +63,11 @@ class GPTDecoding:
     @torch.no_grad()
     def feed(self, token_ids: Int[Tensor, "B T"]) -> Float[Tensor, "B V"]:
         seen = len(self.caches[0])
+        if not seen and self.is_token is not None and self.is_token.shape != token_ids.shape:
+            raise ValueError(
+                f"is_token must have the shape {tuple(token_ids.shape)} of the prompt, "
+                f"got {tuple(self.is_token.shape)}"
+            )
         columns = positions_from(0, seen + token_ids.size(1), token_ids.device)
         positions, mask = columns[:, seen:], NO_MASK
         if self.padding is not None:
@@ -212,7 +222,8 @@ def truncated(
 ) -> Float[Tensor, "B V"]:
     """Logits divided by the temperature, and -inf for all tokens that may not be drawn.
 
-    Ties at the edge of top_k all stay. top_p counts after top_k, and always keeps one token.
+    Ties at the edge of top_k all stay. top_p counts after top_k, keeps one token at least, and
+    with 1 all. The result is in float32 at least.
 
     Raises:
         ValueError: if temperature is not above 0, top_k is below 1, or top_p not in (0, 1].
@@ -224,7 +235,7 @@ def truncated(
     """
     if not temperature > 0:
         raise ValueError(f"temperature must be above 0, got {temperature}; for 0 use greedy")
-    logits = logits / temperature
+    logits = _wide(logits) / temperature
     if top_k is not None:
         if top_k < 1:
             raise ValueError(f"top_k must be at least 1, got {top_k}")
@@ -233,9 +244,13 @@ def truncated(
     if top_p is not None:
         if not 0 < top_p <= 1:
             raise ValueError(f"top_p must lie above 0 and up to 1, got {top_p}")
+        if top_p == 1:  # rounded, the sum can reach 1 before the last token
+            return logits
         probabilities, order = logits.softmax(dim=-1).sort(dim=-1, descending=True)
-        # A token goes when those before it already have top_p: the first never does.
-        beyond = probabilities.cumsum(dim=-1) - probabilities >= top_p
+        # A token goes when those before it already have top_p: the first never does. Their sum
+        # ends before it, for to add a token and take it away again is to round twice.
+        before = F.pad(probabilities.cumsum(dim=-1)[:, :-1], (1, 0))
+        beyond = before >= top_p
         logits = logits.masked_fill(torch.zeros_like(beyond).scatter(-1, order, beyond), -torch.inf)
     return logits
 
@@ -253,6 +268,10 @@ def beam_search(
 
         score = log probability / ((5 + T_new) / 6)^length_penalty
 
+    At every step the 2K most probable candidates are looked at. Those that end count as finished,
+    also where K others are more probable; the K best of the rest go on. So an end can be found
+    that `greedy` would pass by, and with num_beams=1 the two differ.
+
     Args:
         decoding: fresh; it is asked about B·K sequences.
         prompt: what is there already; at least one token.
@@ -262,12 +281,15 @@ def beam_search(
         length_penalty: 0 favours short sequences, 1 nearly none; 0.6 in the paper.
 
     Returns:
-        The new tokens of the best sequence of each prompt, and its score.
+        The new tokens of the best sequence of each prompt, and its score, summed in float32 at
+        least.
 
     Raises:
         ValueError: if num_beams or max_new_tokens is below 1, or length_penalty is negative.
 
     Source: Wu et al. 2016, §7, eq. 14, without its coverage penalty; Vaswani et al. 2017, §6.1.
+    The 2K candidates are those of tensor2tensor; Hugging Face's code takes ends from among the K
+    best only.
     """
     if num_beams < 1:
         raise ValueError(f"num_beams must be at least 1, got {num_beams}")
@@ -278,7 +300,7 @@ def beam_search(
     logits = decoding.feed(prompt)
     V = logits.size(-1)
     decoding.reorder(torch.arange(B, device=prompt.device).repeat_interleave(K))
-    log_probs = logits.log_softmax(dim=-1).repeat_interleave(K, dim=0)
+    log_probs = _wide(logits).log_softmax(dim=-1).repeat_interleave(K, dim=0)
     # At first all K beams of a prompt are the same: only one of them may be extended.
     running = log_probs.new_full((B, K), -torch.inf)
     running[:, 0] = 0.0
@@ -313,7 +335,7 @@ def beam_search(
         newest = choice.gather(1, kept).flatten()[:, None]
         tokens = torch.cat([tokens[source], newest], dim=1)
         decoding.reorder(source)
-        log_probs = decoding.feed(newest).log_softmax(dim=-1)
+        log_probs = _wide(decoding.feed(newest)).log_softmax(dim=-1)
     return best, best_score
 
 
@@ -338,6 +360,10 @@ def _extend(
             break
         newest = token[:, None]
     return torch.stack(chosen, dim=1)
+
+
+def _wide(logits: Tensor) -> Tensor:
+    return logits.to(torch.promote_types(logits.dtype, torch.float32))
 
 
 def _require_evaluation(model: nn.Module) -> None:

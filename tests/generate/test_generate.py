@@ -369,6 +369,71 @@ def test_truncated_at_its_edges():
     torch.testing.assert_close(truncated(logits), logits, rtol=0, atol=0)
 
 
+def test_top_p_is_the_sum_of_the_tokens_before():
+    """Not that of the tokens so far less the last one, which is rounded twice."""
+    logits = torch.tensor([[0.5, 0.3, 0.1, 0.1]]).log()
+    assert truncated(logits, top_p=0.8).isfinite().tolist() == [[True, True, False, False]]
+    assert truncated(torch.tensor([[0.0, -20.0]]), top_p=1.0).tolist() == [[0.0, -20.0]]
+
+
+@pytest.mark.parametrize("dtype", [torch.bfloat16, torch.float16, torch.float32])
+def test_with_top_p_1_nothing_is_dropped(dtype):
+    random = torch.Generator().manual_seed(0)
+    logits = (3 * torch.randn(2, 50_000, generator=random)).to(dtype)
+    assert torch.equal(truncated(logits, top_p=1.0), truncated(logits))
+
+
+@pytest.mark.parametrize("dtype", [torch.bfloat16, torch.float16, torch.float32])
+def test_top_p_of_a_large_vocabulary(dtype):
+    """Nearly flat: thousands of tokens share the mass, each less than half precision can add."""
+    random = torch.Generator().manual_seed(0)
+    logits = (0.1 * torch.randn(1, 50_257, generator=random)).to(dtype)
+    kept = truncated(logits, top_p=0.9)
+    assert kept.dtype == torch.float32
+    mass = logits.double().softmax(dim=-1)[kept.isfinite()].sum()
+    # The fewest tokens that have 0.9: one token, 3e-5, more at most; float32 sums to 1e-6.
+    assert 0.9 - 1e-6 < mass < 0.9 + 1e-4
+
+
+@pytest.mark.parametrize("dtype", [torch.float16, torch.bfloat16, torch.float32])
+def test_a_small_temperature_takes_the_most_probable(dtype):
+    """In half precision 92 / 0.001 would be infinite, and inf - inf no number."""
+
+    class Steep(Fixed):
+        def __init__(self):
+            self.logits = torch.tensor([[3.0, 92.0, 91.0]]).to(dtype)
+
+    drawn = sample(Steep(), PROMPT, max_new_tokens=5, temperature=1e-3)
+    assert drawn.tolist() == [[1] * 5]
+
+
+@pytest.mark.parametrize("dtype", [torch.float16, torch.bfloat16])
+def test_beams_are_summed_in_float32(dtype):
+    """A coin thrown 300 times: ln 2 each time. Beyond 128 bfloat16 knows whole numbers only."""
+
+    class Coin(Fixed):
+        def __init__(self):
+            self.logits = torch.tensor([[0.0, 0.0, -torch.inf]]).to(dtype)
+
+    _, score = beam_search(
+        Coin(), PROMPT, num_beams=2, max_new_tokens=300, eos_id=2, length_penalty=0.0
+    )
+    assert float(score) == pytest.approx(-300 * math.log(2), rel=1e-5)  # float32, 300 sums
+
+
+@pytest.mark.parametrize("dtype", [torch.float16, torch.bfloat16])
+def test_beams_of_a_half_precision_model_are_those_of_its_logits(dtype):
+    """The same logits in float64 give the same choice: nothing but the logits is rounded."""
+    random = torch.Generator().manual_seed(0)
+    table = torch.randn(31, 4, 4, 4, generator=random).to(dtype)
+    settings = {"num_beams": 3, "max_new_tokens": 24, "eos_id": 3}
+    prompt = torch.randint(3, (31, 2), generator=random)
+    tokens, scores = beam_search(Markov(table), prompt, **settings)
+    want, their_scores = beam_search(Markov(table.double()), prompt, **settings)
+    assert tokens.tolist() == want.tolist()
+    torch.testing.assert_close(scores.double(), their_scores, rtol=1e-5, atol=0)
+
+
 class Markov:
     """A language model whose next token depends on the last two: small, and wholly known."""
 
@@ -504,6 +569,17 @@ def test_one_beam_without_an_end_is_greedy(name):
     assert new.tolist() == greedy(both, prompt, max_new_tokens=9).tolist()
 
 
+def test_one_beam_finds_an_end_that_greedy_passes_by():
+    """As said in the docstring: the end is the second best, and is looked at all the same."""
+    decoding = Fixed([0.55, 0.0, 0.45], 1)
+    assert greedy(decoding, PROMPT, max_new_tokens=3, eos_id=2).tolist() == [[0, 0, 0]]
+    new, score = beam_search(
+        decoding, PROMPT, num_beams=1, max_new_tokens=3, eos_id=2, length_penalty=0.0
+    )
+    assert new.tolist() == [[2, 2, 2]]
+    assert float(score) == pytest.approx(math.log(0.45))
+
+
 def test_one_beam_is_greedy_where_ending_is_certain_or_impossible():
     """With one beam a text ends where its best end is; greedy ends where the end is best."""
     prompt = torch.ones(2, 1, dtype=torch.long)
@@ -569,6 +645,15 @@ def test_beams_of_one_sentence_share_its_memory():
     decoding.reorder(torch.tensor([4, 0]))
     assert torch.equal(decoding.memory, memory[[4, 0]])
     assert decoding.memory_mask.key_padding.tolist() == SRC_MASK.key_padding[[2, 0]].tolist()
+
+
+@pytest.mark.parametrize("fed", [(3, 4), (3, 6), (3, 1), (2, 5), (1, 5)])
+def test_padding_belongs_to_the_whole_prompt(fed, as_users_run):
+    _, is_token = left_padded(PROMPTS, pad_id=PAD)
+    decoding = GPTDecoding(gpt(), is_token=is_token)
+    text = f"is_token must have the shape {fed} of the prompt, got (3, 5)"
+    with pytest.raises(ValueError, match=f"^{re.escape(text)}$"):
+        decoding.feed(torch.ones(fed, dtype=torch.long))
 
 
 def test_dropout_is_never_heard():
