@@ -110,6 +110,8 @@ def opaque(value: Any) -> Opaque:
     kind = value if isinstance(value, type) else type(value)
     if issubclass(kind, BaseException):
         return Opaque(kind.__name__, "exception")
+    if kind is int:
+        return Opaque(f"a whole number of {value.bit_length()} binary digits", "object")
     described = values.describe(value)
     if isinstance(value, np.ndarray):
         if kind is not np.ndarray:

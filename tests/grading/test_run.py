@@ -50,6 +50,15 @@ def test_seeds_make_other_inputs_and_the_same_seed_the_same(chapter: Chapter) ->
     assert not np.array_equal(inputs(1), inputs(2))
 
 
+def test_a_negative_seed_is_a_seed(chapter: Chapter) -> None:
+    def inputs(seed: int) -> Any:
+        return graded(chapter, right, seed).calls[0].args[0]
+
+    assert graded(chapter, right, -5).status == "passed"
+    assert np.array_equal(inputs(-5), inputs(-5))
+    assert not any(np.array_equal(inputs(-1), inputs(seed)) for seed in (-2, 0, 1))
+
+
 def with_check(chapter: Chapter, body: Any) -> Chapter:
     """The chapter, with one more check for exercise 01.1."""
 

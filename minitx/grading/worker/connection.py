@@ -11,7 +11,9 @@ from typing import Any, BinaryIO
 from minitx.grading.wire import Garbage, read_frame, write_frame
 
 _FRAME = re.compile(r'^  File "(.*)", line (\d+) in (.*)$', re.MULTILINE)
+_DUMPS = (b"Stack (most recent call first)", b"Current thread", b"Timeout (", b"Thread ")
 _STACK_BYTES = 100_000
+_GRACE = 1.0  # seconds for a worker that has hung up to leave by itself
 _SETTLE = 0.2  # seconds in which the rest of a stack arrives
 
 Reply = tuple[dict[str, Any], bytes]
@@ -34,7 +36,7 @@ class Connection:
     """Asks a worker; three threads do what may block, so that waiting always has an end."""
 
     def __init__(
-        self, requests: BinaryIO, replies: BinaryIO, stacks: BinaryIO, end: Callable[[], int]
+        self, requests: BinaryIO, replies: BinaryIO, stacks: BinaryIO, end: Callable[[float], int]
     ) -> None:
         self._end = end
         self._outbox: queue.SimpleQueue[Any] = queue.SimpleQueue()
@@ -67,16 +69,19 @@ class Connection:
         if kind == "reply":
             return what
         if kind == "stack":
-            raise Late(_stack(what + self._rest_of_stack()))
+            dump = what + self._rest_of_stack()
+            if dump.startswith(_DUMPS):
+                raise Late(_stack(dump))
+            what = "wrote bytes that are no message where the grader reads"
         raise Gone(what or self._last_words())
 
-    def close(self) -> int:
-        """Ends the worker with all that it started; its exit code."""
+    def close(self, grace: float = 0.0) -> int:
+        """Ends the worker with all that it started; its exit code, negative for a signal."""
         if not self._open:
             return 0
         self._open = False
         self._outbox.put(None)
-        return self._end()
+        return self._end(grace)
 
     def _rest_of_stack(self) -> bytes:
         rest, until = b"", time.monotonic() + _SETTLE
@@ -87,7 +92,7 @@ class Connection:
         return rest
 
     def _last_words(self) -> str:
-        code = self.close()
+        code = self.close(_GRACE)
         if code >= 0:
             return f"left with exit code {code}"
         return _SIGNALS.get(-code, f"was ended by signal {-code}")

@@ -60,6 +60,7 @@ class ProcessCaller:
         self._names = {_as_dumped(name): name for name in self._source.places}
         self._starter = starter
         self._limits = limits
+        self._left = limits.file  # seconds for reading, of which hanging statements take theirs
         self._experience = Experience()
         self._facts: Facts | None = None
         self._worker: Connection | None = None
@@ -153,7 +154,7 @@ class ProcessCaller:
             "texts": pack([cell.text for cell in self._cells], chunks),
             "stopped": [[*spot, text] for spot, text in seen.stopped.items()],
             "endless": sorted(seen.endless),
-            "limits": [limits.statement, limits.imports, limits.file],
+            "limits": [limits.statement, limits.imports, self._left],
             "careful": careful,
         }
         return message, chunks
@@ -164,6 +165,7 @@ class ProcessCaller:
             self._give_up("reading it does not come to an end")
             return
         limit = self._limits.statement
+        self._left -= limit
         file, line, _ = spots[-1]
         text = self._source.endless(limit, spots[0][:2])
         self._experience.stopped[file, line] = f"{WHILE_READING}{text}"

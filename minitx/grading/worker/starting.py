@@ -74,9 +74,11 @@ class Forking:
             for each in theirs:
                 each.close()
         requests, replies, stacks = (our_end for our_end, _ in pipes)
-        return Connection(
-            requests, replies, stacks, lambda: int(self._ask({"end": child})["status"])
-        )
+
+        def end(grace: float) -> int:
+            return int(self._ask({"end": child, "grace": grace})["status"])
+
+        return Connection(requests, replies, stacks, end)
 
     def close(self) -> None:
         """Ends it, and with it all workers."""
@@ -116,7 +118,9 @@ class Spawning:
             start_new_session=True,
         )
 
-        def end() -> int:
+        def end(grace: float) -> int:
+            with contextlib.suppress(subprocess.TimeoutExpired):
+                process.wait(grace)
             with contextlib.suppress(OSError, AttributeError):
                 os.killpg(process.pid, signal.SIGKILL)
             process.kill()

@@ -13,12 +13,14 @@ import os
 import signal
 import socket
 import sys
+import time
 import traceback
 
 from minitx.grading.worker.child import serve
 
 _BECOME_SUBREAPER = 36  # of Linux's prctl: orphans below this process become its children
 _ROUNDS = 50
+_LOOK = 0.005  # seconds between two looks
 
 
 def main(control: socket.socket, modules: list[str]) -> None:
@@ -39,7 +41,7 @@ def main(control: socket.socket, modules: list[str]) -> None:
             message = json.loads(request)
             if "end" in message:
                 children.discard(message["end"])
-                reply = {"status": _end(message["end"], children)}
+                reply = {"status": _end(message["end"], children, message["grace"])}
             else:
                 child = os.fork()
                 if child == 0:
@@ -70,16 +72,19 @@ def _become_child(control: socket.socket, descriptors: list[int]) -> None:
         os._exit(status)
 
 
-def _end(child: int, others: set[int]) -> int:
-    """Kills a child with all that it started; its exit code, or minus the signal it died of."""
+def _end(child: int, others: set[int], grace: float = 0.0) -> int:
+    """Kills a child with all that it started; its exit code, or minus the signal it died of.
+
+    A child that is about to die by itself is given the time, so that its own reason is known.
+    """
+    until = time.monotonic() + grace
+    while not _is_over(child) and time.monotonic() < until:
+        time.sleep(_LOOK)
     with contextlib.suppress(OSError):
         os.killpg(child, signal.SIGKILL)
     with contextlib.suppress(OSError):
         os.kill(child, signal.SIGKILL)  # before it had a group of its own
-    try:
-        _, status = os.waitpid(child, 0)
-    except ChildProcessError:
-        return 0
+    _, status = os.waitpid(child, 0)
     for _ in range(_ROUNDS):
         strays = _children() - others
         if not strays:
@@ -90,6 +95,11 @@ def _end(child: int, others: set[int]) -> int:
             with contextlib.suppress(OSError):
                 os.waitpid(stray, 0)
     return os.waitstatus_to_exitcode(status)
+
+
+def _is_over(child: int) -> bool:
+    over = os.waitid(os.P_PID, child, os.WEXITED | os.WNOHANG | os.WNOWAIT)
+    return over is not None
 
 
 def _children() -> set[int]:
