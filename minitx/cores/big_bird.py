@@ -1,8 +1,5 @@
 """Attention to a window, to global tokens and to a few random tokens, in blocks."""
 
-import random
-from functools import lru_cache
-
 import torch
 from jaxtyping import Float, Int
 from torch import Tensor
@@ -10,9 +7,11 @@ from torch import Tensor
 from minitx.cores.base import AttentionCore
 from minitx.cores.chunks import in_chunks, joined
 from minitx.cores.fused import fused_attention
+from minitx.cores.packing import rows, tokens_first
 from minitx.masks import Mask
 
 NONE = -1  # in a table of blocks: no block
+PRIME = 2**31 - 1
 
 
 class BigBird(AttentionCore):
@@ -22,7 +21,8 @@ class BigBird(AttentionCore):
         blocks[i] = all, for the global blocks i < g
 
     each block once, in one softmax. Time and memory are linear in T: r, w and g do not grow with
-    it. Blocks enough for the whole sequence make full attention.
+    it. Blocks enough for the whole sequence make full attention. Blocks are counted from a
+    sequence's first token: padding has no place in them, wherever it lies, but behind the last one.
 
     Args:
         block_size: tokens per block; the last block of a sequence may be shorter.
@@ -31,7 +31,7 @@ class BigBird(AttentionCore):
         num_random_blocks: r, for each block, none of them in its window or global; all the
             others, where there are no more.
         seed: decides the random blocks, together with the number of blocks; drawn from torch's
-            generator unless given, and kept in the state.
+            generator unless given. What it decides is kept in the state.
 
     Raises:
         ValueError: if a size is out of range; in forward, if T_q != T_k.
@@ -42,7 +42,7 @@ class BigBird(AttentionCore):
     """
 
     supports = frozenset({"key_padding"})
-    seed: Int[Tensor, ""]
+    coefficients: Int[Tensor, "4 r"]
 
     def __init__(
         self,
@@ -69,9 +69,9 @@ class BigBird(AttentionCore):
         self.block_size = block_size
         self.num_global_blocks = num_global_blocks
         self.num_window_blocks = num_window_blocks
-        self.num_random_blocks = num_random_blocks
-        drawn = torch.randint(2**31, ()) if seed is None else torch.tensor(seed)
-        self.register_buffer("seed", drawn)
+        generator = None if seed is None else torch.Generator().manual_seed(seed)
+        coefficients = torch.randint(PRIME, (4, num_random_blocks), generator=generator)
+        self.register_buffer("coefficients", coefficients)
 
     def _attend(
         self, q: Tensor, k: Tensor, v: Tensor, mask: Mask, bias: Tensor | None
@@ -79,18 +79,24 @@ class BigBird(AttentionCore):
         T = k.size(2)
         if q.size(2) != T:
             raise ValueError(f"BigBird needs T_q = T_k, got T_q={q.size(2)} and T_k={T}")
+        places = None
+        if mask.key_padding is not None:
+            places = tokens_first(mask.key_padding)
+            q, k, v = (rows(x, places) for x in (q, k, v))
+            mask = Mask(key_padding=mask.key_padding.gather(1, places))
         first = min(T, self.num_global_blocks * self.block_size)
         outputs = []
         if first:
             outputs.append(fused_attention(q[:, :, :first], k, v, mask))
         if first < T:
             outputs.append(self._sparse(q[:, :, first:], k, v, mask))
-        return torch.cat(outputs, dim=2)
+        output = torch.cat(outputs, dim=2)
+        return output if places is None else rows(output, places.argsort(dim=1))
 
     def _sparse(self, q: Tensor, k: Tensor, v: Tensor, mask: Mask) -> Tensor:
         """The queries after the global blocks."""
         B, _, T, _ = k.shape
-        blocks = self.blocks(-(-T // self.block_size))[self.num_global_blocks :].to(k.device)
+        blocks = self.blocks(-(-T // self.block_size), k.device)[self.num_global_blocks :]
         queries = in_chunks(q, self.block_size).transpose(1, 2).flatten(0, 1)
         keys, values = (self._gathered(x, blocks) for x in (k, v))
         # Besides padding: no block, and what fills up the last one.
@@ -105,31 +111,46 @@ class BigBird(AttentionCore):
         chosen = in_chunks(x, self.block_size)[:, :, blocks.clamp(min=0)]  # (B, H, N, m, size, D)
         return chosen.flatten(3, 4).transpose(1, 2).flatten(0, 1)
 
-    def blocks(self, N: int) -> Int[Tensor, "N m"]:
+    def blocks(self, N: int, device: torch.device | str = "cpu") -> Int[Tensor, "N m"]:
         """For each of N blocks of queries the blocks of keys it attends to; -1 stands for none.
 
         For a global block, which attends to all, the row has no meaning.
         """
-        i = torch.arange(N)[:, None]
+        i = torch.arange(N, device=device)[:, None]
         g, half = self.num_global_blocks, self.num_window_blocks // 2
-        window = i + torch.arange(-half, half + 1)
+        window = i + torch.arange(-half, half + 1, device=device)
         window = window.masked_fill((window < g) | (window >= N), NONE)
-        globals_ = torch.arange(min(g, N)).expand(N, -1)
-        drawn = random_blocks(N, g, half, self.num_random_blocks, int(self.seed))
+        globals_ = torch.arange(min(g, N), device=device).expand(N, -1)
+        drawn = random_blocks(N, g, half, self.coefficients.to(device))
         return torch.cat([globals_, window, drawn], dim=1)
 
 
-@lru_cache
-def random_blocks(N: int, g: int, half: int, r: int, seed: int) -> Int[Tensor, "N r"]:
+def random_blocks(
+    N: int, g: int, half: int, coefficients: Int[Tensor, "d r"]
+) -> Int[Tensor, "{N} r"]:
     """For each block r others, none global (below g) and none of its window; -1 where none is left.
 
-    The same arguments give the same blocks.
+    The numbers drawn for block i are polynomials in i with random coefficients, modulo a prime:
+    those of any d blocks are independent. All of it happens where the coefficients are, and no
+    number has to be fetched from there.
+
+    Source: Wegman & Carter 1981, §3, for the numbers; Bentley & Floyd 1987, algorithm F2, for
+    drawing r different ones.
     """
-    generator = random.Random(seed)
-    table = torch.full((N, r), NONE)
-    for i in range(g, N):
-        start, stop = max(g, i - half), min(N, i + half + 1)  # the window without global blocks
-        others = [*range(g, start), *range(stop, N)]
-        drawn = generator.sample(others, min(r, len(others)))
-        table[i, : len(drawn)] = torch.tensor(drawn)
-    return table
+    i = torch.arange(N, device=coefficients.device)[:, None]
+    hashed = coefficients[:1].expand(N, -1)
+    for coefficient in coefficients[1:]:
+        hashed = (hashed * i + coefficient) % PRIME
+
+    before = (i - half).clamp(min=g) - g  # blocks between the global ones and the window
+    after = (i + half + 1).clamp(max=N)  # the first one behind it
+    others = before + N - after
+    r = coefficients.size(1)
+    drawn = torch.full_like(hashed, NONE)
+    for s in range(r):
+        highest = others - r + s  # below 0 while there are fewer others than draws
+        number = hashed[:, s, None] % (highest + 1).clamp(min=1)
+        taken = (drawn == number).any(dim=1, keepdim=True)
+        drawn[:, s, None] = torch.where(taken, highest, number).masked_fill(highest < 0, NONE)
+    block = torch.where(drawn < before, g + drawn, after - before + drawn)
+    return block.masked_fill(drawn == NONE, NONE)

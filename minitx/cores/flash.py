@@ -1,10 +1,10 @@
 """Exact attention in tiles, by the Triton kernels."""
 
-import torch
 from jaxtyping import Float
 from torch import Tensor
 
 from minitx.cores.base import AttentionCore
+from minitx.cores.packing import lengths_of
 from minitx.kernels import flash_attention
 from minitx.masks import Mask
 
@@ -46,7 +46,7 @@ class FlashAttention(AttentionCore):
     ) -> Float[Tensor, "B H T_q D_v"]:
         lengths = None
         if mask.key_padding is not None:
-            lengths = torch.ops.minitx.lengths_of(mask.key_padding)
+            lengths = lengths_of(mask.key_padding, "FlashAttention")
         return flash_attention(
             q,
             k,
@@ -57,23 +57,3 @@ class FlashAttention(AttentionCore):
             scale=self.scale,
             allow_tf32=self.allow_tf32,
         )
-
-
-@torch.library.custom_op("minitx::lengths_of", mutates_args=())
-def lengths_of(key_padding: Tensor) -> Tensor:
-    """How many keys are words, if they come first; one operator, so that compiling goes around it.
-
-    Raises:
-        ValueError: if there is padding before a word.
-    """
-    if bool((key_padding[:, 1:] > key_padding[:, :-1]).any()):
-        raise ValueError(
-            "FlashAttention can honour key_padding at the end of a sequence only, and got some "
-            "before a word; pad on the right, or use FusedAttention"
-        )
-    return key_padding.sum(dim=1, dtype=torch.int32)
-
-
-@lengths_of.register_fake
-def _(key_padding: Tensor) -> Tensor:
-    return key_padding.new_empty(key_padding.size(0), dtype=torch.int32)

@@ -8,6 +8,7 @@ from torch import Tensor, nn
 
 from minitx.cores.base import AttentionCore
 from minitx.cores.fused import fused_attention
+from minitx.cores.packing import rows, tokens_first
 from minitx.cores.segments import averaging
 from minitx.masks import Mask
 
@@ -18,8 +19,8 @@ class Linformer(AttentionCore):
         output = softmax(q (E k)ᵀ / √D_k) F v,   E, F of shape (rank, max_len)
 
     Not causal: every mixture contains every position. A sequence shorter than max_len uses the
-    first T columns of E and F. Keys and values in the padding are set to 0 before they are mixed,
-    which gives what the sequence alone would give. A mixture that no real key enters is not
+    first T columns of E and F, counted from its first token: padding has no column, wherever it
+    lies, which gives what the sequence alone would give. A mixture that no token enters is not
     attended to; with that, E = F = identity is full attention at every length, padded or not.
 
     Args:
@@ -70,8 +71,11 @@ class Linformer(AttentionCore):
         E, F = (matrix[:, :, : k.size(2)].to(q.dtype) for matrix in (self.E, self.F))
         entered = (E != 0).any(dim=2).any(dim=0).expand(k.size(0), -1)
         if mask.key_padding is not None:
+            places = tokens_first(mask.key_padding)
+            k, v = rows(k, places), rows(v, places)
+            is_token = mask.key_padding.gather(1, places)
             used = (E != 0).any(dim=0).to(q.dtype)
-            entered = (used @ mask.key_padding.to(q.dtype).T > 0).T
+            entered = (used @ is_token.to(q.dtype).T > 0).T
         k, v = _mixed(E, k), _mixed(F, v)  # in which padding has no part, being 0
         return fused_attention(q, k, v, Mask(key_padding=entered), scale=self.scale)
 

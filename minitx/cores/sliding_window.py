@@ -11,6 +11,7 @@ from torch.nn import functional as F
 from minitx.cores.base import AttentionCore
 from minitx.cores.chunks import with_neighbours
 from minitx.cores.fused import fused_attention
+from minitx.cores.packing import lengths_of
 from minitx.masks import Mask
 
 SMALLEST_CHUNK = 64  # below it a matrix product is too small to be worth its call
@@ -28,6 +29,9 @@ class SlidingWindow(AttentionCore):
 
     Where T_q != T_k the queries are the last T_q of the T_k positions, causal or not.
 
+    Global tokens are counted from the first key, so with them padding must lie at the end of each
+    sequence; looking whether it does makes the CPU wait for a GPU once.
+
     Args:
         radius: keys on each side, half of the paper's window w.
         dilation: distance from one key of the window to the next; 1 leaves none out.
@@ -35,7 +39,8 @@ class SlidingWindow(AttentionCore):
 
     Raises:
         ValueError: if the radius is negative, the dilation below 1, a position negative or there
-            twice; in forward, if a global token lies beyond the keys.
+            twice; in a call, if a global token lies beyond the keys, or with global tokens there
+            is padding before a word.
 
     Source: Beltagy et al. 2020 (Longformer), §3.1. Deviations: global tokens are the same in
     every sample, the dilation is the same in every head; global tokens have the queries, keys and
@@ -44,6 +49,7 @@ class SlidingWindow(AttentionCore):
     """
 
     supports = frozenset({"causal", "key_padding"})
+    among: Tensor
 
     def __init__(
         self, radius: int, *, dilation: int = 1, global_tokens: Sequence[int] = ()
@@ -60,6 +66,9 @@ class SlidingWindow(AttentionCore):
         self.radius = radius
         self.dilation = dilation
         self.global_tokens = sorted(global_tokens)
+        # Kept where the model is: to bring it there in every call would make the CPU wait.
+        among = torch.tensor(self.global_tokens, dtype=torch.long)
+        self.register_buffer("among", among, persistent=False)
 
     def _attend(
         self, q: Tensor, k: Tensor, v: Tensor, mask: Mask, bias: Tensor | None
@@ -69,12 +78,15 @@ class SlidingWindow(AttentionCore):
             raise ValueError(
                 f"global_tokens must lie below T_k ({T_k}), got {self.global_tokens[-1]}"
             )
-        among = torch.tensor(self.global_tokens, dtype=torch.long, device=q.device)
+        among = self.among.to(q.device)
         is_token = mask.is_token(T_k, q.device)
+        if mask.key_padding is not None and self.global_tokens:
+            lengths = lengths_of(mask.key_padding, "SlidingWindow with global_tokens")
+            is_token = torch.arange(T_k, device=q.device) < lengths[:, None]
         output = self._in_windows(q, k, v, among, is_token, mask.causal)
 
         ahead = T_k - q.size(2)  # query i stands at position ahead + i
-        queries = among[among >= ahead]
+        queries = among[sum(place < ahead for place in self.global_tokens) :]
         if not len(queries):
             return output
         table = is_token[:, None, None, :]

@@ -481,6 +481,26 @@ def check_padding_may_hold_anything(make: Maker) -> None:
             )
 
 
+def check_padding_in_front(make: Maker) -> None:
+    """Tokens behind their padding get what they get before it, or the core says that it cannot."""
+    T, n = 37, 32
+    core = make(T)
+    shifted = lambda x, dim: torch.stack([x[0].roll(T - n, dim), x[1]])  # noqa: E731
+    for behind in masks_of(core, T):
+        if behind.key_padding is None:
+            continue
+        in_front = Mask(causal=behind.causal, key_padding=shifted(behind.key_padding, 0))
+        x = drawn(T)
+        try:
+            got = core(*(shifted(t, 1) for t in x), mask=in_front)
+        except ValueError as refusal:
+            assert "got some before a word" in str(refusal), refusal
+            continue
+        wanted = core(*x, mask=behind)
+        torch.testing.assert_close(got[0, :, T - n :], wanted[0, :, :n], **EXACT)
+        torch.testing.assert_close(got[1], wanted[1], **EXACT)
+
+
 def check_weights_and_empty_queries(make: Maker) -> None:
     """Linear in v, and no weight where forbidden, away from the exact setting."""
     T = 37
@@ -534,8 +554,8 @@ def check_autocast_changes_no_promise(make: Maker) -> None:
     exact = copy.deepcopy(core).double()
     for mask in masks_of(core, T):
         q, k, v = drawn(T, dtype=torch.bfloat16)
-        wanted = exact(q.double(), k.double(), v.double(), mask=mask)
         with torch.no_grad():
+            wanted = exact(q.double(), k.double(), v.double(), mask=mask)
             plain = core(q, k, v, mask=mask)
             with torch.autocast("cpu", torch.bfloat16):
                 cast = core(q, k, v, mask=mask)
@@ -601,10 +621,12 @@ PROMISES = [
     check_the_future_is_not_seen,
     check_padding_is_not_seen,
     check_padding_may_hold_anything,
+    check_padding_in_front,
     check_weights_and_empty_queries,
     check_any_length,
     check_half_precision,
     check_autocast_changes_no_promise,
+    check_the_mask_may_be_elsewhere,
     check_same_seed_same_result,
     check_nothing_is_refused_clearly,
     check_gradients_are_those_of_the_output,

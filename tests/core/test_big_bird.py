@@ -1,6 +1,7 @@
 """BigBird: Hugging Face's block-sparse attention, the rebuilt mask, typical mistakes."""
 
 import re
+from collections import Counter
 
 import numpy as np
 import pytest
@@ -22,9 +23,14 @@ def core(g, w, r, *, size=SIZE, seed=0):
     return BigBird(size, num_global_blocks=g, num_window_blocks=w, num_random_blocks=r, seed=seed)
 
 
+def chosen(N, g, w, r, *, seed=0):
+    """The random blocks of each block, as drawn with this seed."""
+    return random_blocks(N, g, w // 2, core(g, w, r, seed=seed).coefficients)
+
+
 def rule(g, w, r, T, *, seed=0):
     """Zaheer et al. 2020, §2, of blocks; the random ones are what the core drew."""
-    drawn = random_blocks(-(-T // SIZE), g, w // 2, r, seed)
+    drawn = chosen(-(-T // SIZE), g, w, r, seed=seed)
 
     def allowed(i, j):
         i, j = i // SIZE, j // SIZE
@@ -58,7 +64,7 @@ def test_equals_hugging_face():
 
     x = torch.randn(B, N * size, H * D, dtype=torch.float64)
     real = torch.ones(B, N * size, dtype=torch.float64)
-    real[0, -8:] = 0
+    real[0, -8 - size : -size] = 0  # at the end, once it is rolled
     blocked, band, rows, columns = BigBirdModel.create_masks_for_block_sparse_attn(real, size)
     want, _ = theirs(x, band, rows, columns, blocked, blocked)
 
@@ -101,15 +107,32 @@ def test_without_random_and_global_blocks_it_is_the_band():
 
 
 def test_random_blocks():
-    drawn = random_blocks(40, 2, 1, 3, 0)
-    assert torch.equal(drawn, random_blocks(40, 2, 1, 3, 0))
-    assert not torch.equal(drawn, random_blocks(40, 2, 1, 3, 1))
+    drawn = chosen(40, 2, 3, 3)
+    assert torch.equal(drawn, chosen(40, 2, 3, 3))
+    assert not torch.equal(drawn, chosen(40, 2, 3, 3, seed=1))
     rows = [tuple(sorted(row)) for row in drawn[2:].tolist()]
     assert len(set(rows)) > 30  # 38 rows, each of some 7,000 sets: hardly two are equal
     for i, row in enumerate(rows, start=2):
         assert len(set(row)) == 3 and all(2 <= b < 40 and abs(b - i) > 1 for b in row)
     # Each block is drawn about equally often: 38 rows · 3 of 38 blocks, 3 on average.
     assert torch.bincount(drawn[2:].flatten(), minlength=40)[2:].max() <= 10
+
+
+def test_every_set_of_blocks_is_equally_likely():
+    """Block 3 of 9 has 5 others, of which 3 make 10 sets; over seeds, each is drawn as often."""
+    counts = Counter(
+        tuple(sorted(chosen(9, 1, 3, 3, seed=seed)[3].tolist())) for seed in range(2000)
+    )
+    assert len(counts) == 10 and not {0, 2, 3, 4} & {b for blocks in counts for b in blocks}
+    # 200 each, with a standard deviation of √(2000 · 0.1 · 0.9) = 13.4; 5 of them.
+    assert all(abs(count - 200) < 67 for count in counts.values()), counts
+
+
+def test_where_fewer_are_left_than_are_asked_for_all_are_taken():
+    drawn = chosen(7, 1, 3, 9)
+    for i in range(1, 7):
+        others = {b for b in range(1, 7) if abs(b - i) > 1}
+        assert sorted(drawn[i].tolist()) == [-1] * (9 - len(others)) + sorted(others)
 
 
 def test_the_same_result_in_every_call_and_after_loading():
@@ -137,7 +160,7 @@ def in_blocks(question):
     return lambda i, j: question(i // SIZE, j // SIZE)
 
 
-DRAWN = random_blocks(10, 1, 1, 1, 0).tolist()
+DRAWN = chosen(10, 1, 3, 1).tolist()
 WRONG = {
     "global rows only": lambda i, j: i < 1 or abs(i - j) <= 1 or j in DRAWN[i],
     "global columns only": lambda i, j: j < 1 or abs(i - j) <= 1 or j in DRAWN[i],
