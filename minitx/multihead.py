@@ -35,8 +35,9 @@ class MultiHeadAttention(nn.Module):
         bias: whether the projections have one.
 
     Raises:
-        ValueError: if the heads do not divide the width, the K/V heads do not divide the heads, or
-            dropout and core are both given.
+        ValueError: if the heads do not divide the width, the K/V heads do not divide the heads,
+            dropout and core are both given, or there are fewer K/V heads than heads for a core
+            whose keys are its queries; q and k then have one projection, which is q_proj.
 
     Source: Vaswani et al. 2017, §3.2.2; Ainslie et al. 2023, §2.2, for grouped heads. The paper
     has no biases in the projections; its code and torch have.
@@ -70,15 +71,24 @@ class MultiHeadAttention(nn.Module):
             raise ValueError(
                 f"dropout ({dropout}) is for the default core; give it to the core you pass"
             )
+        core = FusedAttention(dropout=dropout) if core is None else core
+        if core.shares_qk and num_kv_heads != num_heads:
+            raise ValueError(
+                f"num_kv_heads ({num_kv_heads}) must equal num_heads ({num_heads}) for "
+                f"{type(core).__name__}, whose keys are its queries"
+            )
         self.d_model = d_model
         self.num_heads = num_heads
         self.num_kv_heads = num_kv_heads
         self.d_head = d_head
         self.q_proj = nn.Linear(d_model, num_heads * d_head, bias=bias)
-        self.k_proj = nn.Linear(d_model, num_kv_heads * d_head, bias=bias)
+        # A projection that is never read would get no gradient: several processes wait for it.
+        self.k_proj = (
+            self.q_proj if core.shares_qk else nn.Linear(d_model, num_kv_heads * d_head, bias=bias)
+        )
         self.v_proj = nn.Linear(d_model, num_kv_heads * d_head, bias=bias)
         self.out_proj = nn.Linear(num_heads * d_head, d_model, bias=bias)
-        self.core = FusedAttention(dropout=dropout) if core is None else core
+        self.core = core
         if position is None or position.only_embeds:
             position = NoPosition()
         self.position = position
@@ -104,10 +114,16 @@ class MultiHeadAttention(nn.Module):
                 self-attention on from the cache. Keys of a memory stand at 0, 1, 2 …
 
         Raises:
-            ValueError: if sizes do not fit, or the cache holds something else: a cross-attention's
-                the keys of another memory than this very tensor.
+            ValueError: if sizes do not fit, the cache holds something else (a cross-attention's
+                the keys of another memory than this very tensor), or there is a memory for a core
+                whose keys are its queries.
         """
         self._require_shape("x", x)
+        if memory is not None and self.core.shares_qk:
+            raise ValueError(
+                f"{type(self.core).__name__} attends within one sequence, because its keys are its "
+                "queries, and got a memory to attend to"
+            )
         if positions is None:
             start = len(cache) if cache is not None and memory is None else 0
             positions = positions_from(start, x.size(1), x.device)

@@ -9,7 +9,7 @@ from torch import nn
 
 from minitx import numpy_core
 from minitx.cache import KVCache
-from minitx.cores import FullAttention, FusedAttention
+from minitx.cores import FullAttention, FusedAttention, Reformer
 from minitx.masks import NO_MASK, Mask, causal, padding
 from minitx.multihead import MultiHeadAttention
 from minitx.positions import Rotary
@@ -350,3 +350,32 @@ def test_reordered_caches_go_with_the_memory_reordered_alike():
     text = r"^the cache holds the keys of another memory, \(3, 5\) positions, got one of \(2, 5\): "
     with pytest.raises(ValueError, match=text):
         layer(x, memory, cache=cache)
+
+
+def shared_qk(**settings):
+    core = Reformer(D, num_buckets=1, chunk_size=T)
+    return MultiHeadAttention(C, H, core=core, **settings)
+
+
+def test_where_keys_are_queries_there_is_one_projection_and_it_is_trained():
+    layer = shared_qk()
+    assert layer.k_proj is layer.q_proj
+    assert sum(p.numel() for p in layer.parameters()) == 3 * (C * C + C)
+    layer(torch.randn(B, T, C)).square().sum().backward()
+    assert all(p.grad is not None for p in layer.parameters())
+    other = shared_qk()
+    other.load_state_dict(layer.state_dict())
+    x = torch.randn(B, T, C)
+    torch.testing.assert_close(other(x), layer(x))
+
+
+def test_where_keys_are_queries_there_is_neither_a_memory_nor_a_grouping(as_users_run):
+    text = (
+        "Reformer attends within one sequence, because its keys are its queries, and got a memory "
+        "to attend to"
+    )
+    with pytest.raises(ValueError, match=f"^{re.escape(text)}$"):
+        shared_qk()(torch.zeros(B, T, C), torch.zeros(B, T, C))
+    text = "num_kv_heads (1) must equal num_heads (3) for Reformer, whose keys are its queries"
+    with pytest.raises(ValueError, match=f"^{re.escape(text)}$"):
+        shared_qk(num_kv_heads=1)

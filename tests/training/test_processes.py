@@ -69,8 +69,8 @@ def port():
         return free.getsockname()[1]
 
 
-def here(*, dropout=0.1, validation=False, **changes):
-    model = toy.new_model(dropout=dropout)
+def here(*, dropout=0.1, core="FusedAttention", validation=False, **changes):
+    model = toy.new_model(dropout=dropout, core=core)
     rows = train(
         model, toy.loss_sum, toy.batch_at, toy.config(**changes), group=ALONE, progress=False,
         validation=toy.VALIDATION if validation else (),
@@ -151,15 +151,19 @@ def test_torchrun_two_processes_equal_one(tmp_path):
     assert len(re.findall(" 0/11", done.stderr)) == 1  # one bar, of the process that writes
 
 
-def test_two_processes_give_the_gradients_of_one(tmp_path, port):
-    """With SGD-like exactness: the first step's gradient norm, with accumulation on top."""
-    said = both_ended(tmp_path, port=port, out=tmp_path / "out", accumulation_steps=3, num_steps=1,
-                      dropout=0.0)  # fmt: skip
+@pytest.mark.parametrize("core", toy.CORES)
+def test_two_processes_give_the_gradients_of_one(core, tmp_path, port):
+    """With SGD-like exactness: the first step's gradient norm, with accumulation on top.
+
+    The second step is there because it is the one that waits for gradients that never came.
+    """
+    said = both_ended(tmp_path, port=port, out=tmp_path / "out", accumulation_steps=3, num_steps=2,
+                      dropout=0.0, core=core)  # fmt: skip
     assert [status for status, _ in said] == [0, 0], said
-    _, rows = here(accumulation_steps=6, num_steps=1, dropout=0.0)
+    _, rows = here(accumulation_steps=6, num_steps=1, dropout=0.0, core=core)
     for rank in (0, 1):
         got = result(tmp_path / "out", rank)
-        assert got[2] == [rank, rank + 2, rank + 4]
+        assert got[2] == [rank, rank + 2, rank + 4, rank + 6, rank + 8, rank + 10]
         assert got[1][0] == pytest.approx(rows[0], rel=1e-6)  # float32, another order of sums
 
 

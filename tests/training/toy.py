@@ -7,10 +7,12 @@ import json
 import os
 import sys
 import time
+from functools import partial
 from pathlib import Path
 
 import torch
 
+from minitx.cores import FusedAttention, Reformer
 from minitx.models.gpt import GPT, GPTConfig
 from minitx.training import (
     IGNORE,
@@ -24,7 +26,13 @@ from minitx.training import (
 VOCABULARY, LENGTH, BATCH = 11, 7, 3
 
 
-def new_model(*, dropout=0.1, seed=0):
+CORES = {
+    "FusedAttention": FusedAttention,
+    "Reformer": partial(Reformer, 5, num_buckets=2, chunk_size=3),
+}
+
+
+def new_model(*, dropout=0.1, seed=0, core="FusedAttention"):
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
         return GPT(
@@ -36,6 +44,7 @@ def new_model(*, dropout=0.1, seed=0):
                 num_layers=2,
                 d_ff=13,
                 dropout=dropout,
+                core=CORES[core],
             )
         )
 
@@ -76,6 +85,7 @@ def main(
     log=None,
     environment=None,
     dropout=0.1,
+    core="FusedAttention",
     validation=False,
     progress=False,
     signal_at=None,
@@ -100,7 +110,7 @@ def main(
             time.sleep(wait)
         return batch_at(number)
 
-    model = new_model(dropout=dropout)
+    model = new_model(dropout=dropout, core=core)
     with processes("cpu") as group:
         rows = train(
             model,
