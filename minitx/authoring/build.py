@@ -29,7 +29,7 @@ from minitx.authoring.execute import CELL_TIMEOUT
 from minitx.authoring.execute import execute as execute_notebook
 from minitx.authoring.imports import package_fingerprint
 from minitx.authoring.library_source import with_library_source
-from minitx.authoring.stubs import strip_solutions
+from minitx.authoring.stubs import strip_solutions, unwritten
 from minitx.authoring.typical_mistakes import typical_mistakes
 
 WORKERS = 2
@@ -131,10 +131,12 @@ def derive(root: Path, source: Path) -> list[Derived]:
     text = with_library_source(root, text, name=source.as_posix())
     stub = strip_solutions(text, name=source.as_posix())
     path = Path("exercises", source.name)
+    exercises = _notebook(root, source, path.with_suffix(".ipynb"), stub, stores_outputs=False)
+    notebooks.let_fail(exercises.notebook, unwritten(stub))
     return [
         Derived(source, Path("minitx"), text),
         Derived(path, source, stub),
-        _notebook(root, source, path.with_suffix(".ipynb"), stub, stores_outputs=False),
+        exercises,
         _notebook(
             root,
             source,

@@ -2,6 +2,10 @@
 
 Where `minitx` can be imported it does nothing. Elsewhere (Colab) it clones the course beside the
 notebook and installs it into the running Python, which keeps the torch it already has.
+
+That something of its name is there does not mean that it is there: a folder `minitx` (a clone made
+by hand, say) has no origin as a module, and a clone that was stopped half-way has another name
+until it is whole.
 """
 
 from dataclasses import dataclass
@@ -16,18 +20,24 @@ TAG = "setup"
 
 _CELL = f'''\
 # Set-up: does nothing where minitx is installed; on Colab it fetches the course, once.
-import importlib.util, subprocess, sys
+import importlib.util, shutil, subprocess, sys
 from pathlib import Path
 
-if importlib.util.find_spec("minitx") is None:
+found = importlib.util.find_spec("minitx")
+if found is None or found.origin is None:  # without an origin it is a folder of that name
     course = Path("{FOLDER}").resolve()
-    if not course.exists():
+    if not (course / "pyproject.toml").is_file():
+        part = course.with_name(course.name + ".part")
         address, branch = "{{address}}", "{{branch}}"
         clone = ["git", "clone", "--quiet", "--depth", "1", "--branch", branch]
-        subprocess.run([*clone, address, str(course)], check=True)
+        for left in [part, *(git.parent for git in course.glob(".git"))]:
+            shutil.rmtree(left, ignore_errors=True)  # a clone that was stopped half-way
+        subprocess.run([*clone, address, str(part)], check=True)
+        part.rename(course)
     install = [sys.executable, "-m", "pip", "install", "--quiet", "--editable", str(course)]
     subprocess.run(install, check=True)
     sys.path.insert(0, str(course))
+    importlib.invalidate_caches()
 '''
 
 

@@ -15,18 +15,44 @@ PACKAGE = "minitx"
 def package_fingerprint(root: Path, code: str) -> str:
     """Hash of all modules of `minitx` that this code reaches by its imports.
 
-    Code that imports the grader also runs checks, mistake banks and answers, so they count then.
+    Code that asks the grader also runs checks, mistake banks and answers: those of the chapters
+    whose exercises it checks, or of all of them where it takes more than `check` from the grader.
     """
     files: set[Path] = set()
-    _reach(root, ast.parse(code), files)
-    if any("grading" in path.relative_to(root).parts for path in files):
-        for folder in ("exercises/checks", "tests/right_answers", "solutions"):
-            files.update((root / folder).glob("*.py"))
+    tree = ast.parse(code)
+    _reach(root, tree, files)
+    for pattern in _course_files(tree):
+        files.update(root.glob(pattern))
     digest = hashlib.sha256()
     for path in sorted(files):
         digest.update(path.relative_to(root).as_posix().encode() + b"\0")
         digest.update(_code_alone(path.read_text(encoding="utf-8")).encode() + b"\0")
     return digest.hexdigest()[:16]
+
+
+def _course_files(tree: ast.AST) -> Iterator[str]:
+    """Patterns of the files of the course that code which asks the grader runs."""
+    asked = {name for name in _imported(tree) if f"{name}.".startswith(f"{PACKAGE}.grading.")}
+    if not asked:
+        return
+    chapters = {"*"}
+    if asked == {f"{PACKAGE}.grading.check"}:
+        chapters = set(_chapters_checked(tree))
+    else:
+        yield "tests/right_answers/*.py"
+    for chapter in chapters:
+        yield f"exercises/checks/*_{chapter}_*.py"
+        yield f"solutions/{chapter}_*.py"
+
+
+def _chapters_checked(tree: ast.AST) -> Iterator[str]:
+    """ "01" for `check("01.1", softmax)`; "*" where the exercise is not written down."""
+    for node in ast.walk(tree):
+        match node:
+            case ast.Call(ast.Name("check"), [ast.Constant(str(exercise)), *_]):
+                yield exercise.split(".")[0].zfill(2)
+            case ast.Call(ast.Name("check")):
+                yield "*"
 
 
 def _reach(root: Path, tree: ast.AST, found: set[Path]) -> None:

@@ -15,6 +15,7 @@ from nbformat import NotebookNode
 from minitx.authoring.colab import TAG as SETUP
 from minitx.authoring.errors import SourceError
 
+MAY_FAIL = "raises-exception"  # Jupyter's own name for it
 _FORMATS = {".py": "py:percent", ".md": "md:myst"}
 _LANGUAGE = {"name": "python", "pygments_lexer": "ipython3"}
 _KERNEL = {"display_name": "Python 3", "language": "python", "name": "python3"}
@@ -82,6 +83,25 @@ def derive(
     )
     notebook.nbformat, notebook.nbformat_minor = 4, 5
     return notebook
+
+
+def let_fail(notebook: NotebookNode, functions: set[str]) -> None:
+    """Tag the cells that call one of these functions, or use what such a cell made.
+
+    The functions are not written yet, so these cells fail; with the tag, "Run All" goes on.
+    """
+    unmade: set[str] = set()
+    for cell in written_code(notebook):
+        tree = ast.parse(cell.source)
+        names = [node for node in ast.walk(tree) if isinstance(node, ast.Name)]
+        made = {name.id for name in names if isinstance(name.ctx, ast.Store)}
+        calls = [node.func for node in ast.walk(tree) if isinstance(node, ast.Call)]
+        fails = any(isinstance(call, ast.Name) and call.id in functions for call in calls)
+        if fails or any(name.id in unmade - made for name in names):
+            cell.metadata["tags"] = [*tags_of(cell), MAY_FAIL]
+            unmade |= made
+        else:
+            unmade -= made
 
 
 def to_text(notebook: NotebookNode) -> str:

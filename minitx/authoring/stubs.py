@@ -90,6 +90,19 @@ def strip_solutions(source: str, *, name: str) -> str:
     return stub
 
 
+def unwritten(stub: str) -> set[str]:
+    """The functions of a stub that a learner has yet to write."""
+    return {
+        function.name
+        for function in ast.walk(ast.parse(stub))
+        if isinstance(function, ast.FunctionDef)
+        for node in ast.walk(function)
+        if isinstance(node, ast.Raise)
+        and isinstance(node.exc, ast.Call)
+        and ast.unparse(node.exc.func) == "NotImplementedError"
+    }
+
+
 def cells(source: str, *, name: str) -> list[Cell]:
     """The cells of a py:percent file, in order; text before the first `# %%` is none of them."""
     starts = [

@@ -421,3 +421,15 @@ def test_a_library_function_that_is_not_there(built, name, said):
     code, lines = run(built, check=True)
     assert code == 1
     assert any(line.startswith("solutions/01_small.py:") and said in line for line in lines), lines
+
+
+def test_run_all_goes_on_below_an_exercise_that_is_not_done(built):
+    """Cells that try an unwritten function may fail, and so may cells that use what these made."""
+    edit(built, "solutions/01_small.py", "print(double(4.0))", "eight = double(4.0)")
+    edit(built, "solutions/01_small.py", "print(root(9.0))", "print(eight + 1)\n\n# %%\nfree = 1")
+    run(built)
+    cells = written_code(notebook(built, "exercises/01_small.ipynb"))
+    tags = {cell.source: cell.metadata.get("tags", []) for cell in cells}
+    may_fail = [source for source in tags if "raises-exception" in tags[source]]
+    assert may_fail == ["eight = double(4.0)", "print(eight + 1)"]
+    assert "raises-exception" not in (built / "solutions/01_small.ipynb").read_text()
