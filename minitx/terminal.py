@@ -5,6 +5,7 @@ import shutil
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
+from itertools import zip_longest
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -16,6 +17,7 @@ if TYPE_CHECKING:
 
 STOPPED = 130  # what shells report of a program that Ctrl-C has ended
 BROKEN_PIPE = 141  # and of one whose output nobody reads any more
+_GAP = 4  # columns between two pieces of code
 
 
 @contextmanager
@@ -114,12 +116,33 @@ def shown(path: Path) -> str:
         return str(path)
 
 
-def show_code(source: str) -> None:
-    """Source text, in colours where there are any."""
+def show_code(sources: dict[str, str]) -> None:
+    """Pieces of Python under their names; side by side where there is room for whole lines."""
     out = console()
-    if out.is_terminal and not out.no_color:
-        from rich.syntax import Syntax
+    pieces = {name: source.rstrip().split("\n") for name, source in sources.items()}
+    widths = [max(map(len, lines)) for lines in pieces.values()]
+    if len(pieces) > 1 and sum(widths) + _GAP * (len(pieces) - 1) <= out.width:
+        columns = [[f"{name}:", "", *lines] for name, lines in pieces.items()]
+        for row in zip_longest(*columns, fillvalue=""):
+            cells = [cell.ljust(width + _GAP) for cell, width in zip(row, widths, strict=True)]
+            print("".join(cells).rstrip())
+        print()
+        return
+    for name, lines in pieces.items():
+        out.print(f"{name}:\n", style="bold")
+        if out.is_terminal and not out.no_color:
+            from rich.syntax import Syntax
 
-        out.print(Syntax(source.rstrip(), "python", theme="ansi_dark", background_color="default"))
-    else:
-        print(source.rstrip())
+            code = "\n".join(lines)
+            out.print(
+                Syntax(
+                    code,
+                    "python",
+                    theme="ansi_dark",
+                    background_color="default",
+                    word_wrap=True,
+                )
+            )
+        else:
+            print("\n".join(lines))
+        print()

@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 import subprocess
 import sys
 import time
@@ -471,13 +472,57 @@ def test_giving_up_is_remembered(minitx: Minitx) -> None:
     assert minitx("solution", "01.2").exit_code == 0
 
 
-def test_the_library_function_behind_a_solution_is_shown(minitx: Minitx, root: Path) -> None:
+RUNGS = """
+# %% tags=["solution"]
+def double_loop(x):
+    \"\"\"Rung 1.\"\"\"
+    return np.array([2 * each for each in x])
+
+# %%
+def no_rung():
+    pass
+"""
+
+
+def test_the_lower_rungs_are_shown(minitx: Minitx, root: Path) -> None:
     path = root / "solutions/01_small.py"
-    text = path.read_text().replace("import numpy as np", "from minitx import functional")
-    path.write_text(text.replace("return 2 * x", "return functional.masked_softmax(x, None)"))
-    result = minitx("solution", "01.1", "--give-up")
-    assert "It hands over to minitx.functional.masked_softmax:" in result.output
-    assert "def masked_softmax(" in result.output
+    path.write_text(
+        path.read_text().replace('check("01.1", double)\n', f'check("01.1", double)\n{RUNGS}')
+    )
+    said = minitx("solution", "01.1", "--give-up").output
+    assert "return np.array([2 * each for each in x])" in said
+    assert "no_rung" not in said
+    assert "double_loop" not in minitx("solution", "01.2", "--give-up").output
+
+
+@pytest.mark.parametrize("notebook", [False, True])
+def test_ours_beside_yours(
+    minitx: Minitx, answer: Answer, monkeypatch: pytest.MonkeyPatch, notebook: bool
+) -> None:
+    answer(RIGHT_DOUBLE.replace(":\n", ':\n    """Mine."""\n', 1), FOUR, notebook=notebook)
+    minitx("check", "01")
+    lines = minitx("solution", "01.1").output.splitlines()
+    assert [line.split() for line in lines[2:6]] == [
+        ["Yours:", "Ours:"],
+        [],
+        ["def", "double(x):"] * 2,
+        ["if", "x.size", "==", "0:"] * 2,
+    ]
+    assert not any("Mine" in line or "Twice x" in line for line in lines)
+    assert not any(line.endswith(" ") for line in lines)
+    monkeypatch.setenv("COLUMNS", "40")
+    lines = minitx("solution", "01.1").output.splitlines()
+    assert lines.index("Yours:") < lines.index("    return x + x") < lines.index("Ours:")
+
+
+def test_in_colours_no_line_is_cut(minitx: Minitx, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("FORCE_COLOR", "1")
+    monkeypatch.setenv("TERM", "xterm-256color")
+    monkeypatch.setenv("COLUMNS", "20")
+    said = minitx("solution", "01.1", "--give-up").output
+    plain = "".join(re.sub(r"\x1b\[[\d;]*m", "", said).split())
+    assert "\x1b[" in said
+    assert 'raiseValueError("nothingtodouble")' in plain
 
 
 def test_solutions_that_are_missing(minitx: Minitx, root: Path) -> None:

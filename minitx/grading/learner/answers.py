@@ -1,10 +1,10 @@
-"""Showing a worked answer, with the library function it hands over to."""
+"""A worked answer, other ways to it, and the learner's own, as source text."""
 
 import ast
-import importlib
-import inspect
 import re
+from pathlib import Path
 
+from minitx.grading.cells import read_cells
 from minitx.grading.course import Chapter
 from minitx.grading.errors import CourseError
 from minitx.grading.learner.workspace import function_span
@@ -14,7 +14,7 @@ _MARKER = re.compile(r"^\s*### (BEGIN|END) SOLUTION\s*\n", re.MULTILINE)
 
 
 def worked_answer(chapter: Chapter, exercise: Exercise) -> str:
-    """Source of the function in the solutions, without the generator's marks.
+    """The function in the solutions, without the generator's marks and the docstring.
 
     Raises:
         CourseError: if the solutions are not there.
@@ -22,44 +22,47 @@ def worked_answer(chapter: Chapter, exercise: Exercise) -> str:
     path = chapter.solution_file
     if not path.is_file():
         raise CourseError(f"The worked answers are not here: {path} is missing.")
-    text = path.read_text(encoding="utf-8")
-    span = function_span(text, exercise.function)
-    if span is None:
+    code = _function(path.read_text(encoding="utf-8"), exercise.function)
+    if not code:
         raise CourseError(f"{path} holds no function {exercise.function}.")
-    return _MARKER.sub("", "\n".join(text.split("\n")[span[0] : span[1]]) + "\n")
+    return _MARKER.sub("", code)
 
 
-def library_functions(chapter: Chapter, answer: str) -> list[tuple[str, str]]:
-    """(dotted name, source) of the minitx functions that an answer calls."""
-    modules = _library_modules(chapter.solution_file.read_text(encoding="utf-8"))
-    called: dict[str, str] = {}
-    for node in ast.walk(ast.parse(answer)):
-        if not isinstance(node, ast.Call):
-            continue
-        target = node.func
-        if isinstance(target, ast.Attribute) and isinstance(target.value, ast.Name):
-            module = modules.get(target.value.id)
-            if module:
-                called[f"{module}.{target.attr}"] = ""
-        elif isinstance(target, ast.Name) and target.id in modules:
-            called[modules[target.id]] = ""
-    return [(name, source) for name in called if (source := _source(name))]
-
-
-def _library_modules(text: str) -> dict[str, str]:
-    """Local name -> dotted name, for everything a file imports from minitx."""
-    found = {}
-    for node in ast.parse(text).body:
-        if isinstance(node, ast.ImportFrom) and (node.module or "").split(".")[0] == "minitx":
-            for alias in node.names:
-                found[alias.asname or alias.name] = f"{node.module}.{alias.name}"
+def other_ways(chapter: Chapter, exercise: Exercise) -> list[str]:
+    """The other functions that the solutions write between this answer and the next exercise."""
+    text = chapter.solution_file.read_text(encoding="utf-8")
+    behind = text.partition(f'check("{exercise.id}"')[2].partition("\n# ## Exercise ")[0]
+    cells = [cell for cell in behind.split("\n# %%")[1:] if cell.startswith(' tags=["solution"]')]
+    found = []
+    for cell in cells:
+        for node in ast.parse(cell.partition("\n")[2]).body:
+            if isinstance(node, ast.FunctionDef):
+                lines = cell.partition("\n")[2].split("\n")
+                found.append("\n".join(lines[node.lineno - 1 : node.end_lineno]) + "\n")
     return found
 
 
-def _source(dotted: str) -> str:
-    module, _, name = dotted.rpartition(".")
-    try:
-        thing = getattr(importlib.import_module(module), name)
-        return inspect.getsource(inspect.unwrap(thing)) if inspect.isfunction(thing) else ""
-    except (ImportError, AttributeError, OSError, TypeError):
+def own_answer(path: Path, exercise: Exercise) -> str:
+    """The learner's function, without its docstring; nothing where there is none.
+
+    Raises:
+        CourseError: if the file cannot be read.
+    """
+    sources = [_function(cell.text, exercise.function) for cell in read_cells(path)]
+    return next((source for source in reversed(sources) if source), "")
+
+
+def _function(text: str, name: str) -> str:
+    span = function_span(text, name)
+    if span is None:
         return ""
+    lines = text.split("\n")[span[0] : span[1]]
+    try:
+        (function,) = ast.parse("\n".join(lines)).body
+    except (SyntaxError, ValueError):
+        return "\n".join(lines) + "\n"
+    if isinstance(function, ast.FunctionDef) and len(function.body) > 1:
+        first = function.body[0]
+        if ast.get_docstring(function) is not None and first.end_lineno is not None:
+            del lines[first.lineno - 1 : first.end_lineno]
+    return "\n".join(lines) + "\n"

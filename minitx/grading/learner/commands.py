@@ -123,7 +123,7 @@ def reset(target: str) -> None:
 @click.pass_context
 def solution(ctx: click.Context, exercise_id: str, give_up: bool) -> None:
     """Show the worked answer of an exercise you have finished, or given up."""
-    from minitx.grading.learner.answers import library_functions, worked_answer
+    from minitx.grading.learner.answers import other_ways, own_answer, worked_answer
     from minitx.grading.learner.progress import load_progress
     from minitx.grading.learner.targets import find_exercise
 
@@ -142,13 +142,13 @@ def solution(ctx: click.Context, exercise_id: str, give_up: bool) -> None:
         progress.gave_up(exercise.id)
         say_error(progress.save())
     chapter = course.chapter(exercise.chapter)
-    answer = worked_answer(chapter, exercise)
-    out = console()
-    out.print(f"{exercise.label}: {exercise.title}\n", style="bold")
-    show_code(answer)
-    for name, source in library_functions(chapter, answer):
-        out.print(f"\nIt hands over to {name}:\n", style="bold")
-        show_code(source)
+    ours = worked_answer(chapter, exercise)
+    console().print(f"{exercise.label}: {exercise.title}\n", style="bold")
+    copies = chapter.working_copies()
+    yours = own_answer(copies[0], exercise) if copies and reached.complete else ""
+    show_code(({"Yours": yours} if yours else {}) | {"Ours": ours})
+    for other in other_ways(chapter, exercise):
+        show_code({"Another way": other})
 
 
 def table_of_exercises(chapter: str | None, *, attempts: bool) -> None:
