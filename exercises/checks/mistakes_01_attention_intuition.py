@@ -1415,6 +1415,16 @@ def matrix_whole_numbers_kept(q, k, v):
     return (weigh(q @ k.T) @ v).astype(v.dtype)
 
 
+@mistake("01.5", caught_by="test_matrix_no_loop")
+def matrix_with_a_hidden_loop(q, k, v):
+    """the numbers are right, and numpy calls a Python function once for each row of scores.
+
+    np.apply_along_axis and np.vectorize are loops in Python, written by somebody else. A softmax
+    along the last axis does all rows at once.
+    """
+    return np.apply_along_axis(weigh, 1, q @ k.T) @ v
+
+
 # ---------------------------------------------------------------------------------------- 01.6
 def refused(temperature):
     """The right answer to a negative temperature."""

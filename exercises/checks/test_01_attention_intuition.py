@@ -693,7 +693,7 @@ def test_matrix_no_loop(sub, rng):
     few, many = counts
     expect(
         many - few < 50,
-        f"For 5 queries and 7 keys Python runs {few} lines of your code, for 65 and 107 it runs "
+        f"For 5 queries and 7 keys Python runs {few} lines, for 65 and 107 it runs "
         f"{many}. With matrix products the number does not depend on the lengths: somewhere a "
         "Python loop runs over the queries or the keys.",
     )

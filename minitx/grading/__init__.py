@@ -12,8 +12,8 @@ A check file registers exercises and their checks; `sub` in a check is the learn
         expect_close(sub.softmax(rng.normal(size=(3, 7))).sum(-1), np.ones(3),
                      FLOAT64, what="the sum of each row")
 
-`sub.softmax.steps(scores)` counts the lines of the learner's Python that run in one call: where
-it grows with the input, there is a loop.
+`sub.softmax.steps(scores)` counts the lines of Python that run in one call, the learner's and the
+libraries': where it grows with the input, there is a loop.
 """
 
 import importlib

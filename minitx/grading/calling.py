@@ -106,7 +106,7 @@ class Caller(Protocol):
             kwargs: keyword arguments.
             seconds: CPU time the call may take.
             seed: where the global random generators start.
-            count: whether to count the learner's executed lines.
+            count: whether to count the lines of Python that are executed.
             closed: dotted names that the learner's code may not call.
             cotangent: the vector of the vector-Jacobian products, shaped like the result; fixed
                 unequal numbers where it is not given.

@@ -8,7 +8,7 @@ import contextlib
 import sys
 import time
 import types
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -46,7 +46,7 @@ def invoke(
         args: positional arguments.
         kwargs: keyword arguments.
         seed: where the global random generators start.
-        count: whether to count executed lines of `source`.
+        count: whether to count the lines of Python that are executed, whoever wrote them.
         cotangent: see `Caller.call`.
         source: which lines are the learner's.
         passing: exceptions that are not the function's but its caller's.
@@ -61,9 +61,11 @@ def invoke(
     before = values.copied((args, kwargs))
     began = _cpu_time()
     outcome = Outcome("returned")
-    with quietly(seed) as said, _counting_lines(source.is_mine if count else None) as lines:
+    lines = _Lines()
+    with quietly(seed) as said:
         try:
-            value = function(*args, **kwargs)
+            with lines.counted(count):
+                value = function(*args, **kwargs)
             gradients = vjp(value, (args, kwargs), cotangent)
             outcome = Outcome("returned", plain(value), gradients=gradients)
             if isinstance(value, types.CoroutineType):
@@ -118,33 +120,31 @@ def _with_changes(
 
 @dataclass
 class _Lines:
+    """Executed lines and calls: a loop that a library runs over one's function is a loop."""
+
     count: int = 0
 
+    @contextlib.contextmanager
+    def counted(self, wanted: bool) -> Iterator[None]:
+        """Counts what runs inside, if it is wanted."""
+        if not wanted:
+            yield
+            return
 
-@contextlib.contextmanager
-def _counting_lines(is_mine: Callable[[str], bool] | None) -> Iterator[_Lines]:
-    """Counts executed lines and calls in the files for which `is_mine` holds."""
-    lines = _Lines()
-    if is_mine is None:
-        yield lines
-        return
+        def line(frame: types.FrameType, event: str, _: object) -> Any:
+            self.count += event == "line"
+            return line
 
-    def line(frame: types.FrameType, event: str, _: object) -> Any:
-        lines.count += event == "line"
-        return line
+        def call(frame: types.FrameType, event: str, _: object) -> Any:
+            self.count += 1
+            return line
 
-    def call(frame: types.FrameType, event: str, _: object) -> Any:
-        if not is_mine(frame.f_code.co_filename):
-            return None
-        lines.count += 1
-        return line
-
-    before = sys.gettrace()
-    sys.settrace(call)
-    try:
-        yield lines
-    finally:
-        sys.settrace(before)
+        before = sys.gettrace()
+        sys.settrace(call)
+        try:
+            yield
+        finally:
+            sys.settrace(before)
 
 
 def _cpu_time() -> float:

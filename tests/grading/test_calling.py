@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 import torch
 
+from minitx import numpy_core
 from minitx.grading import exercise
 from minitx.grading.judge.run import grade
 from minitx.grading.registry import Exercise, Registry, filling
@@ -423,14 +424,18 @@ def test_steps_tell_a_loop_from_none() -> None:
             total += number
         return total
 
+    def hidden(x):
+        return np.vectorize(float)(x).sum() + np.apply_along_axis(numpy_core.softmax, 1, x[:, None])
+
     seen: dict[str, list[int]] = {}
-    for name, f in [("loop", loops), ("none", lambda x: x.sum())]:
+    for name, f in [("loop", loops), ("none", lambda x: x.sum()), ("hidden", hidden)]:
         report_on(
             f,
             lambda sub, name=name: seen.update({name: [sub.f.steps(np.ones(n)) for n in (5, 50)]}),
         )
     assert seen["loop"][1] - seen["loop"][0] == 90
     assert seen["none"][0] == seen["none"][1]
+    assert seen["hidden"][1] - seen["hidden"][0] > 90  # numpy's loop, over the library's function
 
 
 def test_private_names_are_not_the_learners() -> None:

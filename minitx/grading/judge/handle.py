@@ -15,7 +15,7 @@ from minitx.grading.judge import expectations
 class Handle:
     """`sub` in a check: `sub.softmax(scores)` calls the learner's softmax, guarded.
 
-    `sub.softmax.steps(scores)` makes the same call and returns how many lines of the learner's
+    `sub.softmax.steps(scores)` makes the same call and returns how many lines of
     Python were executed: the number grows with the input where there is a loop.
     """
 
@@ -74,7 +74,7 @@ class Guarded:
         return outcome.value
 
     def steps(self, *args: Any, **kwargs: Any) -> int:
-        """Lines of the learner's Python executed during this call."""
+        """Lines of Python executed during this call, the learner's and the libraries'."""
         return self._handle._ask(self._name, args, kwargs, count=True).steps
 
     def vjp(self, *args: Any, cotangent: Any = None, **kwargs: Any) -> tuple[Any, ...]:
