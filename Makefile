@@ -1,6 +1,6 @@
-# make book | test | serve | lint | notebooks | exercises        each sets up .venv where it is missing
+# make book | test | serve | …        each sets up .venv where it is missing
 .DEFAULT_GOAL := help
-.PHONY: help setup book test serve lint notebooks exercises clean
+.PHONY: help setup book smoke test-fast test serve lint notebooks exercises clean
 
 BIN := .venv/bin
 HTML := _build/html
@@ -10,7 +10,9 @@ run = PATH="$(CURDIR)/$(BIN):$$PATH"
 
 help:
 	@echo "make book       build the book and print the page to open"
-	@echo "make test       everything: lint, derived files, book, tests, notebooks"
+	@echo "make smoke      a little of everything, while you work (20 s)"
+	@echo "make test-fast  all tests but the slow ones and the browser's (3 minutes)"
+	@echo "make test       everything: lint, derived files, book, tests, notebooks (12 minutes)"
 	@echo "make serve      show the book at http://localhost:$(PORT)"
 	@echo "make lint       ruff and mypy"
 	@echo "make exercises  regenerate stubs and notebooks from their sources"
@@ -40,16 +42,28 @@ exercises: setup
 notebooks: setup
 	@$(run) minitx exercises build --execute
 
+# A little of every room: what breaks when something is thoroughly wrong.
+SMOKE = tests/core/test_functional.py tests/core/test_masks.py tests/core/test_cores.py \
+        tests/models/test_multihead.py tests/training/test_losses.py \
+        tests/grading/test_run.py tests/grading/test_expectations.py
+
+smoke: setup
+	@$(run) ruff check --quiet .
+	@$(run) OMP_NUM_THREADS=1 pytest $(SMOKE) -n 2 --dist loadfile -q
+
+test-fast: setup
+	@$(run) OMP_NUM_THREADS=1 pytest tests -m "not slow and not browser" -n 2 --dist loadfile -q --durations=5
+
 test: lint
-	@echo "== derived files are in step with their sources"
+	@echo "== 2 of 5: derived files are in step with their sources"
 	@$(run) minitx exercises build --check
-	@echo "== the book builds without a warning"
+	@echo "== 3 of 5: the book builds without a warning"
 	@$(MAKE) --no-print-directory book
-	@echo "== tests"
-	@$(run) OMP_NUM_THREADS=1 pytest tests -n 2 --dist loadfile
-	@echo "== the stored outputs of every notebook are what its code gives today"
+	@echo "== 4 of 5: tests (the longest part), and which of them take longest"
+	@$(run) OMP_NUM_THREADS=1 pytest tests -n 2 --dist loadfile --durations=15 --durations-min=5
+	@echo "== 5 of 5: the stored outputs of every notebook are what its code gives today"
 	@$(run) OMP_NUM_THREADS=1 pytest --nbval book solutions -n 2 --dist loadfile \
-	    --nbval-sanitize-with tests/nbval_sanitize.cfg --nbval-cell-timeout 120 -q
+	    --nbval-sanitize-with tests/nbval_sanitize.cfg --nbval-cell-timeout 600 -q
 
 clean:
 	rm -rf _build .venv

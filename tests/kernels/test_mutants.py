@@ -11,6 +11,8 @@ from minitx.kernels import calls, tiles
 
 from .test_flash import F16, F32, assert_right, drawn
 
+pytestmark = pytest.mark.slow
+
 FOLDER = Path(tiles.__file__).parent
 FILES = ("tiles", "forward", "backward")
 
