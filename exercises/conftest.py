@@ -23,6 +23,7 @@ from minitx.grading.registry import Check, Exercise
 from minitx.grading.render_text import check_text
 from minitx.grading.report import ExerciseReport
 from minitx.grading.worker.process import ProcessCaller, process_caller
+from minitx.terminal import program
 
 COURSE = Course(Path(__file__).resolve().parent.parent)
 
@@ -83,7 +84,7 @@ class CheckItem(pytest.Item):
     def runtest(self) -> None:
         chapter: Chapter = self.parent.chapter  # type: ignore[union-attr]
         if self.answers is None:
-            pytest.skip(f"no working copy; make one: minitx start {chapter.number}")
+            pytest.skip(f"no working copy; make one: {program()} start {chapter.number}")
         report = graded(chapter, self.exercise.id, self.answers)
         verdict = next(each for each in report.checks if each.name == self.check.name)
         if verdict.status == "unattempted":

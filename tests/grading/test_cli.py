@@ -228,6 +228,11 @@ def test_wrong_use(minitx: Minitx, answer: Answer, arguments: list[str], text: s
         (b"import sys\nsys.exit(0)\n", 1, "The file ends the program at line 2"),
         (b"def double(x):\n    return double(x)\n", 1, "double calls itself without end"),
         (b"def double(x):\n    print('x' * 10**7)\n    return x\n", 1, "Your code printed:"),
+        (b"import os\nos._exit(0)\n", 1, "ended the process it was read in"),
+        (b"import os\ndef double(x):\n    os._exit(0)\n", 1, "ended the process it was graded in"),
+        (b"def double(x):\n    raise KeyboardInterrupt\n", 1, "raised KeyboardInterrupt at line 2"),
+        (b"def double(x):\n    return sum(range(10**12))\n", 1, "at line 2 (`return sum(range("),
+        (b"async def double(x):\n    return 2 * x\n", 1, "an object of type coroutine"),
         (b"double = 7\n", 1, "double is the number 7; wanted a function"),
     ],
 )

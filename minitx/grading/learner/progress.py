@@ -17,6 +17,7 @@ from pathlib import Path
 from typing import Any
 
 from minitx.grading.report import ExerciseReport
+from minitx.terminal import program
 
 FILE = Path(".minitx/progress.json")
 
@@ -151,5 +152,5 @@ def _keep_aside(path: Path) -> str:
         return f"{path} is damaged and cannot be moved aside: {error.strerror or error}."
     return (
         f"The record of your progress was damaged. It is kept as {aside}, and a new one is begun; "
-        "your answers are not touched. `minitx check` fills it again."
+        f"your answers are not touched. `{program()} check` fills it again."
     )
