@@ -12,7 +12,7 @@ import torch
 
 
 class DamagedCheckpoint(RuntimeError):
-    """A checkpoint file cannot be read."""
+    """A checkpoint file cannot be read, or holds another training than the one at hand."""
 
 
 @contextmanager

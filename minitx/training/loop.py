@@ -56,9 +56,13 @@ def train(
 
     Raises:
         ValueError: if patience has no validation to wait for.
-        DamagedCheckpoint: if there is a checkpoint in folder that cannot be continued.
-        FloatingPointError: if the loss is no longer a number; the last checkpoint stays.
-        KeyboardInterrupt: after Ctrl-C, once the running step is done and saved.
+            In several processes, if no gradient reaches a parameter.
+        DamagedCheckpoint: if there is a checkpoint in folder that cannot be continued: it is
+            damaged, or of another model, or other parameters were trained.
+        FloatingPointError: if the loss is no longer a number; the last checkpoint stays. In fp16
+            also if too many updates in a row, or all there were, had to be skipped.
+        KeyboardInterrupt: after Ctrl-C, once the running step is done and saved; but not if that
+            was the last one.
     """
     if config.patience is not None and not validation:
         raise ValueError(f"patience ({config.patience}) needs validation batches, got none")
@@ -96,8 +100,9 @@ def train(
             bar.update()
         run.save()
     model.eval()
-    if stop.asked:
+    if stop.asked and not run.finished:
         raise KeyboardInterrupt(f"stopped after step {run.step}; run it again to continue")
+    run.require_updates()
     return run.rows
 
 

@@ -8,8 +8,6 @@ import re
 import pytest
 import torch
 from torch import Tensor
-from torch.utils._python_dispatch import TorchDispatchMode
-from torch.utils._pytree import tree_leaves
 
 from minitx import positions
 from minitx.cache import KVCache
@@ -17,6 +15,7 @@ from minitx.masks import Mask, causal
 from minitx.models.gpt import GPT, GPTConfig
 from minitx.multihead import MultiHeadAttention
 from minitx.positions import Position, positions_from
+from tests.no_float64 import NoFloat64
 
 from . import oracles
 from .oracles import EXACT
@@ -243,17 +242,6 @@ def test_padding_at_the_left_changes_nothing(name):
 
 
 # --- where it computes ----------------------------------------------------------------------------
-
-
-class NoFloat64(TorchDispatchMode):
-    """As Apple's GPUs: nothing is computed in float64."""
-
-    def __torch_dispatch__(self, func, types, args=(), kwargs=None):
-        out = func(*args, **(kwargs or {}))
-        for leaf in tree_leaves((args, kwargs, out)):
-            if isinstance(leaf, Tensor) and leaf.dtype == torch.float64:
-                raise TypeError(f"{func} in float64")
-        return out
 
 
 @pytest.mark.parametrize("name", EXPORTED)

@@ -21,6 +21,7 @@ from minitx.training import (
     mean_loss,
     train,
 )
+from tests.no_float64 import NoFloat64
 
 from . import toy
 
@@ -150,19 +151,58 @@ def test_half_precision_sees_nearly_the_same_loss_and_gradient(precision, rel):
         assert got[name] == pytest.approx(want[name], rel=rel) and got[name] != want[name]
 
 
-def test_fp16_skips_an_update_whose_gradient_overflows():
-    """And the loss in the log is not the scaled one."""
+def steep(factor, *, steps=10**9):
+    """A loss whose gradient is multiplied by factor in the first steps."""
+    calls = iter(range(10**9))
 
-    def steep(model, batch):
+    def loss_sum(model, batch):
         loss, count = toy.loss_sum(model, batch)
-        loss.register_hook(lambda gradient: 1e36 * gradient)
+        if next(calls) < steps:
+            loss.register_hook(lambda gradient: factor * gradient)
         return loss, count
 
-    model = toy.new_model(dropout=0.0)
-    before = {n: p.detach().clone() for n, p in model.named_parameters()}
-    _, rows = trained(model, loss_sum=steep, num_steps=1, precision="fp16")
-    assert math.isfinite(rows[0]["loss"]) and not math.isfinite(rows[0]["grad_norm"])
-    assert all(torch.equal(p, before[n]) for n, p in model.named_parameters())
+    return loss_sum
+
+
+def test_fp16_skips_an_update_whose_gradient_overflows():
+    """And the loss in the log is not the scaled one."""
+    skipped, straight = (
+        trained(
+            toy.new_model(dropout=0.0), loss_sum=steep(factor, steps=1), batch_at=toy.batch_at,
+            num_steps=9, precision="fp16",
+        )
+        for factor in (1e36, 1.0)
+    )  # fmt: skip
+    assert math.isfinite(skipped[1][0]["loss"]) and not math.isfinite(skipped[1][0]["grad_norm"])
+    assert_same(skipped, straight)  # whose first update is too large, too, at the first scale
+
+
+@pytest.mark.parametrize("factor", [math.nan, math.inf])
+def test_fp16_does_not_end_as_if_all_were_well_when_no_update_was_made(factor, tmp_path):
+    """fp32 and bf16 stop at the first gradient that is no number, fp16 at the 30th."""
+    text = (
+        r"the grad_norm of 30 steps in a row is not finite, (nan|inf) in step 30: no update was "
+        r"made; a smaller rate, a longer warm-up or bf16 in place of fp16 may help"
+    )
+    with pytest.raises(FloatingPointError, match=f"^{text}$"):
+        trained(loss_sum=steep(factor), num_steps=60, precision="fp16")
+    text = (
+        "the grad_norm of all 7 steps is not finite: no update was made; "
+        "a smaller rate, a longer warm-up or bf16 in place of fp16 may help"
+    )
+    with pytest.raises(FloatingPointError, match=f"^{text}$"):
+        trained(loss_sum=steep(factor), num_steps=7, precision="fp16", folder=tmp_path)
+    # What was saved can go on, and updates in between start the count again.
+    _, rows = trained(num_steps=20, precision="fp16", folder=tmp_path)
+    assert math.isfinite(rows[-1]["grad_norm"])
+    _, rows = trained(loss_sum=steep(factor), num_steps=49, precision="fp16", folder=tmp_path)
+    assert [math.isfinite(row["grad_norm"]) for row in rows[20:]] == [False] * 29
+
+
+def test_a_training_needs_no_float64():
+    """Apple's GPUs have none."""
+    with NoFloat64():
+        trained(validation=toy.VALIDATION, validate_every=2, num_steps=3)
 
 
 @pytest.mark.parametrize("first", [3, 5])
@@ -321,6 +361,16 @@ def test_ctrl_c_ends_the_step_saves_and_stops(tmp_path):
     assert_same(trained(toy.new_model(seed=9), folder=tmp_path), trained())
 
 
+def test_ctrl_c_in_the_last_step_of_all_is_too_late(tmp_path):
+    """The training is finished: there is nothing to run again."""
+    assert_same(trained(batch_at=press_ctrl_c(at=10), folder=tmp_path), trained())
+    model, rows = trained(
+        Given([5, 6, 7]), loss_sum=lambda m, b: m(b), validation=[None], validate_every=1,
+        patience=1, batch_at=press_ctrl_c(at=1),
+    )  # fmt: skip
+    assert len(rows) == 2 and not model.training
+
+
 def test_a_second_ctrl_c_stops_at_once(tmp_path):
     with pytest.raises(KeyboardInterrupt, match=r"^$"):
         trained(batch_at=press_ctrl_c(at=4, times=2), folder=tmp_path)
@@ -377,10 +427,84 @@ def test_a_checkpoint_of_something_else(tmp_path):
         torch.save(other, path)
         text = (
             f"{path} holds no training that could be continued: it needs "
-            "['best', 'model', 'optimiser', 'rows', 'scaler', 'stale']"
+            "['best', 'model', 'optimiser', 'rows', 'scaler', 'stale', 'trained']"
         )
         with pytest.raises(DamagedCheckpoint, match=f"^{re.escape(text)}$"):
             trained(folder=tmp_path)
+
+
+def other_sizes():
+    model = toy.new_model()
+    model.output.weight = model.embedding.weight = nn.Parameter(torch.zeros(13, 10))
+    return model
+
+
+def other_layers():
+    model = toy.new_model()
+    del model.blocks.blocks[1]
+    return model
+
+
+def frozen(name):
+    model = toy.new_model()
+    model.get_parameter(name).requires_grad_(False)
+    return model
+
+
+QKV = "blocks.blocks.0.attention.{}_proj.weight"
+GROUP = "there and {} here"
+
+
+@pytest.mark.parametrize(
+    ("before", "after", "text"),
+    [
+        (toy.new_model, other_sizes, "of the model, embedding.weight is (11, 10) in torch.float32 "
+         "there and (13, 10) in torch.float32 here"),
+        (toy.new_model, other_layers, "of the model, blocks.blocks.1.attention.k_proj.bias is "
+         "(10,) in torch.float32 there and missing here"),
+        (other_layers, toy.new_model, "of the model, blocks.blocks.1.attention.k_proj.bias is "
+         "missing there and (10,) in torch.float32 here"),
+        (toy.new_model, lambda: toy.new_model().double(), "of the model, "
+         "blocks.blocks.0.attention.k_proj.bias is (10,) in torch.float32 there and (10,) in "
+         "torch.float64 here"),
+        (toy.new_model, lambda: frozen(QKV.format("k")), "of the parameters trained, "
+         "blocks.blocks.0.attention.k_proj.weight is 3 of group 0 there and missing here"),
+        (lambda: frozen(QKV.format("q")), lambda: frozen(QKV.format("k")), "of the parameters "
+         "trained, blocks.blocks.0.attention.k_proj.weight is 2 of group 0 there and missing here"),
+    ],
+)  # fmt: skip
+def test_a_checkpoint_of_another_training_is_refused_and_the_model_left_alone(
+    before, after, text, tmp_path
+):
+    trained(before(), num_steps=2, folder=tmp_path)
+    model, path = after(), tmp_path / "checkpoint.pt"
+    saved, untouched = path.read_bytes(), {n: t.clone() for n, t in model.state_dict().items()}
+    text = (
+        f"{path} holds another training than this one: {text}; give another folder, or delete it "
+        "to start from the beginning"
+    )
+    with pytest.raises(DamagedCheckpoint, match=f"^{re.escape(text)}$"):
+        trained(model, folder=tmp_path)
+    assert path.read_bytes() == saved
+    assert all(torch.equal(t, untouched[n]) for n, t in model.state_dict().items())
+
+
+@pytest.mark.parametrize("part", ["model", "trained", "optimiser", "rows"])
+def test_a_checkpoint_with_a_part_of_another_kind(part, tmp_path):
+    trained(num_steps=2, folder=tmp_path)
+    state = checkpoints.load(tmp_path / "checkpoint.pt")
+    checkpoints.save(tmp_path / "checkpoint.pt", {**state, part: 5})
+    with pytest.raises(DamagedCheckpoint, match=r"^.* holds another training than this one: "):
+        trained(folder=tmp_path)
+
+
+@pytest.mark.parametrize("before", ["fp32", "bf16", "fp16"])
+@pytest.mark.parametrize("after", ["fp32", "bf16", "fp16"])
+def test_the_precision_may_change(before, after, tmp_path):
+    """As the words of a FloatingPointError advise; fp16 finds its scale anew."""
+    _, rows = trained(num_steps=7, precision=before, folder=tmp_path)
+    _, more = trained(num_steps=20, precision=after, folder=tmp_path)
+    assert str(more[:7]) == str(rows) and math.isfinite(more[-1]["grad_norm"])
 
 
 def test_a_damaged_checkpoint_is_not_overwritten(tmp_path):

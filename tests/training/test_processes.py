@@ -183,6 +183,26 @@ def test_two_processes_stop_together_and_resume_bit_for_bit(tmp_path, port):
         assert_same_bits(result(tmp_path / "out", rank), result(tmp_path / "straight", rank))
 
 
+def test_a_parameter_that_no_gradient_reaches_is_named_in_the_first_step(tmp_path, port):
+    """Where torch says in the second that something was wrong in the first."""
+    folder = tmp_path / "run"
+    said = both_ended(tmp_path, port=port, folder=folder, unused=True, save_every=1)
+    text = (
+        "ValueError: no gradient reaches unused.weight, unused.bias, and several processes wait for"
+        " one of every parameter: freeze what the loss does not depend on, requires_grad_(False)"
+    )
+    assert all(status == 1 and text in words for status, words in said), said
+    assert not folder.exists()  # not one step was done
+
+
+def test_alone_a_parameter_may_stay_without_a_gradient():
+    rows = train(
+        toy.new_model(unused=True), toy.loss_sum, toy.batch_at, toy.config(num_steps=2),
+        group=ALONE, progress=False,
+    )  # fmt: skip
+    assert len(rows) == 2
+
+
 def test_alone_there_is_no_group():
     with processes() as group:
         assert (group.rank, group.count, group.writes) == (0, 1, True)

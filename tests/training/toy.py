@@ -32,10 +32,10 @@ CORES = {
 }
 
 
-def new_model(*, dropout=0.1, seed=0, core="FusedAttention"):
+def new_model(*, dropout=0.1, seed=0, core="FusedAttention", unused=False):
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
-        return GPT(
+        model = GPT(
             GPTConfig(
                 vocab_size=VOCABULARY,
                 max_len=LENGTH,
@@ -47,6 +47,9 @@ def new_model(*, dropout=0.1, seed=0, core="FusedAttention"):
                 core=CORES[core],
             )
         )
+        if unused:
+            model.unused = torch.nn.Linear(3, 5)
+        return model
 
 
 def batch_at(number):
@@ -86,6 +89,7 @@ def main(
     environment=None,
     dropout=0.1,
     core="FusedAttention",
+    unused=False,
     validation=False,
     progress=False,
     signal_at=None,
@@ -110,7 +114,7 @@ def main(
             time.sleep(wait)
         return batch_at(number)
 
-    model = new_model(dropout=dropout, core=core)
+    model = new_model(dropout=dropout, core=core, unused=unused)
     with processes("cpu") as group:
         rows = train(
             model,
