@@ -10,7 +10,7 @@ from typing import Any, Literal, Protocol
 Kind = Literal[
     "returned", "raised", "missing", "signature", "unattempted", "timeout", "exit", "died"
 ]
-Target = str | tuple[int, str]  # a function's name, or (object's id, method)
+Target = str | tuple[int | str, str]  # a function's name, or (object's id or name, method)
 
 
 @dataclass(frozen=True)
@@ -23,6 +23,16 @@ class Opaque:
 
     description: str
     kind: Literal["exception", "array", "tensor", "callable", "object"]
+
+
+@dataclass(frozen=True)
+class ObjectRef:
+    """What stands for a module: its number, its class, and the shapes of all that it can learn."""
+
+    id: int
+    name: str
+    parameters: dict[str, tuple[int, ...]] = field(default_factory=dict)
+    buffers: dict[str, tuple[int, ...]] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -45,6 +55,7 @@ class Outcome:
     printed: str = ""
     warning: str = ""
     gradients: tuple[Any, ...] | str = ()
+    parameter_gradients: dict[str, Any] = field(default_factory=dict)  # where asked for
     seconds: float = 0.0  # CPU time of the call
 
 
@@ -52,13 +63,18 @@ class Outcome:
 class Call:
     """One call as it was made, for asking a mistake the same question."""
 
-    name: str
+    target: Target
     args: tuple[Any, ...]
     kwargs: dict[str, Any]
     seed: int
     count: bool
     outcome: Outcome
     cotangent: Any = None
+
+    @property
+    def name(self) -> str:
+        """The function's name, or the method's."""
+        return self.target if isinstance(self.target, str) else self.target[1]
 
 
 @dataclass(frozen=True)
@@ -97,6 +113,7 @@ class Caller(Protocol):
         count: bool = False,
         closed: tuple[str, ...] = (),
         cotangent: Any = None,
+        parameters: bool = False,
     ) -> Outcome:
         """The outcome of one call; it never raises what the called code raises.
 
@@ -110,6 +127,7 @@ class Caller(Protocol):
             closed: dotted names that the learner's code may not call.
             cotangent: the vector of the vector-Jacobian products, shaped like the result; fixed
                 unequal numbers where it is not given.
+            parameters: whether gradients with respect to a module's parameters are wanted too.
         """
         ...
 

@@ -3,6 +3,7 @@
 torch is never imported here: there is nothing to do unless an input is a tensor.
 """
 
+from collections.abc import Sequence
 from typing import Any
 
 from minitx.grading import values
@@ -20,7 +21,9 @@ def tensors(value: Any) -> list[Any]:
     return []
 
 
-def vjp(value: Any, inputs: Any, cotangent: Any = None) -> tuple[Any, ...] | str:
+def vjp(
+    value: Any, inputs: Any, cotangent: Any = None, more: Sequence[Any] = ()
+) -> tuple[Any, ...] | str:
     """Gradients of <result, cotangent> with respect to the inputs that require grad.
 
     Args:
@@ -29,12 +32,13 @@ def vjp(value: Any, inputs: Any, cotangent: Any = None) -> tuple[Any, ...] | str
         cotangent: shaped like the result, or one for each of several results, None for those to
             be left out; by default fixed, unequal numbers between 1 and 2 (with equal ones the
             sum of a softmax's outputs is constant, its gradient 0).
+        more: tensors, beside the inputs, whose gradients are wanted.
 
     Returns:
         One gradient for each such input, in order, None where no path leads back to it; or, where
         autograd failed, a sentence about it.
     """
-    wanted = [tensor for tensor in tensors(inputs) if tensor.requires_grad]
+    wanted = [tensor for tensor in tensors(inputs) if tensor.requires_grad] + list(more)
     if not wanted:
         return ()
     results = tensors(value)

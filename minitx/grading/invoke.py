@@ -36,6 +36,8 @@ def invoke(
     count: bool = False,
     cotangent: Any = None,
     source: Source | None = None,
+    keep: Callable[[Any], Any] = lambda value: None,
+    parameters: Callable[[], dict[str, Any]] = dict,
     passing: tuple[type[BaseException], ...] = (Stop, KeyboardInterrupt),
 ) -> Outcome:
     """Calls a function and says what came of it; the inputs get their old numbers back.
@@ -49,6 +51,8 @@ def invoke(
         count: whether to count the lines of Python that are executed, whoever wrote them.
         cotangent: see `Caller.call`.
         source: which lines are the learner's.
+        keep: gives what stands for a result that is kept where it is, or None.
+        parameters: gives what the function has learned, where its gradients are wanted.
         passing: exceptions that are not the function's but its caller's.
     """
     source = source or Source()
@@ -66,8 +70,9 @@ def invoke(
         try:
             with lines.counted(count):
                 value = function(*args, **kwargs)
-            gradients = vjp(value, (args, kwargs), cotangent)
-            outcome = Outcome("returned", plain(value), gradients=gradients)
+            learnt = parameters()
+            gradients = vjp(value, (args, kwargs), cotangent, list(learnt.values()))
+            outcome = _returned(keep(value) or plain(value), gradients, list(learnt))
             if isinstance(value, types.CoroutineType):
                 value.close()  # an `async def` by mistake: told in the report, not by Python
         except passing:
@@ -82,6 +87,14 @@ def invoke(
         seconds=_cpu_time() - began,
     )
     return _with_changes(outcome, before, (args, kwargs), names)
+
+
+def _returned(value: Any, gradients: tuple[Any, ...] | str, names: list[str]) -> Outcome:
+    if isinstance(gradients, str) or not names:
+        return Outcome("returned", value, gradients=gradients)
+    inputs, learnt = gradients[: -len(names)], gradients[-len(names) :]
+    named = dict(zip(names, learnt, strict=True))
+    return Outcome("returned", value, gradients=inputs, parameter_gradients=named)
 
 
 def _failure(error: BaseException, source: Source) -> Outcome:

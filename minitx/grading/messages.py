@@ -14,7 +14,7 @@ def pack_outcome(outcome: Outcome) -> tuple[dict[str, Any], list[bytes]]:
     """An outcome as one message."""
     chunks: list[bytes] = []
     message = {field.name: getattr(outcome, field.name) for field in dataclasses.fields(outcome)}
-    alive = [message.pop("value"), message.pop("gradients")]
+    alive = [message.pop(name) for name in ("value", "gradients", "parameter_gradients")]
     return {**message, "alive": pack(alive, chunks)}, chunks
 
 
@@ -25,8 +25,9 @@ def unpack_outcome(message: dict[str, Any], body: bytes) -> Outcome:
         Garbage: if it holds something else.
     """
     try:
-        value, gradients = unpack(message["alive"], body)
-        if not isinstance(gradients, tuple | str) or message["kind"] not in _KINDS:
+        value, gradients, learnt = unpack(message["alive"], body)
+        sound = isinstance(gradients, tuple | str) and isinstance(learnt, dict)
+        if not sound or message["kind"] not in _KINDS:
             raise Garbage("an outcome that is none")
         changed = [c if type(c) is int else cleaned(str(c), 100) for c in message["changed"]]
         return Outcome(
@@ -41,6 +42,7 @@ def unpack_outcome(message: dict[str, Any], body: bytes) -> Outcome:
             printed=cleaned(str(message["printed"])),
             warning=cleaned(str(message["warning"])),
             gradients=cleaned(gradients, 1000) if isinstance(gradients, str) else gradients,
+            parameter_gradients={cleaned(str(key), 200): each for key, each in learnt.items()},
             seconds=max(float(message["seconds"]), 0.0),
         )
     except (KeyError, TypeError, ValueError, OverflowError):

@@ -5,6 +5,7 @@ from typing import Any
 
 from minitx.grading.calling import Facts, Outcome, Target, missing
 from minitx.grading.invoke import invoke
+from minitx.grading.objects import Objects
 
 
 class OwnCaller:
@@ -14,6 +15,7 @@ class OwnCaller:
         self, functions: Mapping[str, Callable[..., Any]], origin: str = "the worked answers"
     ) -> None:
         self.functions = functions
+        self._objects = Objects()
         self.facts = Facts(origin)
 
     def call(
@@ -27,9 +29,19 @@ class OwnCaller:
         count: bool = False,
         closed: tuple[str, ...] = (),
         cotangent: Any = None,
+        parameters: bool = False,
     ) -> Outcome:
-        name = str(target)
-        if name not in self.functions:
+        name, function = self._objects.find(target, self.functions)
+        if function is None:
             return missing(name, self.facts)
-        function = self.functions[name]
-        return invoke(name, function, args, kwargs, seed=seed, count=count, cotangent=cotangent)
+        return invoke(
+            name,
+            function,
+            args,
+            kwargs,
+            seed=seed,
+            count=count,
+            cotangent=cotangent,
+            keep=self._objects.keep,
+            parameters=lambda: self._objects.parameters(target) if parameters else {},
+        )

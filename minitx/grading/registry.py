@@ -17,7 +17,7 @@ Function = Callable[..., Any]
 CheckFunction = Callable[[Any, Any], None]
 
 _ID = re.compile(r"\d\d\.\d+")
-_KINDS = ("array", "tensor", "number", "any")
+_KINDS = ("array", "tensor", "number", "module", "any")
 
 
 @dataclass(frozen=True)
@@ -160,7 +160,8 @@ def exercise(
         page: the section of the book to read, "book/01_topic.md#section".
         hints: a nudge, a pointer into the book, nearly the answer.
         uses: ids of exercises whose function this one may call.
-        returns: what the function gives back: "array" (NumPy), "tensor" (torch), "number" or
+        returns: what the function gives back: "array" (NumPy), "tensor" (torch), "number",
+            "module" (a torch.nn.Module: the function is its class) or
             "any"; a tuple such as ("tensor", "tensor") for several values. Anything else is
             turned down with a clear sentence before the check looks at it.
         seconds: how long the learner's code may take within one check.

@@ -11,7 +11,7 @@ from typing import Any
 
 import numpy as np
 
-from minitx.grading.calling import Opaque
+from minitx.grading.calling import ObjectRef, Opaque
 
 _LOOKED_AT = 1000  # things in a list, to say what it holds
 
@@ -36,6 +36,8 @@ def is_kind(value: object, kind: str) -> bool:
         return is_tensor(value)
     if kind == "number":
         return is_number(value)
+    if kind == "module":
+        return isinstance(value, ObjectRef)
     return True
 
 
@@ -70,6 +72,8 @@ def describe(value: object) -> str:
     """A few words: "an array of shape (3, 7) and dtype float64", "a list of 3"."""
     if isinstance(value, Opaque):
         return value.description
+    if isinstance(value, ObjectRef):
+        return f"a module ({value.name})"
     if isinstance(value, np.ndarray) or is_tensor(value):
         noun = "a tensor" if is_tensor(value) else "an array"
         return f"{noun} of shape {tuple(value.shape)} and dtype {dtype_name(value)}"  # type: ignore[attr-defined]
@@ -115,6 +119,7 @@ def kind_phrase(kind: str) -> str:
         "array": "a NumPy array",
         "tensor": "a torch tensor",
         "number": "a number",
+        "module": "a torch.nn.Module",
         "any": "a value",
     }[kind]
 

@@ -13,7 +13,7 @@ from typing import Any, BinaryIO
 
 import numpy as np
 
-from minitx.grading.calling import Opaque
+from minitx.grading.calling import ObjectRef, Opaque
 from minitx.grading.plain import ARRAY_KINDS, DEEPEST, MOST_BYTES, TENSOR_DTYPES, is_plain_scalar
 from minitx.grading.texts import cleaned
 from minitx.grading.values import dtype_name, is_tensor
@@ -87,6 +87,9 @@ def pack(value: Any, chunks: list[bytes]) -> Any:
         return value
     if isinstance(value, Opaque):
         return {"is": "opaque", "description": value.description, "kind": value.kind}
+    if isinstance(value, ObjectRef):
+        shapes = [_shapes(value.parameters), _shapes(value.buffers)]
+        return {"is": "object", "id": value.id, "name": value.name, "shapes": shapes}
     if type(value) in (list, tuple):
         return {"is": type(value).__name__, "items": [pack(item, chunks) for item in value]}
     if type(value) is dict:
@@ -159,6 +162,8 @@ class _Reader:
             if what not in ("exception", "array", "tensor", "callable", "object"):
                 raise Garbage("a value of no known kind")
             return Opaque(cleaned(str(tree["description"]), 500), what)  # type: ignore[arg-type]
+        if kind == "object":
+            return _object(tree)
         return self._number(kind, tree["text"])
 
     def _number(self, kind: str, text: Any) -> Any:
@@ -207,6 +212,21 @@ class _Reader:
             raise Garbage("fewer bytes than the value has")
         self.at += size
         return self.body[self.at - size : self.at]
+
+
+def _shapes(shapes: dict[str, tuple[int, ...]]) -> list[Any]:
+    return [[name, list(shape)] for name, shape in shapes.items()]
+
+
+def _object(tree: dict[str, Any]) -> ObjectRef:
+    parameters, buffers = (
+        {
+            cleaned(str(name), 200): tuple(int(size) for size in shape)
+            for name, shape in shapes[:10_000]
+        }
+        for shapes in tree["shapes"]
+    )
+    return ObjectRef(int(tree["id"]), cleaned(str(tree["name"]), 100), parameters, buffers)
 
 
 def _pack_tensor(value: Any, chunks: list[bytes]) -> Any:

@@ -108,8 +108,11 @@ def test_a_result_that_is_alive_stays_where_it_is(written: Any, text: str) -> No
 
 DYING = {
     "os._exit": ("os._exit(0)", "it left with exit code 0."),
-    "os.abort": ("os.abort()", "it was aborted (SIGABRT)."),
-    "a crash": ("import ctypes; ctypes.string_at(0)", "it crashed (SIGSEGV)."),
+    "os.abort": ("os.abort()", "it was aborted (SIGABRT) at line 4 (`os.abort()`)."),
+    "a crash": (
+        "import ctypes; ctypes.string_at(0)",
+        "it crashed (SIGSEGV) at line 4 (`import ctypes; ctypes.string_at(0)`).",
+    ),
     "SIGKILL": (
         "os.kill(os.getpid(), signal.SIGKILL)",
         "it was killed (SIGKILL): by itself, or because the memory was used up.",

@@ -6,9 +6,10 @@ from typing import Any
 import numpy as np
 
 from minitx.grading import values
-from minitx.grading.calling import Call, Caller, Opaque, Outcome
+from minitx.grading.calling import Call, Caller, ObjectRef, Opaque, Outcome, Target
 from minitx.grading.errors import CallFailed, Died, OutOfTime, Rejected, Unattempted, Unusable
 from minitx.grading.judge import expectations
+from minitx.grading.judge.module_handle import ModuleHandle
 
 
 @dataclass
@@ -34,18 +35,21 @@ class Handle:
 
     def _ask(
         self,
-        name: str,
+        target: Target,
         args: tuple[Any, ...],
         kwargs: dict[str, Any],
         *,
         count: bool = False,
         cotangent: Any = None,
+        parameters: bool = False,
+        name: str = "",
+        launch: bool = False,
     ) -> Outcome:
         expectations.remember_sizes(values.sizes([*args, *kwargs.values()]))
         saved_args, saved_kwargs = values.copied(args), values.copied(kwargs)
         seed = self._seed + len(self._calls)
         outcome = self._caller.call(
-            name,
+            target,
             args,
             kwargs,
             seconds=max(self._seconds, 0.01),
@@ -53,11 +57,14 @@ class Handle:
             count=count,
             closed=self._closed,
             cotangent=cotangent,
+            parameters=parameters,
         )
         self._seconds -= outcome.seconds
         kept = replace(outcome, value=values.copied(outcome.value))
-        self._calls.append(Call(name, saved_args, saved_kwargs, seed, count, kept, cotangent))
-        _judge(name, outcome, saved_args, saved_kwargs, self._owner)
+        self._calls.append(Call(target, saved_args, saved_kwargs, seed, count, kept, cotangent))
+        if launch:  # a kernel's results are what it writes into its arguments
+            outcome = replace(outcome, changed=(), changed_names=())
+        _judge(name or str(target), outcome, saved_args, saved_kwargs, self._owner)
         return outcome
 
 
@@ -71,7 +78,16 @@ class Guarded:
     def __call__(self, *args: Any, **kwargs: Any) -> Any:
         outcome = self._handle._ask(self._name, args, kwargs)
         self._check_kind(outcome)
+        if isinstance(outcome.value, ObjectRef):
+            return ModuleHandle(self._handle._ask, outcome.value)
         return outcome.value
+
+    def launch(self, grid: tuple[int, ...], *args: Any, **meta: Any) -> tuple[Any, ...]:
+        """Launches a Triton kernel, in the interpreter; what each argument holds afterwards."""
+        outcome = self._handle._ask(
+            (self._name, "launch"), (grid, args, meta), {}, name=self._name, launch=True
+        )
+        return tuple(outcome.value)
 
     def steps(self, *args: Any, **kwargs: Any) -> int:
         """Lines of Python executed during this call, the learner's and the libraries'."""

@@ -17,7 +17,9 @@ from typing import Any, BinaryIO
 
 from minitx.grading.cells import Cell
 from minitx.grading.messages import pack_facts, pack_outcome
+from minitx.grading.objects import Objects
 from minitx.grading.wire import read_frame, unpack, write_frame
+from minitx.grading.worker.guarded import guarded
 from minitx.grading.worker.loading import Experience, Limits, load
 from minitx.grading.worker.local import UnlimitedCaller
 
@@ -69,7 +71,7 @@ def _load(
         limited=limited,
         before=before,
     )
-    return UnlimitedCaller(submission)
+    return UnlimitedCaller(submission, Objects(guarded))
 
 
 def _call(
@@ -87,6 +89,7 @@ def _call(
             count=message["count"],
             closed=tuple(message["closed"]),
             cotangent=cotangent,
+            parameters=message["parameters"],
         )
     return pack_outcome(outcome)
 
@@ -96,6 +99,7 @@ class _Clock:
 
     def __init__(self, stacks: BinaryIO) -> None:
         self.stacks = stacks
+        faulthandler.enable(stacks, all_threads=False)  # a crash tells its line as well
         self.timers = hasattr(signal, "setitimer")
         if self.timers:
             for number in (signal.SIGPROF, signal.SIGALRM):

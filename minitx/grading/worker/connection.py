@@ -11,7 +11,8 @@ from typing import Any, BinaryIO
 from minitx.grading.wire import Garbage, read_frame, write_frame
 
 _FRAME = re.compile(r'^  File "(.*)", line (\d+) in (.*)$', re.MULTILINE)
-_DUMPS = (b"Stack (most recent call first)", b"Current thread", b"Timeout (", b"Thread ")
+_LATE = (b"Stack (most recent call first)", b"Current thread", b"Timeout (", b"Thread ")
+_CRASH = b"Fatal Python error"
 _STACK_BYTES = 100_000
 _GRACE = 1.0  # seconds for a worker that has hung up to leave by itself
 _SETTLE = 0.2  # seconds in which the rest of a stack arrives
@@ -29,7 +30,14 @@ class Late(Exception):
 
 
 class Gone(Exception):
-    """The worker does not answer any more; the text is a sentence without a subject."""
+    """The worker does not answer any more; the text is a sentence without a subject.
+
+    `stack` is what it was doing, where it crashed and could tell.
+    """
+
+    def __init__(self, text: str, stack: list[Spot] | None = None) -> None:
+        super().__init__(text)
+        self.stack = stack or []
 
 
 class Connection:
@@ -68,12 +76,13 @@ class Connection:
             raise Late([]) from None
         if kind == "reply":
             return what
-        if kind == "stack":
-            dump = what + self._rest_of_stack()
-            if dump.startswith(_DUMPS):
-                raise Late(_stack(dump))
-            what = "wrote bytes that are no message where the grader reads"
-        raise Gone(what or self._last_words())
+        dump = (what if kind == "stack" else b"") + self._rest_of_stack()
+        if dump.startswith(_LATE):
+            raise Late(_stack(dump))
+        if kind == "stack" and not dump.startswith(_CRASH):
+            raise Gone("wrote bytes that are no message where the grader reads")
+        reason = what if kind == "end" and what else self._last_words()
+        raise Gone(reason, _stack(dump))
 
     def close(self, grace: float = 0.0) -> int:
         """Ends the worker with all that it started; its exit code, negative for a signal."""

@@ -5,6 +5,7 @@ from typing import Any
 
 from minitx.grading.calling import Facts, Outcome, Target, missing
 from minitx.grading.invoke import Stop, invoke
+from minitx.grading.objects import Objects
 from minitx.grading.signature import parameter_names
 from minitx.grading.worker.closed_doors import shut
 from minitx.grading.worker.limits import TimeLimit
@@ -16,8 +17,9 @@ class UnlimitedCaller:
 
     passing: tuple[type[BaseException], ...] = ()
 
-    def __init__(self, submission: Submission) -> None:
+    def __init__(self, submission: Submission, objects: Objects | None = None) -> None:
         self.submission = submission
+        self._objects = objects or Objects()
 
     @property
     def facts(self) -> Facts:
@@ -37,9 +39,9 @@ class UnlimitedCaller:
         count: bool = False,
         closed: tuple[str, ...] = (),
         cotangent: Any = None,
+        parameters: bool = False,
     ) -> Outcome:
-        name = str(target)
-        function = self.submission.function(name)
+        name, function = self._objects.find(target, self.submission.namespace)
         if function is None:
             return missing(name, self.facts)
         with shut(closed):
@@ -52,6 +54,8 @@ class UnlimitedCaller:
                 count=count,
                 cotangent=cotangent,
                 source=self.submission.source,
+                keep=self._objects.keep,
+                parameters=lambda: self._objects.parameters(target) if parameters else {},
                 passing=self.passing,
             )
         return self.submission.explained(outcome)

@@ -83,6 +83,7 @@ class ProcessCaller:
         count: bool = False,
         closed: tuple[str, ...] = (),
         cotangent: Any = None,
+        parameters: bool = False,
     ) -> Outcome:
         worker = self._ready()
         if worker is None:
@@ -96,6 +97,7 @@ class ProcessCaller:
             "seed": seed,
             "count": count,
             "closed": closed,
+            "parameters": parameters,
         }
         try:
             worker.send(message, chunks)
@@ -105,10 +107,14 @@ class ProcessCaller:
             self.close()
             text = self._source.endless(seconds, spots[0][:2] if spots else None)
             return Outcome("timeout", text=text, seconds=seconds)
-        except (Gone, Garbage) as gone:
+        except Gone as gone:
             self.close()
-            reason = str(gone) if isinstance(gone, Gone) else f"answered with {gone}"
-            return Outcome("died", text=f"it {reason}.")
+            spots = self._learners(gone.stack)
+            at = f" at {self._source.where(*spots[0][:2])}" if spots else ""
+            return Outcome("died", text=f"it {gone}{at}.")
+        except Garbage as garbage:
+            self.close()
+            return Outcome("died", text=f"it answered with {garbage}.")
 
     def close(self) -> None:
         """Ends the process, if there is one."""

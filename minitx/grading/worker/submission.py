@@ -19,10 +19,6 @@ class Submission:
     problems: list[Problem] = field(default_factory=list)
     printed: str = ""
 
-    def function(self, name: str) -> Any:
-        """The learner's object of that name, or None."""
-        return self.namespace.get(name)
-
     def explained(self, outcome: Outcome) -> Outcome:
         """For a name that is not there because its line in the file failed: that line."""
         if outcome.kind == "raised" and "NameError" in outcome.error_kinds:
