@@ -134,8 +134,8 @@ MARIAN = {
 class SinesThenCosines(Sinusoidal):
     """Marian's order of the sinusoids of 2017."""
 
-    def table(self, pos):
-        table = super().table(pos)
+    def table(self, *arguments):
+        table = super().table(*arguments)
         return torch.cat([table[..., 0::2], table[..., 1::2]], dim=-1)
 
 
