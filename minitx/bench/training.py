@@ -26,7 +26,7 @@ from minitx.positions import Rotary
 from minitx.projects import corpus, learning, masked, text
 from minitx.projects.corpus import Corpus
 from minitx.projects.settings import TextSettings
-from minitx.training import IGNORE, Processes, label_smoothed_cross_entropy, mean_loss, train
+from minitx.training import IGNORE, Processes, mean_loss, train
 
 Kind = Literal["GPT", "BERT", "encoder-decoder"]
 
@@ -275,8 +275,7 @@ def rewriting_loss_sum(model: nn.Module, batch: masked.Holes) -> tuple[Tensor, T
     asked = targets != IGNORE
     whole = torch.where(asked, targets, read)
     written = F.pad(whole[:, :-1], (1, 0), value=BOS)
-    logits = model(read, written)
-    return label_smoothed_cross_entropy(logits, targets, reduction="sum"), asked.sum()
+    return learning.summed_loss(model(read, written), targets)
 
 
 LESSONS = {"GPT": gpt, "BERT": bert, "encoder-decoder": encoder_decoder}
@@ -286,8 +285,7 @@ def with_core(
     build: Callable[[Callable[[], Any]], nn.Module], core: Budgeted, settings: TextSettings
 ) -> nn.Module:
     """The model with this core; all else begins with the same weights whatever the core draws."""
-    with torch.random.fork_rng(devices=[]):
-        torch.manual_seed(settings.seed)
+    with learning.first_weights_of(settings.seed):
         plain = build(FusedAttention).state_dict()
         model = build(partial(adapting, core, settings))
     load(model, plain, may_miss=[name for name in model.state_dict() if ".core." in name])

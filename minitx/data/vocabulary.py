@@ -28,7 +28,8 @@ class Vocabulary:
     """Tokens and their ids; the first four are padding, beginning, end and unknown.
 
     A text is a sequence of tokens: what `words` returns, or the string itself, whose tokens are
-    its characters.
+    its characters. They are compared as they are: what people type goes through `text.canonical`
+    first.
 
     Args:
         tokens: all tokens, the special ones first.

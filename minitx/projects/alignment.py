@@ -41,7 +41,7 @@ def align(translator: Translator, text: str, *, max_new_tokens: int = 40) -> Ali
     """Translate text, then let the decoder read its own translation and watch its attention.
 
     Raises:
-        UnknownToken: if text holds what was never seen in training.
+        ValueError: if text cannot be read, or holds what was never seen in training.
     """
     model = translator.model
     device = next(model.parameters()).device
