@@ -79,9 +79,10 @@ def program() -> str:
     called = Path(sys.argv[0])
     if called.name == "__main__.py" and called.parent.name == "minitx":
         return "python -m minitx"
-    if called.stem == "minitx" or shutil.which("minitx"):
+    if called.stem == "minitx":
         return "minitx"
-    return "python -m minitx"
+    at_a_cell = "IPython" in sys.modules and sys.modules["IPython"].get_ipython() is not None
+    return ("!" if at_a_cell else "") + ("minitx" if shutil.which("minitx") else "python -m minitx")
 
 
 def console(*, stderr: bool = False) -> "Console":

@@ -14,6 +14,7 @@ def as_html(report: Report) -> str:
     """Every exercise with its checks; paragraphs only where something is wrong."""
     parts = [f"<p>{_prose(problem)}</p>" for problem in report.problems]
     parts += [_exercise(each) for each in report.exercises]
+    parts += [f"<p>{'<br>'.join(map(_prose, report.steps))}</p>"] if report.steps else []
     return '<div class="minitx-report">\n' + "\n".join(parts) + "\n</div>"
 
 

@@ -18,6 +18,7 @@ def as_text(report: Report) -> str:
     """Every exercise with its checks; paragraphs only where something is wrong."""
     blocks = [_wrapped(problem) for problem in report.problems]
     blocks += [exercise_text(each) for each in report.exercises]
+    blocks += ["\n".join(map(_wrapped, report.steps))] if report.steps else []
     return "\n\n".join(blocks)
 
 

@@ -121,6 +121,7 @@ class Report:
 
     exercises: tuple[ExerciseReport, ...] = ()
     problems: tuple[str, ...] = ()
+    steps: tuple[str, ...] = ()  # what to do next
 
     @property
     def points(self) -> int:

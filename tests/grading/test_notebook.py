@@ -94,11 +94,21 @@ def test_a_fault_of_the_grader_is_told_too(course: Course, monkeypatch: pytest.M
     assert repr(check("01.1", double)).startswith("The grader itself failed (ZeroDivisionError: oh")
 
 
+def test_what_comes_next(course: Course) -> None:
+    right = check("01.1", double)
+    assert repr(right).endswith(
+        "`minitx solution 01.1` shows our answer beside yours.\nNext: Exercise 1.2, Four times."
+    )
+    assert "<code>minitx solution 01.1</code>" in right._repr_html_()
+    assert repr(check("01.1", lambda x: 2 * x)).endswith("`minitx hint 01.1` shows a first hint.")
+
+
 def test_the_worked_answers_leave_no_progress(
     course: Course, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.chdir(course.root / "solutions")
     assert "4 of 4" in repr(check("01.1", double))
+    assert "minitx solution" not in repr(check("01.1", double))
     assert not course.work.exists()
 
 
@@ -127,6 +137,7 @@ def test_in_a_real_notebook(course: Course) -> None:
     )
     assert "<table>" in data["text/html"]
     endless = " ".join(book.cells[4].outputs[0]["data"]["text/plain"].split())
+    assert "`!minitx hint 01.1`" in endless or "`!python -m minitx hint 01.1`" in endless
     assert "Stopped after 0.5 s at line 2 of its cell (`while True:`)" in endless
     assert json.loads((course.work / ".minitx/progress.json").read_text())["exercises"]
 
@@ -177,6 +188,7 @@ def test_a_script_prints_what_a_notebook_shows(course: Course, tmp_path: Path) -
     assert done.stdout.startswith("Exercise 1.1: Twice the number: 4 of 4 points\n")
     assert "Exercise 1.1: Twice the number: 3 of 4 points\n" in done.stdout
     assert "you get when an empty array is accepted" in done.stdout
+    assert "minitx solution 01.1` shows our answer beside yours" in done.stdout
     assert done.stderr == ""
 
 

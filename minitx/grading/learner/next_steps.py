@@ -20,17 +20,25 @@ def next_steps(report: Report, course: Course, job: Job, progress: Progress) -> 
         return []
     if len(report.exercises) == 1:
         only = report.exercises[0]
-        if only.status == "passed":
-            return after_a_pass(only, course, job.chapter, progress)
-        if only.status == "unattempted":
-            return _begin(only, job.path, progress)
-        return _help(only, progress)
+        begin = _begin(only, job.path) if only.status == "unattempted" else []
+        return begin + after(only, course, job.chapter, progress)
     if tried:
         first = tried[0]
         return [f"`{program()} check {first.id}` shows all its checks.", *_help(first, progress)]
     if unfinished:
-        return _begin(unfinished[0], job.path, progress)
+        return _begin(unfinished[0], job.path) + _help(unfinished[0], progress)
     return _next_chapter(course, job.chapter)
+
+
+def after(
+    graded: ExerciseReport, course: Course, chapter: Chapter, progress: Progress
+) -> list[str]:
+    """What follows one exercise: after a pass the next one, else a hint."""
+    if graded.status == "grader error":
+        return []
+    if graded.status == "passed":
+        return after_a_pass(graded, course, chapter, progress)
+    return _help(graded, progress)
 
 
 def after_a_pass(
@@ -64,9 +72,8 @@ def question_below(chapter: Chapter, exercise_id: str) -> str:
     return match[1] if match else ""
 
 
-def _begin(first: ExerciseReport, path: Path, progress: Progress) -> list[str]:
-    steps = [f"Next: {first.label}. Write `{first.function}` in {shown(path)}."]
-    return steps + _help(first, progress)
+def _begin(first: ExerciseReport, path: Path) -> list[str]:
+    return [f"Next: {first.label}. Write `{first.function}` in {shown(path)}."]
 
 
 def _help(report: ExerciseReport, progress: Progress) -> list[str]:

@@ -4,6 +4,7 @@ import inspect
 import linecache
 import sys
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -65,6 +66,7 @@ def _check(
 ) -> Report:
     from minitx.grading.course import find_course, parse_id
     from minitx.grading.judge.assess import assess_all
+    from minitx.grading.learner.next_steps import after
     from minitx.grading.learner.progress import load_progress
     from minitx.grading.worker.local import LocalCaller
     from minitx.grading.worker.submission import from_functions
@@ -91,7 +93,8 @@ def _check(
         progress.record(report.exercises[0])
         trouble = progress.save()
         notices = tuple(text for text in (progress.notice, trouble) if text)
-        report = Report(report.exercises, report.problems + notices)
+        steps = tuple(after(report.exercises[0], course, chapter, progress))
+        report = replace(report, problems=report.problems + notices, steps=steps)
     return report
 
 
