@@ -314,7 +314,7 @@ def cached_ours(sizes: Sizes) -> Start:
             prompt, rest = split(inputs[0], sizes)
             caches = module.new_caches()
             module(prompt, caches=caches)
-            return one_by_one(rest, lambda token: module(token, caches=caches))
+            return decode_steps(rest, lambda token: module(token, caches=caches))
 
         return prepare
 
@@ -327,7 +327,7 @@ def cached_theirs(sizes: Sizes) -> Start:
         def prepare(inputs: Tensors) -> Callable[[], Tensors]:
             prompt, rest = split(inputs[0], sizes)
             past = module(prompt, use_cache=True).past_key_values
-            return one_by_one(
+            return decode_steps(
                 rest, lambda token: module(token, past_key_values=past, use_cache=True).logits
             )
 
@@ -346,7 +346,7 @@ def uncached(sizes: Sizes) -> Start:
                 read.append(token)
                 return module(torch.cat(read, dim=1))
 
-            return one_by_one(rest, next_logits)
+            return decode_steps(rest, next_logits)
 
         return prepare
 
@@ -358,7 +358,7 @@ def split(text: Tensor, sizes: Sizes) -> tuple[Tensor, Tensor]:
     return text[:, : -sizes.new_tokens], text[:, -sizes.new_tokens :]
 
 
-def one_by_one(rest: Tensor, next_logits: Callable[[Tensor], Tensor]) -> Callable[[], Tensors]:
+def decode_steps(rest: Tensor, next_logits: Callable[[Tensor], Tensor]) -> Callable[[], Tensors]:
     """Feed token after token, and choose the best after each.
 
     What is fed does not depend on what was chosen: with random weights two tokens can be all but

@@ -81,7 +81,7 @@ def run(
     Raises:
         OtherSetUp: if the file holds other measurements.
     """
-    measure = measure or patiently
+    measure = measure or within_time
     done = {(p.core, p.T): p for p in report.load(path, setup, point.read)}
     if all(key in done for key in plan.points):
         done = {key: p for key, p in done.items() if key not in plan.points}
@@ -89,12 +89,12 @@ def run(
         on_point(i, core, T)
         if (core, T) not in done:
             shorter = [p for p in done.values() if p.core == core and p.T < T]
-            done[core, T] = foretold(plan, core, T, shorter) or measure(plan.task(core, T))
+            done[core, T] = without_trying(plan, core, T, shorter) or measure(plan.task(core, T))
             report.save(path, setup, list(done.values()))
     return [done[key] for key in plan.points]
 
 
-def patiently(task: Task) -> Point:
+def within_time(task: Task) -> Point:
     """Measure in a process of its own, and do not wait for ever: that is what a slow point takes.
 
     Three calls before the time is taken, and the timed ones, twice each at most.
@@ -102,7 +102,7 @@ def patiently(task: Task) -> Point:
     return point.in_fresh_process(task, timeout=60 + 2 * (task.repeats + 3) * task.max_seconds)
 
 
-def foretold(plan: Plan, core: str, T: int, shorter: Sequence[Point]) -> Point | None:
+def without_trying(plan: Plan, core: str, T: int, shorter: Sequence[Point]) -> Point | None:
     """How it will go, where the shorter texts leave no hope; None where it should be tried."""
     for p in shorter:
         if p.outcome in HOPELESS:

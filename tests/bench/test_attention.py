@@ -22,7 +22,7 @@ from minitx.bench.attention import timing as timing
 from minitx.bench.attention.peers import CannotRun, Column, compiled_only, first_that_runs
 from minitx.bench.attention.problem import Inputs, Problem
 from minitx.bench.attention.results import Entry, Result, from_json
-from minitx.bench.attention.rows import SIZES, in_haste, ragged, rows
+from minitx.bench.attention.rows import SIZES, most_wanted_first, ragged, rows
 from minitx.bench.attention.run import allowed, measure, run
 from minitx.bench.attention.setup import NoDevice, device_for, set_up
 from minitx.bench.attention.timing import Quartiles, answered, in_turn, prepared
@@ -68,7 +68,7 @@ def test_the_rows_of_the_targets():
         (D, causal, 1024 * 2**i) for D in (64, 128) for causal in (False, True) for i in range(5)
     }
     assert {p.dtype for p in plain_rows} == {"bfloat16"}
-    first, *_, last = in_haste(rows(SIZES["cuda"]))
+    first, *_, last = most_wanted_first(rows(SIZES["cuda"]))
     assert first.problem.T_q in (4096, 16384)
     assert last.problem.T_q in (1024, 2048, 8192)
 

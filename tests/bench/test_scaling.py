@@ -14,7 +14,7 @@ from rich.console import Console
 from minitx.bench import budgets, memory, point, report, scaling, scaling_picture, scaling_report
 from minitx.bench.fit import Crossover, Exponent
 from minitx.bench.point import Point
-from minitx.bench.scaling import Plan, foretold, run, safe_bytes
+from minitx.bench.scaling import Plan, run, safe_bytes, without_trying
 from minitx.cli import cli
 
 CPU = torch.device("cpu")
@@ -118,7 +118,7 @@ def test_the_task_is_the_plans(tmp_path):
 def test_a_slow_process_is_given_up(monkeypatch):
     waited = []
     monkeypatch.setattr(point, "in_fresh_process", lambda task, timeout: waited.append(timeout))
-    scaling.patiently(PLAN.task("FullAttention", 64))
+    scaling.within_time(PLAN.task("FullAttention", 64))
     assert waited == [60 + 2 * 5 * 5.0]
 
 
@@ -131,35 +131,35 @@ def shorter(**bytes_or_seconds):
 
 
 def test_what_fits_is_tried():
-    assert foretold(PLAN, "FullAttention", 2048, []) is None
-    assert foretold(PLAN, "FullAttention", 2048, shorter()) is None
+    assert without_trying(PLAN, "FullAttention", 2048, []) is None
+    assert without_trying(PLAN, "FullAttention", 2048, shorter()) is None
 
 
 def test_memory_is_predicted():
     """2 MB at 1000, growing as T²: 2.1 GB at 32,768."""
-    got = foretold(replace(PLAN, max_seconds=1e9), "FullAttention", 32_768, shorter())
+    got = without_trying(replace(PLAN, max_seconds=1e9), "FullAttention", 32_768, shorter())
     assert got == Point("FullAttention", 32_768, "does not fit", "2.1 GB expected, 1.0 GB are safe")
     anything = replace(PLAN, max_seconds=1e9, max_bytes=None)
-    assert foretold(anything, "FullAttention", 32_768, shorter()) is None
+    assert without_trying(anything, "FullAttention", 32_768, shorter()) is None
 
 
 def test_time_is_predicted():
     """0.25 s at 1000, growing as T²: 16.8 s at 8192."""
-    got = foretold(PLAN, "FullAttention", 8192, shorter())
+    got = without_trying(PLAN, "FullAttention", 8192, shorter())
     assert got == Point("FullAttention", 8192, "too slow", "forward and backward: 17 s expected")
 
 
 @pytest.mark.parametrize("outcome", ["does not fit", "too slow"])
 def test_longer_texts_do_no_better(outcome):
     before = [*shorter(), Point("FullAttention", 1500, outcome, "why")]
-    got = foretold(PLAN, "FullAttention", 2048, before)
+    got = without_trying(PLAN, "FullAttention", 2048, before)
     assert got == Point("FullAttention", 2048, outcome, "as at 1500")
 
 
 def test_a_refusal_is_for_every_length_and_a_failure_is_not():
     refusal = Point("FullAttention", 512, "refused", "cannot honour causal")
-    assert foretold(PLAN, "FullAttention", 1024, [refusal]) == replace(refusal, T=1024)
-    assert foretold(PLAN, "FullAttention", 1024, [replace(refusal, outcome="failed")]) is None
+    assert without_trying(PLAN, "FullAttention", 1024, [refusal]) == replace(refusal, T=1024)
+    assert without_trying(PLAN, "FullAttention", 1024, [replace(refusal, outcome="failed")]) is None
 
 
 def test_what_is_safe(monkeypatch):
@@ -287,7 +287,7 @@ def call(*arguments):
 @pytest.fixture
 def quickly(monkeypatch, tmp_path):
     monkeypatch.chdir(tmp_path)
-    monkeypatch.setattr(scaling, "patiently", measured)
+    monkeypatch.setattr(scaling, "within_time", measured)
 
 
 def test_the_command_with_real_processes(monkeypatch, tmp_path):
@@ -326,7 +326,7 @@ def test_a_core_that_fails_is_told_and_the_others_are_measured(quickly, monkeypa
             return Point(task.core, task.T, "failed", "ValueError: T is odd")
         return measured(task)
 
-    monkeypatch.setattr(scaling, "patiently", broken)
+    monkeypatch.setattr(scaling, "within_time", broken)
     answer = call("--device", "cpu", "--cores", "FullAttention,FusedAttention", "--lengths", "7,64")
     assert answer.exit_code == 1
     assert "FullAttention, 7, 64: failed (ValueError: T is odd)\n" in answer.stdout
@@ -343,7 +343,7 @@ def test_ctrl_c_ends_it_and_the_same_command_goes_on(quickly, monkeypatch):
             raise KeyboardInterrupt
         return measured(task)
 
-    monkeypatch.setattr(scaling, "patiently", interrupted)
+    monkeypatch.setattr(scaling, "within_time", interrupted)
     command = ["--device", "cpu", "--cores", "FusedAttention", "--lengths", "64,128,256"]
     stopped = call(*command)
     assert stopped.exit_code == 130

@@ -160,7 +160,7 @@ def large(grid: Grid, dtype: str) -> Iterator[Case]:
         yield Case(LARGE[1], Problem(1, 2, 2, 2**16 + 1, 2**16 + 1, 128, dtype), "rows far apart")
 
 
-def each(change: Callable[[Tensor], Tensor]) -> Callable[[Inputs], Inputs]:
+def of_all_inputs(change: Callable[[Tensor], Tensor]) -> Callable[[Inputs], Inputs]:
     return lambda inputs: Inputs(*map(change, inputs))
 
 
@@ -197,12 +197,12 @@ def far_apart(problem: Problem, device: torch.device) -> Inputs:
 
 LAYOUTS: dict[str, Callable[[Inputs], Inputs]] = {
     "contiguous": lambda inputs: inputs,
-    "tokens first": each(lambda x: x.transpose(1, 2).contiguous().transpose(1, 2)),
+    "tokens first": of_all_inputs(lambda x: x.transpose(1, 2).contiguous().transpose(1, 2)),
     "packed": packed,
-    "in wider rows": each(in_wider_rows),
-    "columns first": each(lambda x: x.transpose(2, 3).contiguous().transpose(2, 3)),
-    "shifted": each(shifted),
-    "one sequence for all": each(lambda x: x[:1].expand(x.shape)),
+    "in wider rows": of_all_inputs(in_wider_rows),
+    "columns first": of_all_inputs(lambda x: x.transpose(2, 3).contiguous().transpose(2, 3)),
+    "shifted": of_all_inputs(shifted),
+    "one sequence for all": of_all_inputs(lambda x: x[:1].expand(x.shape)),
     "one gradient for all": lambda inputs: inputs._replace(
         grad=inputs.grad[:1, :1, :1, :1].expand(inputs.grad.shape)
     ),

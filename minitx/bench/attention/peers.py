@@ -161,12 +161,12 @@ def first_that_runs(
                 try:
                     return watched(column, attend, call), attend, remark
                 except Exception as error:  # whatever a peer's compiler may raise
-                    healthy(device)
+                    require_working(device)
                     reasons.append(f"{type(error).__name__}: {first_line(error)}")
         except CannotRun:
             raise
         except Exception as error:
-            healthy(device)
+            require_working(device)
             reasons.append(f"{type(error).__name__}: {first_line(error)}")
     hints = dict.fromkeys(str(w.message).split(" (Triggered")[0] for w in said)
     raise CannotRun("; ".join([*reasons, *hints]))
@@ -210,7 +210,7 @@ def compiled_only(attend: Attend, call: Callable[[Attend], Any]) -> Any:
     return result
 
 
-def healthy(device: torch.device) -> None:
+def require_working(device: torch.device) -> None:
     """Raise if the device no longer answers, as after an illegal memory access."""
     if device.type == "cuda":
         torch.cuda.synchronize(device)

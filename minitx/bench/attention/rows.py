@@ -98,7 +98,7 @@ def ragged(B: int, T: int) -> tuple[int, ...]:
     return tuple(round(T / 8 + (T - T / 8) * b / max(1, B - 1)) for b in range(B))
 
 
-def in_haste(chosen: Sequence[Row]) -> list[Row]:
+def most_wanted_first(chosen: Sequence[Row]) -> list[Row]:
     """The order of measuring: what the targets speak of comes first, if time should run out."""
     longest = max((row.problem.T_q for row in chosen), default=0)
 

@@ -22,7 +22,7 @@ from minitx.bench.attention.peers import MINITX, Attend, CannotRun, columns, fir
 from minitx.bench.attention.problem import DIRECTIONS, Direction, Inputs, Problem
 from minitx.bench.attention.reference import OUTPUTS, Answer, Errors, bound, compare
 from minitx.bench.attention.results import Entry, Result, from_json
-from minitx.bench.attention.rows import SIZES, Row, Sizes, in_haste, rows
+from minitx.bench.attention.rows import SIZES, Row, Sizes, most_wanted_first, rows
 from minitx.bench.attention.setup import set_up
 from minitx.bench.attention.timing import (
     MATMUL,
@@ -75,7 +75,7 @@ def run(
     if all(row.name in done for row in chosen):
         done = {}
     slowest = 0.0
-    for row in in_haste(chosen):
+    for row in most_wanted_first(chosen):
         if row.name in done:
             continue
         if time.monotonic() + slowest > deadline:

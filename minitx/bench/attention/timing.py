@@ -83,11 +83,11 @@ class Watch:
         cuda = device.type == "cuda"
         cache = torch.cuda.get_device_properties(device).L2_cache_size if cuda else 0
         # Zeroing four times the second-level cache leaves nothing of the inputs in it.
-        self.broom = torch.empty(4 * cache, dtype=torch.int8, device=device)
+        self.cache_filler = torch.empty(4 * cache, dtype=torch.int8, device=device)
 
     def timed(self, call: Callable[[], Any]) -> Callable[[], float]:
         """Do the call; what is returned gives its seconds once the device is done."""
-        self.broom.zero_()
+        self.cache_filler.zero_()
         if self.device.type != "cuda":
             start = time.perf_counter()
             call()

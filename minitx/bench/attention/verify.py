@@ -29,7 +29,7 @@ from torch.utils.checkpoint import checkpoint
 
 from minitx.bench import report
 from minitx.bench.attention.cases import GRIDS, LARGE, Case, cases
-from minitx.bench.attention.peers import MINITX, Attend, first_line, healthy
+from minitx.bench.attention.peers import MINITX, Attend, first_line, require_working
 from minitx.bench.attention.problem import Inputs, Problem
 from minitx.bench.attention.reference import OUTPUTS, bound, compare
 from minitx.bench.attention.report import NONE, aligned
@@ -96,7 +96,7 @@ def verdict(case: Case, device: torch.device) -> Verdict:
             return Verdict(name, case.kind, problem.dtype, failed=complaint)
         return compared(case, attend, inputs)
     except Exception as error:  # whatever the compiler may raise
-        healthy(device)
+        require_working(device)
         return Verdict(
             name, case.kind, problem.dtype, failed=f"{type(error).__name__}: {first_line(error)}"
         )
