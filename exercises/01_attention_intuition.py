@@ -66,6 +66,9 @@ def softmax(scores):
 
     Returns:
         Array of floats of the same shape.
+
+    Closed:
+        numpy_core.softmax and every other softmax that exists already.
     """
     raise NotImplementedError(
         "Exercise 1.1 is yours to write: A softmax that does not overflow. Put your code in place "
@@ -137,6 +140,9 @@ def soft_lookup(query, keys, values):
 
     Returns:
         Array of shape (D_v,).
+
+    Closed:
+        numpy_core.soft_lookup, numpy_core.attention.
     """
     raise NotImplementedError(
         "Exercise 1.2 is yours to write: A soft lookup. Put your code in place of this line; "
@@ -219,6 +225,9 @@ def additive_score(query, keys, W_q, W_k, w):
         Array of shape (T,): scores, not yet weights.
 
     Source: Bahdanau et al. 2015, appendix A.1.2.
+
+    Closed:
+        numpy_core.additive_score.
     """
     raise NotImplementedError(
         "Exercise 1.3 is yours to write: The additive score. Put your code in place of this line; "
@@ -290,6 +299,9 @@ def attention_loops(q, k, v):
 
     Returns:
         Array of floats of shape (T_q, D_v).
+
+    Closed:
+        numpy_core.attention.
     """
     raise NotImplementedError(
         "Exercise 1.4 is yours to write: Dot-product attention, with loops. Put your code in "
@@ -371,6 +383,9 @@ def attention_matrix(q, k, v):
 
     Returns:
         Array of floats of shape (T_q, D_v).
+
+    Closed:
+        numpy_core.attention, numpy_core.soft_lookup.
     """
     raise NotImplementedError(
         "Exercise 1.5 is yours to write: The same with matrices. Put your code in place of this "
@@ -457,6 +472,9 @@ def lookup_at_temperature(query, keys, values, temperature):
 
     Raises:
         ValueError: if temperature is negative or not a number, with a message that says so.
+
+    Closed:
+        numpy_core.soft_lookup.
     """
     raise NotImplementedError(
         "Exercise 1.6 is yours to write: Lookup at a temperature. Put your code in place of this "

@@ -153,6 +153,9 @@ def attention_scores(q, k):
 
     Returns:
         Scores, (..., T_q, T_k), in the dtype of q.
+
+    Closed:
+        functional.attention_scores and every attention.
     """
     raise NotImplementedError(
         "Exercise 2.2 is yours to write: Scaled scores. Put your code in place of this line; "
@@ -233,6 +236,9 @@ def masked_softmax(scores, allowed):
     Returns:
         Weights of the shape and dtype of scores: 0 where not allowed; each row sums to 1, or is all
         zeros where nothing is allowed. The gradient with respect to scores is always finite.
+
+    Closed:
+        functional.masked_softmax, torch.masked.softmax and every attention.
     """
     raise NotImplementedError(
         "Exercise 2.3 is yours to write: A softmax that knows a mask. Put your code in place of "
@@ -308,6 +314,9 @@ def causal_mask(T_q, T_k):
 
     Returns:
         Bool tensor (T_q, T_k); True = may attend.
+
+    Closed:
+        Mask.dense, numpy_core.causal_allowed and the causal masks of torch.
     """
     raise NotImplementedError(
         "Exercise 2.4 is yours to write: The causal mask. Put your code in place of this line; "
@@ -374,6 +383,9 @@ def padding_mask(lengths, max_len):
 
     Returns:
         Bool tensor (B, max_len) on the device of lengths; True = a real token, may be attended to.
+
+    Closed:
+        minitx.masks.padding.
     """
     raise NotImplementedError(
         "Exercise 2.5 is yours to write: The padding mask. Put your code in place of this line; "
@@ -455,6 +467,10 @@ def self_attention(x, W_q, W_k, W_v, allowed=None):
 
     Returns:
         (B, T, D_v); zeros for a token that may attend to nothing.
+
+    Closed:
+        every attention that exists already, such as
+        functional.scaled_dot_product_attention.
     """
     raise NotImplementedError(
         "Exercise 2.6 is yours to write: Self-attention, all together. Put your code in place of "

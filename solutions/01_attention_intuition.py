@@ -69,6 +69,9 @@ def softmax(scores):
 
     Returns:
         Array of floats of the same shape.
+
+    Closed:
+        numpy_core.softmax and every other softmax that exists already.
     """
     ### BEGIN SOLUTION
     # From minitx.numpy_core.softmax:
@@ -175,6 +178,9 @@ def soft_lookup(query, keys, values):
 
     Returns:
         Array of shape (D_v,).
+
+    Closed:
+        numpy_core.soft_lookup, numpy_core.attention.
     """
     ### BEGIN SOLUTION
     scores = keys @ query  # (T,)
@@ -288,6 +294,9 @@ def additive_score(query, keys, W_q, W_k, w):
         Array of shape (T,): scores, not yet weights.
 
     Source: Bahdanau et al. 2015, appendix A.1.2.
+
+    Closed:
+        numpy_core.additive_score.
     """
     ### BEGIN SOLUTION
     hidden = np.tanh(W_q @ query + keys @ W_k.T)  # (A,) and (T, A) make (T, A)
@@ -383,6 +392,9 @@ def attention_loops(q, k, v):
 
     Returns:
         Array of floats of shape (T_q, D_v).
+
+    Closed:
+        numpy_core.attention.
     """
     ### BEGIN SOLUTION
     T_q, T_k, D_v = len(q), len(k), v.shape[1]
@@ -494,6 +506,9 @@ def attention_matrix(q, k, v):
 
     Returns:
         Array of floats of shape (T_q, D_v).
+
+    Closed:
+        numpy_core.attention, numpy_core.soft_lookup.
     """
     ### BEGIN SOLUTION
     scores = q @ k.T  # (T_q, T_k)
@@ -602,6 +617,9 @@ def lookup_at_temperature(query, keys, values, temperature):
 
     Raises:
         ValueError: if temperature is negative or not a number, with a message that says so.
+
+    Closed:
+        numpy_core.soft_lookup.
     """
     ### BEGIN SOLUTION
     # From minitx.numpy_core.soft_lookup:

@@ -181,6 +181,9 @@ def attention_scores(q, k):
 
     Returns:
         Scores, (..., T_q, T_k), in the dtype of q.
+
+    Closed:
+        functional.attention_scores and every attention.
     """
     ### BEGIN SOLUTION
     D_k = q.shape[-1]
@@ -290,6 +293,9 @@ def masked_softmax(scores, allowed):
     Returns:
         Weights of the shape and dtype of scores: 0 where not allowed; each row sums to 1, or is all
         zeros where nothing is allowed. The gradient with respect to scores is always finite.
+
+    Closed:
+        functional.masked_softmax, torch.masked.softmax and every attention.
     """
     ### BEGIN SOLUTION
     # From minitx.functional.masked_softmax:
@@ -405,6 +411,9 @@ def causal_mask(T_q, T_k):
 
     Returns:
         Bool tensor (T_q, T_k); True = may attend.
+
+    Closed:
+        Mask.dense, numpy_core.causal_allowed and the causal masks of torch.
     """
     ### BEGIN SOLUTION
     query_positions = torch.arange(T_k - T_q, T_k)[:, None]
@@ -489,6 +498,9 @@ def padding_mask(lengths, max_len):
 
     Returns:
         Bool tensor (B, max_len) on the device of lengths; True = a real token, may be attended to.
+
+    Closed:
+        minitx.masks.padding.
     """
     ### BEGIN SOLUTION
     positions = torch.arange(max_len, device=lengths.device)
@@ -586,6 +598,10 @@ def self_attention(x, W_q, W_k, W_v, allowed=None):
 
     Returns:
         (B, T, D_v); zeros for a token that may attend to nothing.
+
+    Closed:
+        every attention that exists already, such as
+        functional.scaled_dot_product_attention.
     """
     ### BEGIN SOLUTION
     q, k, v = x @ W_q, x @ W_k, x @ W_v

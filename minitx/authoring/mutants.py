@@ -20,7 +20,7 @@ from typing import Any
 
 from minitx.authoring.errors import SourceError
 from minitx.authoring.mutate import Mutant, mutants_of
-from minitx.grading.course import Chapter, Course, find_course
+from minitx.grading.course import Chapter, find_course
 from minitx.grading.judge.run import grade
 from minitx.grading.registry import Exercise
 from minitx.grading.worker.local import LocalCaller
@@ -84,7 +84,7 @@ class Score:
 
 @dataclass(frozen=True)
 class MutationTable:
-    """All scores; a notebook shows it as a table, `str` gives it as plain text."""
+    """All scores; `str` gives them as aligned columns."""
 
     scores: tuple[Score, ...]
 
@@ -104,31 +104,8 @@ class MutationTable:
             for row in rows
         )
 
-    def __repr__(self) -> str:
-        return str(self)
-
-    def _repr_markdown_(self) -> str:
-        lines = [_HEAD, ("---", "---", *["---:"] * (len(_HEAD) - 2)), *self.rows()]
-        return "\n".join("| " + " | ".join(line) + " |" for line in lines)
-
 
 _HEAD = ("exercise", "function", "mutants", "killed", "waived", "surviving", "score")
-
-
-def mutation_table(root: Path | None = None) -> MutationTable:
-    """Makes and grades every mutant of every exercise: about ten seconds a dozen exercises.
-
-    For the book's page on grading: a cell that ends with `mutation_table()` shows the table
-    (Markdown in a notebook, aligned columns as text), the same on every machine.
-    """
-    course = find_course() if root is None else Course(root)
-    return MutationTable(
-        tuple(
-            mutation_score(chapter, exercise)
-            for chapter in course.chapters.values()
-            for exercise in chapter.exercises.values()
-        )
-    )
 
 
 def mutation_score(chapter: Chapter, exercise: Exercise) -> Score:

@@ -6,14 +6,13 @@ mistake is turned down by the check that is there for it, and is named, it and n
 
 import dataclasses
 import functools
-from collections.abc import Callable
 from functools import cache
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import pytest
 
+from minitx.authoring.proof import SEEDS, worked_answers
 from minitx.grading.course import Chapter, Course
 from minitx.grading.judge.diagnose import diagnose
 from minitx.grading.judge.run import grade
@@ -27,7 +26,6 @@ pytestmark = pytest.mark.usefixtures("as_users_run")
 
 ROOT = Path(__file__).resolve().parents[2]
 COURSE = Course(ROOT)
-SEEDS = range(5)
 FEWEST_MISTAKES = 60
 
 for _chapter in COURSE.chapters.values():
@@ -48,18 +46,10 @@ RIGHT_ANSWERS = [
 ]
 
 
-def rungs(chapter: Chapter, exercise: Exercise) -> dict[str, Callable[..., Any]]:
-    """The worked answers of an exercise by name: softmax, softmax_loop, softmax_from_parts, ..."""
-    functions = chapter.reference().functions
-    names = [exercise.function, *(f"{exercise.function}_{rung}" for rung in LADDER)]
-    return {name: functions[name] for name in names if name in functions}
-
-
-LADDER = ("loop", "vectors", "from_parts")
 RUNGS = [
     (chapter, exercise, name)
     for chapter, exercise in EXERCISES
-    for name in rungs(chapter, exercise)
+    for name in worked_answers(chapter, exercise)
 ]
 each_exercise = pytest.mark.parametrize(
     ("chapter", "exercise"), EXERCISES, ids=[exercise.id for _, exercise in EXERCISES]
@@ -125,7 +115,7 @@ def test_five_right_answers_at_least(chapter, exercise):
     ("chapter", "exercise", "name"), RUNGS, ids=[f"{e.id}/{name}" for _, e, name in RUNGS]
 )
 def test_every_rung_of_the_ladder_earns_full_points(chapter, exercise, name):
-    rung = LocalCaller.of({exercise.function: rungs(chapter, exercise)[name]})
+    rung = LocalCaller.of({exercise.function: worked_answers(chapter, exercise)[name]})
     for seed in SEEDS:
         assert losses(graded(chapter, exercise, rung, seed)) == [], f"seed {seed}"
 
@@ -134,9 +124,22 @@ def test_every_rung_of_the_ladder_earns_full_points(chapter, exercise, name):
 def test_an_exercise_that_uses_others_is_composed_of_them_somewhere(chapter, exercise):
     if not exercise.uses:
         return
-    composed = rungs(chapter, exercise)[f"{exercise.function}_from_parts"]
+    composed = worked_answers(chapter, exercise)[f"{exercise.function}_from_parts"]
     parts = {chapter.exercises[part].function for part in exercise.uses}
     assert parts & set(composed.__code__.co_names)
+
+
+@each_exercise
+def test_text_and_docstring_say_what_is_closed(chapter, exercise):
+    text = chapter.solution_file.read_text(encoding="utf-8")
+    section = text.partition(f"# ## {exercise.label}:")[2].partition("\n# ## Exercise")[0]
+    assert "# **Closed** here" in section
+    doc = worked_answers(chapter, exercise)[exercise.function].__doc__
+    assert ("Closed:" in doc) == bool(exercise.closed)
+    if exercise.closed and exercise.closed[0].startswith("minitx."):
+        own = exercise.closed[0].split(".")[-1]
+        assert own in doc.partition("Closed:")[2]
+        assert f"{own}`" in section.partition("**Closed** here")[2]
 
 
 @each_exercise
@@ -156,7 +159,7 @@ NOTHING = {
 @each_exercise
 def test_doing_nothing_earns_nothing(chapter, exercise, nothing):
     """A value of the right shape and dtype that is computed from nothing."""
-    answer = rungs(chapter, exercise)[exercise.function]
+    answer = worked_answers(chapter, exercise)[exercise.function]
 
     @functools.wraps(answer)
     def does_nothing(*args, **kwargs):
