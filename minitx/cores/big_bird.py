@@ -39,6 +39,17 @@ class BigBird(AttentionCore):
     Source: Zaheer et al. 2020, §2 and appendix D, the "internal transformer construction".
     Deviations: the random blocks are the same in all heads. The authors' code, and Hugging Face's,
     makes the first and the last block global; here the first g.
+
+    >>> core = BigBird(1, num_global_blocks=1, num_window_blocks=3, num_random_blocks=1, seed=0)
+    >>> zeros, v = torch.zeros(1, 1, 7, 1), torch.eye(7).view(1, 1, 7, 7)
+    >>> (core(zeros, zeros, v)[0, 0] > 0).int()
+    tensor([[1, 1, 1, 1, 1, 1, 1],
+            [1, 1, 1, 0, 0, 1, 0],
+            [1, 1, 1, 1, 0, 1, 0],
+            [1, 0, 1, 1, 1, 0, 1],
+            [1, 0, 1, 1, 1, 1, 0],
+            [1, 0, 0, 1, 1, 1, 1],
+            [1, 0, 1, 0, 0, 1, 1]], dtype=torch.int32)
     """
 
     supports = frozenset({"key_padding"})

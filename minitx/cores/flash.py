@@ -17,6 +17,8 @@ class FlashAttention(AttentionCore):
     Needs Triton and a CUDA device (or Triton's interpreter). No table of T_q × T_k is made,
     forward or backward. Padding must lie at the end of each sequence, as `padding(lengths)` puts
     it, because the kernel knows lengths only; looking whether it does makes the CPU wait once.
+    Lengths forbid keys and move nobody: with causal, query i stands at T_k - T_q + i all the same.
+    There is no gradient of the gradient, and `torch.func` has no transform of the kernels.
 
     Args:
         window: how far a query sees to either side (with causal, to the left); everywhere unless
@@ -28,6 +30,13 @@ class FlashAttention(AttentionCore):
         ValueError: in a call, if there is padding before a word.
 
     Source: Dao 2023 (FlashAttention-2), algorithms 1 and 2.
+
+    >>> import torch
+    >>> x = torch.zeros(1, 1, 2, 16)
+    >>> left = Mask(key_padding=torch.tensor([[False, True]]))
+    >>> FlashAttention()(x, x, x, mask=left)  # doctest: +ELLIPSIS
+    Traceback (most recent call last):
+    ValueError: FlashAttention can honour key_padding at the end of a sequence only, ...
     """
 
     supports = frozenset({"causal", "key_padding"})

@@ -20,6 +20,12 @@ class FullAttention(AttentionCore):
         dropout: share of the weights set to 0 in training.
 
     Source: Vaswani et al. 2017, §3.2.1, eq. 1.
+
+    >>> import torch
+    >>> from minitx.masks import causal
+    >>> zeros, v = torch.zeros(1, 1, 3, 2), torch.tensor([1.0, 2.0, 6.0]).view(1, 1, 3, 1)
+    >>> FullAttention()(zeros, zeros, v, mask=causal()).flatten()
+    tensor([1.0000, 1.5000, 3.0000])
     """
 
     supports = RULES

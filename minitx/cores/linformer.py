@@ -41,6 +41,10 @@ class Linformer(AttentionCore):
     parameters with the paper's random matrices only as a start (the paper learns them without
     saying how they start); it says nothing about padding or shorter sequences, where the
     package `linformer` also takes the first T rows of its transposed E and F.
+
+    >>> zeros, v = torch.zeros(1, 1, 4, 2), torch.tensor([1.0, 3.0, 10.0, 20.0]).view(1, 1, 4, 1)
+    >>> Linformer(4, 2, start="segments")(zeros, zeros, v).flatten().tolist()  # of 2 and 15
+    [8.5, 8.5, 8.5, 8.5]
     """
 
     supports = frozenset({"key_padding"})

@@ -39,6 +39,12 @@ class Performer(KernelisedAttention):
     adds a small number to every feature, so that nothing is 0/0. Here each feature's own largest
     is subtracted (see `KernelisedAttention`): nothing needs to be added, the quotient is exact.
     The sign of each row is random, too; it is not in a bare QR decomposition.
+
+    >>> _ = torch.manual_seed(0)
+    >>> q, k = torch.zeros(1, 1, 1, 4), torch.eye(4)[:2].view(1, 1, 2, 4)
+    >>> mean = Performer(4, 4096)(q, k, torch.tensor([0.0, 1.0]).view(1, 1, 2, 1))
+    >>> mean.flatten().round(decimals=1)
+    tensor([0.5000])
     """
 
     projection: Tensor

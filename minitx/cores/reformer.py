@@ -50,6 +50,13 @@ class Reformer(AttentionCore):
       - The first chunk has none before it; in the implementations it looks back to the last one.
     Both Hugging Face's layer and the package reformer-pytorch attend across buckets unless told
     otherwise and count a pair once in every round that it meets; Hugging Face's has scale 1.
+
+    >>> x = torch.tensor([[1.0, 2.0], [1.0, 2.0], [-1.0, -2.0], [-1.0, -2.0]]).view(1, 1, 4, 2)
+    >>> Reformer(2, num_buckets=2, chunk_size=4)(x, x, torch.eye(4).view(1, 1, 4, 4))[0, 0]
+    tensor([[0., 1., 0., 0.],
+            [1., 0., 0., 0.],
+            [0., 0., 0., 1.],
+            [0., 0., 1., 0.]])
     """
 
     supports = frozenset({"causal", "key_padding"})

@@ -47,6 +47,11 @@ class Routing(AttentionCore):
     k = q: pass them in like that); centroids are means of their members, brought back to the
     length of a normalised token (the paper adds sums); they are not updated by the call. Tokens in
     several clusters get the mean, as in the package routing-transformer.
+
+    >>> from minitx.masks import causal
+    >>> zeros, v = torch.zeros(1, 1, 3, 2), torch.tensor([1.0, 2.0, 6.0]).view(1, 1, 3, 1)
+    >>> Routing(2, num_clusters=1, window=1)(zeros, zeros, v, mask=causal()).flatten()
+    tensor([1.0000, 1.5000, 4.0000])
     """
 
     supports = frozenset({"causal", "key_padding"})

@@ -46,6 +46,14 @@ class SlidingWindow(AttentionCore):
     every sample, the dilation is the same in every head; global tokens have the queries, keys and
     values of all tokens (`LongformerAttention` gives them their own). The paper's global tokens
     see everything; here, under a causal mask, only what came before.
+
+    >>> zeros, v = torch.zeros(1, 1, 5, 1), torch.eye(5).view(1, 1, 5, 5)
+    >>> (SlidingWindow(1, global_tokens=[0])(zeros, zeros, v)[0, 0] > 0).int()
+    tensor([[1, 1, 1, 1, 1],
+            [1, 1, 1, 0, 0],
+            [1, 1, 1, 1, 0],
+            [1, 0, 1, 1, 1],
+            [1, 0, 0, 1, 1]], dtype=torch.int32)
     """
 
     supports = frozenset({"causal", "key_padding"})

@@ -31,6 +31,16 @@ class StridedSparse(AttentionCore):
     Source: Child et al. 2019 (Sparse Transformer), §4.2-4.3, strided attention, with both sets of
     positions in one head (§4.3's "merged head"). Deviations: the paper's is causal; without a
     causal mask the same rule holds to both sides.
+
+    >>> from minitx.masks import causal
+    >>> zeros, v = torch.zeros(1, 1, 6, 1), torch.eye(6).view(1, 1, 6, 6)
+    >>> (StridedSparse(2)(zeros, zeros, v, mask=causal())[0, 0] > 0).int()
+    tensor([[1, 0, 0, 0, 0, 0],
+            [1, 1, 0, 0, 0, 0],
+            [1, 1, 1, 0, 0, 0],
+            [0, 1, 1, 1, 0, 0],
+            [1, 0, 1, 1, 1, 0],
+            [0, 1, 0, 1, 1, 1]], dtype=torch.int32)
     """
 
     supports = frozenset({"causal", "key_padding"})

@@ -35,7 +35,12 @@ class TopK(AttentionCore):
 
     Source: Gupta et al. 2021, §2 (top-k attention in chunks of queries). Deviations: ties as
     above, where the paper takes what the library's top-k returns; the backward pass recomputes a
-    chunk instead of keeping its k best scores. Scores are compared in float32 at least.
+    chunk instead of keeping its k best scores, for which `torch.func` has no transform. Scores are
+    compared in float32 at least.
+
+    >>> q, k = torch.ones(1, 1, 1, 1), torch.tensor([1.0, 3.0, 2.0, 0.0]).view(1, 1, 4, 1)
+    >>> TopK(2)(q, k, torch.eye(4).view(1, 1, 4, 4)).flatten()
+    tensor([0.0000, 0.7311, 0.2689, 0.0000])
     """
 
     supports = RULES

@@ -60,6 +60,8 @@ def test_every_core_is_exported_and_keeps_the_contract():
     assert set(contract.CORES) == exported, "give it an entry in CORES of tests/core/contract.py"
     budgeted = {b.name for b in BUDGETED}
     assert budgeted == exported, "give it a budget in minitx/bench/budgets.py"
+    without = [name for name in exported if ">>> " not in (getattr(cores, name).__doc__ or "")]
+    assert not without, "give its docstring an example"
 
 
 def test_a_core_cannot_bring_a_forward_of_its_own():
@@ -136,9 +138,12 @@ class LosesPrecisionUnderAutocast(Broken):
         return super()._attend(q.float(), k.float(), v.float(), mask, bias).to(q.dtype)
 
 
-class LeavesTheMaskWhereItIs(Broken):
+class CountsTheColumns(Broken):
+    """Position in the table, padding included, has a say."""
+
     def _attend(self, q, k, v, mask, bias):
-        return super()._attend(q, k, v, mask.to("cpu"), bias)
+        column = torch.arange(k.size(2), dtype=k.dtype)[:, None]
+        return super()._attend(q, k * column, v, mask, bias)
 
 
 class LeaksALittle(Broken):
@@ -204,6 +209,8 @@ BROKEN = [
     (ForgetsPadding, contract.check_weights_sum_to_one),
     (ForgetsPadding, contract.check_padding_is_not_seen),
     (HidesPaddingByWeight, contract.check_padding_may_hold_anything),
+    (CountsTheColumns, contract.check_padding_in_front),
+    (LosesPrecisionUnderAutocast, contract.check_autocast_changes_no_promise),
     (LeaksALittle, contract.check_no_weight_where_forbidden),
     (NormalisesOverQueries, contract.check_weights_sum_to_one),
     (EmptyRowsAreNaN, contract.check_empty_rows),

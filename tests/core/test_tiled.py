@@ -126,9 +126,39 @@ def test_what_is_kept_grows_with_the_length():
 
 def test_the_gradient_of_a_gradient_is_refused():
     q, k, v = (x.requires_grad_() for x in qkv(5, 7))
+    gradient = torch.autograd.grad(TiledAttention()(q, k, v).sum(), q, create_graph=True)
     text = "TiledAttention has no gradient of its gradient; use FullAttention where one is needed"
     with pytest.raises(NotImplementedError, match=f"^{re.escape(text)}$"):
-        torch.autograd.grad(TiledAttention()(q, k, v).sum(), q, create_graph=True)
+        torch.autograd.grad(gradient[0].sum(), q)
+
+
+def test_functional_and_batched_gradients():
+    q, k, v = qkv(5, 7)
+    bias = torch.randn(1, 3, 5, 7).double()
+    core, full = TiledAttention(block_q=2, block_k=3), FullAttention()
+    got, want = (
+        (
+            torch.func.grad(lambda b, c=c: c(q, k, v, mask=causal(), bias=b).square().sum())(bias),
+            torch.func.jacrev(lambda x, c=c: c(x, k, v, mask=causal()).sum(dim=3))(q),
+        )
+        for c in (core, full)
+    )
+    torch.testing.assert_close(got, want, **EXACT)
+    leaves = [x.requires_grad_() for x in (q, k, v, bias)]
+    outputs = [c(*leaves[:3], mask=causal(), bias=leaves[3]) for c in (core, full)]
+    upstream = torch.randn(4, *outputs[0].shape).double()
+    got, want = (torch.autograd.grad(y, leaves, upstream, is_grads_batched=True) for y in outputs)
+    torch.testing.assert_close(got, want, **EXACT)
+
+
+def test_mapping_over_a_call_is_refused():
+    q, k, v = qkv(5, 7)
+    text = (
+        "TiledAttention cannot be mapped over by torch.vmap; put what is mapped over into B, or "
+        "use FullAttention"
+    )
+    with pytest.raises(NotImplementedError, match=f"^{re.escape(text)}$"):
+        torch.func.vmap(TiledAttention())(*(torch.stack([x, x]) for x in (q, k, v)))
 
 
 def test_autocast_changes_neither_pass():
@@ -155,7 +185,7 @@ PLANTED = {
     "D left out of dS": (" - D[:, :, rows])", ")"),
     "1/√D_k missing in dQ": ("+= scale * (d_S @", "+= (d_S @"),
     "1/√D_k missing in dK": ("+= scale * (d_S.tr", "+= (d_S.tr"),
-    "the mask not applied again": ("ctx.mask, rows, keys) - lse", "Mask(), rows, keys) - lse"),
+    "the mask not applied again": ("mask, rows, keys) - lse", "Mask(), rows, keys) - lse"),
     "dQ overwritten by the last tile": ("d_q[:, :, rows] +=", "d_q[:, :, rows] ="),
     "dK overwritten by the last tile": ("d_k[:, :, keys] +=", "d_k[:, :, keys] ="),
     "causality aligned at the top left": ("T_k - T_q + rows.stop", "rows.stop"),
