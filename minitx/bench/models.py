@@ -114,8 +114,9 @@ def encoder_decoder(sizes: Sizes) -> list[Contest]:
         num_heads=H,
         num_encoder_layers=L,
         num_decoder_layers=L,
+        d_ff=4 * C,
         dropout=0.0,
-        feed_forward=partial(FeedForward, C, 4 * C, activation=F.gelu),
+        feed_forward=partial(FeedForward, activation=F.gelu),
     )
 
     def make_ours() -> nn.Module:

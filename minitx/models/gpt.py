@@ -21,6 +21,8 @@ from minitx.models.parts import CoreFactory, Parts, initialise
 from minitx.multihead import MultiHeadAttention
 from minitx.positions import Learned, Position, positions_from
 
+GELU_NETWORK = partial(FeedForward, activation=gelu_tanh)
+
 
 @dataclass(frozen=True)
 class GPTConfig:
@@ -39,8 +41,7 @@ class GPTConfig:
             take no dropout need 0 here.
         core: makes the core of each attention, see `parts.make_core`.
         position: makes the positions; `Learned` unless given.
-        feed_forward: makes the network of each block; unless given, `FeedForward` with GELU and
-            d_ff.
+        feed_forward: makes the network of each block, from d_model and d_ff.
     """
 
     vocab_size: int = 50_257
@@ -54,7 +55,7 @@ class GPTConfig:
     attention_dropout: float | None = None
     core: CoreFactory = FusedAttention
     position: Callable[[], Position] | None = None
-    feed_forward: Callable[[], nn.Module] | None = None
+    feed_forward: Callable[[int, int], nn.Module] = GELU_NETWORK
 
     def __post_init__(self) -> None:
         validate(self)
@@ -104,7 +105,7 @@ class GPT(nn.Module):
             attention=partial(
                 MultiHeadAttention, C, config.num_heads, num_kv_heads=config.num_kv_heads
             ),
-            feed_forward=config.feed_forward or partial(FeedForward, C, d_ff, activation=gelu_tanh),
+            feed_forward=partial(config.feed_forward, C, d_ff),
             norm=partial(LayerNorm, C),
             pre_norm=True,
             dropout=config.dropout,

@@ -43,8 +43,7 @@ class TransformerConfig:
         decoder_core: the same in the decoder, which needs one that can be causal; as core unless
             given.
         position: makes the positions of one stack; `Sinusoidal` unless given.
-        feed_forward: makes the network of each block, dropout inside it included; unless given,
-            `FeedForward` with ReLU, d_ff and dropout.
+        feed_forward: makes the network of each block, from d_model, d_ff and dropout=.
 
     Raises:
         ValueError: if embeddings are to be shared between vocabularies of different sizes.
@@ -64,7 +63,7 @@ class TransformerConfig:
     core: CoreFactory = FusedAttention
     decoder_core: CoreFactory | None = None
     position: Callable[[], Position] | None = None
-    feed_forward: Callable[[], nn.Module] | None = None
+    feed_forward: Callable[..., nn.Module] = FeedForward
 
     def __post_init__(self) -> None:
         validate(self)
@@ -116,8 +115,7 @@ class Transformer(nn.Module):
         self.dropout = nn.Dropout(config.dropout)
         parts = Parts(
             attention=partial(MultiHeadAttention, C, config.num_heads),
-            feed_forward=config.feed_forward
-            or partial(FeedForward, C, config.d_ff, dropout=config.dropout),
+            feed_forward=partial(config.feed_forward, C, config.d_ff, dropout=config.dropout),
             norm=partial(LayerNorm, C),
             pre_norm=config.pre_norm,
             dropout=config.dropout,

@@ -142,18 +142,18 @@ class SinesThenCosines(Sinusoidal):
 def marian(theirs: nn.Module) -> Transformer:
     """A Marian translator: the transformer of 2017 with a bias on its logits."""
     c = theirs.config
-    C, F_ = c.d_model, c.encoder_ffn_dim
     ours = Transformer(
         TransformerConfig(
             src_vocab_size=c.vocab_size,
             tgt_vocab_size=c.decoder_vocab_size,
-            d_model=C,
+            d_model=c.d_model,
             num_heads=c.encoder_attention_heads,
             num_encoder_layers=c.encoder_layers,
             num_decoder_layers=c.decoder_layers,
             share_embeddings=c.share_encoder_decoder_embeddings,
-            position=partial(SinesThenCosines, C),
-            feed_forward=partial(FeedForward, C, F_, activation=ACT2FN[c.activation_function]),
+            position=partial(SinesThenCosines, c.d_model),
+            d_ff=c.encoder_ffn_dim,
+            feed_forward=partial(FeedForward, activation=ACT2FN[c.activation_function]),
         )
     )
     ours.output.bias = nn.Parameter(torch.zeros(c.decoder_vocab_size))

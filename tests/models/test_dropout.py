@@ -1,11 +1,14 @@
 """Where models drop: every application of dropout in one forward pass, in order, with its rate."""
 
+from functools import partial
+
 import pytest
 import torch
 from torch.nn import functional as F
 
 from minitx import models
 from minitx.cores import FullAttention
+from minitx.layers import FeedForward
 
 B, T_src, T_tgt, H, D, F_, V = 2, 7, 5, 3, 4, 11, 19
 C = H * D
@@ -104,6 +107,16 @@ def test_one_rate_is_for_both(name, monkeypatch):
     make, lengths, places = PLACES[name]
     want = [(shape, RATE) for shape, _ in places]
     assert applications(make(dropout=RATE), lengths, monkeypatch) == want
+
+
+def test_a_feed_forward_network_of_ones_own_drops_as_much(monkeypatch):
+    _, lengths, places = PLACES["Transformer"]
+    model = transformer(
+        dropout=RATE,
+        attention_dropout=ATTENTION_RATE,
+        feed_forward=partial(FeedForward, activation=F.gelu),
+    )
+    assert applications(model, lengths, monkeypatch) == places
 
 
 @pytest.mark.parametrize("name", PLACES)

@@ -2,6 +2,7 @@
 
 import math
 import re
+from functools import partial
 
 import pytest
 import torch
@@ -235,7 +236,7 @@ def test_the_balance_loss_evens_out_the_choices():
 def gpt():
     config = GPTConfig(
         vocab_size=17, max_len=T, d_model=C + 1, num_heads=2, num_layers=3, dropout=0.0,
-        core=FusedAttention, feed_forward=lambda: SwitchFeedForward(C + 1, F_, num_experts=N),
+        core=FusedAttention, d_ff=F_, feed_forward=partial(SwitchFeedForward, num_experts=N),
     )  # fmt: skip
     return GPT(config)
 

@@ -224,11 +224,11 @@ def test_the_start_of_gpt():
 def test_experts_keep_their_own_start():
     """Router and experts start by their own paper's rule, whatever rule the model has."""
     C, F_, N = 128, 192, 3
-    experts = partial(SwitchFeedForward, C, F_, num_experts=N)
+    experts = {"d_ff": F_, "feed_forward": partial(SwitchFeedForward, num_experts=N)}
     stacks = [
-        GPT(GPTConfig(17, 19, C, num_heads=4, num_layers=2, feed_forward=experts)).blocks,
+        GPT(GPTConfig(17, 19, C, num_heads=4, num_layers=2, **experts)).blocks,
         Transformer(
-            TransformerConfig(17, 19, C, num_heads=4, num_decoder_layers=1, feed_forward=experts)
+            TransformerConfig(17, 19, C, num_heads=4, num_decoder_layers=1, **experts)
         ).decoder,
     ]
     for stack in stacks:
