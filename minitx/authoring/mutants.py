@@ -10,18 +10,16 @@ that is killed, is an error: it would hide something one day.
 """
 
 import argparse
-import ast
 import dataclasses
 import sys
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
-from minitx.authoring.errors import SourceError
-from minitx.authoring.mutate import Mutant, mutants_of
 from minitx.grading.course import Chapter, find_course
+from minitx.grading.judge.operators import Mutant, mutants_of
 from minitx.grading.judge.run import grade
+from minitx.grading.judge.worked import variants
 from minitx.grading.registry import Exercise
 from minitx.grading.worker.local import LocalCaller
 from minitx.grading.worker.submission import Submission
@@ -112,7 +110,7 @@ def mutation_score(chapter: Chapter, exercise: Exercise) -> Score:
     """Makes every mutant of an exercise's worked answer and has it graded."""
     quick = dataclasses.replace(exercise, seconds=min(exercise.seconds, SECONDS))
     verdicts = []
-    for mutant, function in runnable_mutants(chapter, exercise):
+    for mutant, function in variants(chapter, exercise, mutants_of):
         killed_by, grader_error = _first_check_that_fails(quick, function, chapter)
         verdicts.append(Verdict(mutant, killed_by, mutant.id in exercise.waivers, grader_error))
     killers = {verdict.mutant.id: verdict.killed_by for verdict in verdicts}
@@ -123,16 +121,6 @@ def mutation_score(chapter: Chapter, exercise: Exercise) -> Score:
         elif killers[name]:
             stale.append(f"{exercise.id}: the waived {name} is killed by {killers[name]}")
     return Score(exercise.id, exercise.function, tuple(verdicts), tuple(stale))
-
-
-def runnable_mutants(
-    chapter: Chapter, exercise: Exercise
-) -> Iterator[tuple[Mutant, Callable[..., Any]]]:
-    """Every mutant of the worked answer, with the function it is."""
-    tree, namespace = _definitions(chapter.solution_file)
-    answer = _function_named(exercise.function, tree, chapter.solution_file)
-    for mutant in mutants_of(answer):
-        yield mutant, _define(mutant.source, answer.name, namespace, chapter.solution_file)
 
 
 def _first_check_that_fails(
@@ -148,37 +136,6 @@ def _first_check_that_fails(
         if report.status != "passed":
             return name, ""
     return "", ""
-
-
-def _definitions(path: Path) -> tuple[ast.Module, dict[str, Any]]:
-    """A solutions file, and the names it defines without running its cells."""
-    tree = ast.parse(path.read_text(encoding="utf-8"))
-    kept = [node for node in tree.body if isinstance(node, _KEPT) or _is_literal(node)]
-    namespace: dict[str, Any] = {"__name__": f"minitx_mutants_{path.stem}"}
-    exec(compile(ast.Module(kept, []), str(path), "exec"), namespace)
-    return tree, namespace
-
-
-_KEPT = (ast.Import, ast.ImportFrom, ast.FunctionDef, ast.ClassDef)
-
-
-def _is_literal(node: ast.stmt) -> bool:
-    return isinstance(node, ast.Assign) and isinstance(node.value, ast.Constant)
-
-
-def _function_named(name: str, tree: ast.Module, path: Path) -> ast.FunctionDef:
-    for node in tree.body:
-        if isinstance(node, ast.FunctionDef) and node.name == name:
-            return node
-    raise SourceError(path.name, None, f"it defines no function {name}")
-
-
-def _define(source: str, name: str, namespace: dict[str, Any], path: Path) -> Callable[..., Any]:
-    """The function that this source defines, seeing a copy of these names."""
-    around = dict(namespace)
-    exec(compile(source, str(path), "exec"), around)
-    made: Callable[..., Any] = around[name]
-    return made
 
 
 def main(arguments: Sequence[str] | None = None) -> int:

@@ -15,10 +15,12 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from minitx.authoring.mutants import Score, mutation_score, runnable_mutants
+from minitx.authoring.mutants import Score, mutation_score
 from minitx.grading.course import Chapter, Course, find_course
 from minitx.grading.judge.assess import assess
+from minitx.grading.judge.operators import mutants_of
 from minitx.grading.judge.run import grade
+from minitx.grading.judge.worked import variants
 from minitx.grading.registry import Exercise
 from minitx.grading.worker.loading import load
 from minitx.grading.worker.local import LocalCaller
@@ -185,7 +187,9 @@ def _told(chapter: Chapter, exercise: Exercise, score: Score) -> Share:
     """How many of every fifth killed mutant are told what is wrong: nobody planted these."""
     killed = {verdict.mutant.id for verdict in score.verdicts if verdict.killed_by}
     tried = [
-        function for mutant, function in runnable_mutants(chapter, exercise) if mutant.id in killed
+        function
+        for mutant, function in variants(chapter, exercise, mutants_of)
+        if mutant.id in killed
     ][::EVERY]
     reports = [
         assess(chapter, exercise, LocalCaller.of({**f.__globals__, exercise.function: f}))

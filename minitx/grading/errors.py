@@ -8,7 +8,7 @@ class Rejected(Exception):
 
 
 class Unusable(Rejected):
-    """There is no value to look at: no `return`, inputs changed, another kind of thing."""
+    """No value to look at: no `return`, inputs changed, another kind of thing, shape or dtype."""
 
     about_value = False
 
@@ -16,13 +16,16 @@ class Unusable(Rejected):
 class CallFailed(Rejected):
     """The learner's function did not return: it raised, or could not be called at all.
 
+    Of this no check's own hint has anything to say.
+
     `kinds` holds the names of the exception's classes, most special first, so that a check
     which *wants* an exception can ask for it even when the code ran in another process.
     """
 
+    about_value = False
+
     def __init__(self, paragraph: str, *, kinds: tuple[str, ...] = (), text: str = "") -> None:
         super().__init__(paragraph)
-        self.about_value = bool(kinds)
         self.kinds = kinds
         self.text = text
 

@@ -3,7 +3,7 @@
 import re
 from html import escape
 
-from minitx.grading.render_text import VERDICTS
+from minitx.grading.render_text import SMALLEST, VERDICTS
 from minitx.grading.report import CheckReport, ExerciseReport, Report
 
 _SIGNS = {"passed": "✓", "failed": "✗", "unattempted": "–", "not run": "–", "grader error": "!"}
@@ -32,12 +32,15 @@ def _exercise(exercise: ExerciseReport) -> str:
         "</table>",
     ]
     for named in exercise.named:
-        parts.append(f"<p>{_prose(named.text)}<br>Read {_prose(named.page)}.</p>")
+        where = _linked(named.page, named.link)
+        parts.append(f"<p>{_prose(named.text)}<br>Read {where}.</p>")
     parts += [_paragraph(check) for check in exercise.explained()]
+    if exercise.case:
+        parts.append(f"<p>{SMALLEST}</p>\n<pre>{escape(exercise.case.text)}</pre>")
     if exercise.shown_print:
         parts.append(f"<p>Your code printed:</p>\n<pre>{escape(exercise.shown_print)}</pre>")
     if exercise.reading:
-        parts.append(f"<p>Read {_prose(exercise.reading)}.</p>")
+        parts.append(f"<p>Read {_linked(exercise.reading, exercise.link)}.</p>")
     return "\n".join(parts)
 
 
@@ -57,6 +60,10 @@ def _paragraph(check: CheckReport) -> str:
     if check.status == "failed":
         text += f"<br>Hint: {_prose(check.hint)}"
     return f"<p>{text}</p>"
+
+
+def _linked(words: str, link: str) -> str:
+    return f'<a href="{escape(link)}">{_prose(words)}</a>' if link else _prose(words)
 
 
 def _prose(text: str) -> str:

@@ -8,7 +8,7 @@ from rich.table import Table
 from rich.text import Text
 
 from minitx.grading.registry import Exercise, display_id
-from minitx.grading.render_text import VERDICTS
+from minitx.grading.render_text import SMALLEST, VERDICTS
 from minitx.grading.report import CheckReport, ExerciseReport, Report
 from minitx.terminal import prose
 
@@ -46,11 +46,15 @@ def explanation(report: ExerciseReport, *, most: int | None = 2) -> list[Rendera
     """What is wrong and what to do, in paragraphs."""
     parts: list[RenderableType] = []
     for named in report.named:
-        parts += ["", _indented(prose(named.text)), _indented(prose(f"Read {named.page}.", "dim"))]
+        where = prose(f"Read {named.page}.", "dim", link=named.link)
+        parts += ["", _indented(prose(named.text)), _indented(where)]
     for check in report.explained(most):
         parts += ["", *_paragraph(check)]
+    if report.case:
+        code = Padding(Text(report.case.text), (0, 0, 0, 4))
+        parts += ["", _indented(Text(SMALLEST)), code]
     if report.reading:
-        parts += ["", _indented(prose(f"Read {report.reading}.", "dim"))]
+        parts += ["", _indented(prose(f"Read {report.reading}.", "dim", link=report.link))]
     return parts
 
 

@@ -5,6 +5,7 @@ import textwrap
 from minitx.grading.report import CheckReport, ExerciseReport, Report, count
 
 WIDTH = 88
+SMALLEST = "The smallest call found that shows it:"
 VERDICTS = {
     "passed": "passed",
     "failed": "failed",
@@ -35,6 +36,8 @@ def exercise_text(exercise: ExerciseReport) -> str:
         lines += ["", _wrapped(named.text), _wrapped(f"Read {named.page}.")]
     for check in exercise.explained():
         lines += ["", check_text(check)]
+    if exercise.case:
+        lines += ["", SMALLEST, textwrap.indent(exercise.case.text, "    ")]
     if exercise.shown_print:
         lines += ["", "Your code printed:", textwrap.indent(exercise.shown_print, "    ")]
     if exercise.reading:

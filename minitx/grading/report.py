@@ -7,6 +7,8 @@ from typing import Literal
 from minitx.grading.calling import Call
 
 Status = Literal["passed", "failed", "unattempted", "not run", "grader error"]
+Source = Literal["bank", "relation", "operator", "remedy"]
+CALLED_AS = " It was called as "  # in the paragraph of an exception, before the call
 WHILE_READING = "While the file was read: "
 _PRINTED_LINES, _PRINTED_WIDTH = 6, 100
 
@@ -26,19 +28,42 @@ class CheckReport:
     def earned(self) -> int:
         return self.points if self.status == "passed" else 0
 
+    @property
+    def cause(self) -> str:
+        """The paragraph without the call in which it happened: an exception is told once."""
+        return self.text.partition(CALLED_AS)[0]
+
 
 @dataclass(frozen=True)
 class Named:
-    """A typical mistake whose output the submission's equals."""
+    """What is wrong, in words: a known mistake, a relation to the right result, or a remedy."""
 
     id: str
     sentence: str
     advice: str
     page: str  # what to read, in words
+    source: Source = "bank"
+    opening: str = ""  # for a sentence that completes it
+    extra: str = ""  # what else is wrong
+    link: str = ""  # where the page is
 
     @property
     def text(self) -> str:
-        return f"Your output equals what you get when {self.sentence} {self.advice}"
+        return " ".join(filter(None, [self.opening, self.sentence, self.advice, self.extra]))
+
+
+@dataclass(frozen=True)
+class Case:
+    """A small call that goes wrong, as lines of Python, with both results."""
+
+    lines: tuple[str, ...]
+    expected: str
+    got: str
+
+    @property
+    def text(self) -> str:
+        """Ready to paste: assignments, the call, and the results as comments."""
+        return "\n".join([*self.lines, f"# expected  {self.expected}", f"# yours     {self.got}"])
 
 
 @dataclass(frozen=True)
@@ -54,6 +79,8 @@ class ExerciseReport:
     calls: tuple[Call, ...] = ()
     named: tuple[Named, ...] = ()
     printed: str = ""
+    link: str = ""  # where the page is
+    case: Case | None = None  # the smallest call that shows what is wrong
 
     @property
     def points(self) -> int:
@@ -89,7 +116,7 @@ class ExerciseReport:
         failed = [c for c in self.checks if c.status in ("failed", "grader error")]
         shown: list[CheckReport] = []
         for check in failed:
-            if all(check.text != other.text for other in shown):
+            if all(check.cause != other.cause for other in shown):
                 shown.append(check)
         return tuple(shown[: 1 if self.named and most else most])
 

@@ -183,12 +183,3 @@ def restore(target: Any, saved: Any) -> None:
     elif type(target) in (list, tuple):
         for item, kept in zip(target, saved, strict=False):
             restore(item, kept)
-
-
-def sizes(value: Any) -> set[int]:
-    """Every axis length in a value, for naming a constant factor such as the square root of 8."""
-    if isinstance(value, np.ndarray) or is_tensor(value):
-        return {int(size) for size in value.shape}
-    if isinstance(value, list | tuple):
-        return {len(value)}.union(*(sizes(item) for item in value))
-    return set()

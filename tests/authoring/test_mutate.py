@@ -5,7 +5,7 @@ import textwrap
 
 import pytest
 
-from minitx.authoring.mutate import mutants_of
+from minitx.grading.judge.operators import mutants_of
 
 
 def mutants(source: str) -> dict[str, str]:

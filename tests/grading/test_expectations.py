@@ -10,7 +10,6 @@ import torch
 
 from minitx.grading import Rejected, Tolerance, expect, expect_close, expect_equal, expect_raises
 from minitx.grading.errors import CallFailed
-from minitx.grading.judge.expectations import remember_sizes
 
 WANT = np.array([[1.0, 2.0, 3.0], [4.0, 5.0, 7.0]])
 
@@ -72,42 +71,6 @@ def test_the_tolerance_is_what_it_says() -> None:
     assert "no difference at all" in paragraph(WANT * 2, rtol=0.0)
 
 
-def test_a_constant_factor_is_named() -> None:
-    remember_sizes({8, 3})
-    assert "Everywhere it is 2.828 times too large (√8 = 2.828, and 8" in paragraph(
-        WANT * math.sqrt(8)
-    )
-    assert "Everywhere it is 8 times too small (8 is the length of an axis" in paragraph(WANT / 8)
-    assert "Everywhere it is 1.443 times too large (log₂ e" in paragraph(WANT * math.log2(math.e))
-    assert "Everywhere it is 5 times too large." in paragraph(WANT * 5)
-    assert "Everywhere the sign is the opposite." in paragraph(-WANT)
-    assert "Everywhere it is -3 times what is wanted." in paragraph(WANT * -3)
-    remember_sizes(())
-
-
-def test_a_constant_difference_is_named() -> None:
-    assert "Everywhere it is 0.5 too large." in paragraph(WANT + 0.5)
-    assert "Everywhere it is 0.5 too small." in paragraph(WANT - 0.5)
-
-
-def test_no_pattern_where_there_is_none() -> None:
-    got = WANT.copy()
-    got[0, 0] = 9
-    assert "verywhere" not in paragraph(got)
-    assert "verywhere" not in paragraph(np.array([2.0]), np.array([1.0]))
-
-
-def test_a_factor_is_not_named_where_a_zero_is_wanted_and_missed() -> None:
-    want = np.array([[0.25, 0.75, 0.0]])
-    assert "Everywhere it is 2 times too small" in paragraph(want / 2, want)
-    assert "verywhere" not in paragraph(np.array([[0.125, 0.375, 0.5]]), want)
-
-
-def test_a_transpose_is_named() -> None:
-    square = np.arange(9.0).reshape(3, 3) + 1
-    assert "It is the transpose of what is wanted." in paragraph(square.T, square)
-
-
 def test_other_types() -> None:
     assert paragraph(WANT.tolist()) == ("The result: got a list of 2 lists; wanted a NumPy array.")
     assert "got a tensor of shape (2, 3) and dtype float64; wanted a NumPy array" in paragraph(
@@ -155,7 +118,6 @@ def test_single_precision_is_noticed() -> None:
     third = np.full((2, 2), 1 / 3)
     text = paragraph(third.astype(np.float32), third, rtol=1e-12)
     assert "your result is float32, which carries about 7 digits" in text
-    assert "verywhere" not in text
     assert "float32" not in paragraph(third.astype(np.float32) * 2, third)
 
 
@@ -185,8 +147,6 @@ def test_equal() -> None:
     mask = np.array([[True, False], [True, True]])
     assert equal_paragraph(mask, mask) == ""
     assert equal_paragraph(torch.tensor(mask), torch.tensor(mask)) == ""
-    assert "Every entry is the opposite" in equal_paragraph(~mask, mask)
-    assert "It is the transpose" in equal_paragraph(mask.T, mask)
     assert equal_paragraph(mask.astype(int), mask) == (
         "The mask: the dtype is int64; wanted bool (True and False)."
     )

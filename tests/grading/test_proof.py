@@ -196,7 +196,7 @@ def test_a_typical_mistake_is_turned_down_and_named(chapter, exercise, mistake):
     assert "grader error" not in {check.status for check in report.checks}, losses(report)
     assert mistake.caught_by in failed
     assert failed[mistake.caught_by].text.strip()
-    named = diagnose(exercise, report.calls, reference=lambda: solution(chapter), seconds=60.0)
+    named, _ = diagnose(chapter, exercise, report.calls)
     assert [one.id for one in named] == [mistake.id]
 
 

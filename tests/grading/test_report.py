@@ -12,7 +12,7 @@ from rich.console import Console
 from minitx.grading.course import Chapter
 from minitx.grading.judge.assess import assess_all
 from minitx.grading.render_rich import exercise_view, overview
-from minitx.grading.report import CheckReport, ExerciseReport, Named, Report, count
+from minitx.grading.report import Case, CheckReport, ExerciseReport, Named, Report, count
 from minitx.grading.worker.local import LocalCaller
 
 CHECKS = (
@@ -21,7 +21,14 @@ CHECKS = (
     CheckReport("test_c", "shape", 1, "failed", "The shape is (3,).", "Look."),
     CheckReport("test_d", "dtype", 1, "failed", "Third paragraph.", "Look."),
 )
-NAMED = Named("02.3/x", "you sum over the wrong axis.", "Use dim=-1.", "“Softmax” in book/02.md")
+NAMED = Named(
+    "02.3/x",
+    "you sum over the wrong axis.",
+    "Use dim=-1.",
+    "“Softmax” in book/02.md",
+    opening="Your output equals what you get when",
+)
+CASE = Case(("x = 1", "f(x)"), "[1 < 2]", "[2]")
 
 
 def exercise(**changes: Any) -> ExerciseReport:
@@ -193,3 +200,32 @@ def test_the_same_answer_gives_the_same_bytes(chapter: Chapter, tmp_path: Path) 
         return repr(report), report._repr_html_()
 
     assert shown() == shown()
+
+
+def test_the_smallest_case_is_shown_ready_to_paste() -> None:
+    report = exercise(case=CASE)
+    text = repr(Report((report,)))
+    assert (
+        "The smallest call found that shows it:\n"
+        "    x = 1\n    f(x)\n    # expected  [1 < 2]\n    # yours     [2]"
+    ) in text
+    assert "<pre>x = 1\nf(x)\n# expected  [1 &lt; 2]\n" in Report((report,))._repr_html_()
+    assert "    # yours     [2]" in terminal(exercise_view(report))
+
+
+def test_what_to_read_is_a_link_where_the_medium_can() -> None:
+    named = replace(NAMED, link="file:///a.html#b")
+    shown = Report((exercise(named=(named,)),))._repr_html_()
+    assert '<a href="file:///a.html#b">“Softmax” in book/02.md</a>' in shown
+    linked = terminal(exercise_view(exercise(named=(named,))), force_terminal=True)
+    assert "\x1b]8;" in linked
+    assert "file:///a.html#b" in linked
+    assert "file:" not in terminal(exercise_view(exercise(named=(named,))))
+    page = Report((exercise(link="file:///c.html"),))._repr_html_()
+    assert '<a href="file:///c.html">“Masks” in b.md</a>' in page
+
+
+def test_an_exception_of_several_checks_is_told_once() -> None:
+    texts = [f"f raised KeyError at line 3. It was called as f({n})." for n in range(4)]
+    checks = tuple(replace(c, text=t, status="failed") for c, t in zip(CHECKS, texts, strict=True))
+    assert repr(Report((exercise(checks=checks),))).count("KeyError") == 1

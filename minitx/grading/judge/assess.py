@@ -20,13 +20,23 @@ def assess(chapter: Chapter, exercise: Exercise, caller: Caller, seed: int = 0) 
         siblings=chapter.exercises,
         reference=chapter.reference,
     )
-    report = replace(report, page=chapter.reading(exercise.page))
+    report = replace(
+        report, page=chapter.reading(exercise.page), link=address(chapter, exercise.page)
+    )
     if report.status != "failed":
         return report
-    named = diagnose(exercise, report.calls, chapter.reference)
-    return replace(
-        report, named=tuple(replace(each, page=chapter.reading(each.page)) for each in named)
+    named, case = diagnose(chapter, exercise, report.calls, caller)
+    there = tuple(
+        replace(each, page=chapter.reading(each.page), link=address(chapter, each.page))
+        for each in named
     )
+    return replace(report, named=there, case=case)
+
+
+def address(chapter: Chapter, page: str) -> str:
+    """Where a page is: in the book that was built here, or else its source."""
+    source = chapter.root / page.partition("#")[0]
+    return chapter.built(page) or (source.resolve().as_uri() if source.is_file() else "")
 
 
 def assess_all(

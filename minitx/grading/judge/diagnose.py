@@ -1,147 +1,488 @@
-"""Which typical mistake gives the same output as the submission?
+"""What is wrong with an answer that was turned down, in at most three sentences.
 
-Every call that the checks made is repeated with each mistake of the exercise's bank. A mistake is
-named when it agrees on all of them: same values, same NaN, same exceptions, same inputs changed
-in place, same gradients.
+Evidence is what the checks' own calls gave: each is put to the worked answer, and those on which
+the two differ are explained, by (in this order)
+
+1. a mistake of the exercise's bank that agrees on every call;
+2. how the results are related: a factor, a turned axis, the right answer to changed inputs;
+3. a mistake of the bank that fits most of the calls that differ, and what else differs;
+4. mistakes of the exercises this one is built from, and the worked answer with one thing changed;
+5. which calls go wrong, and what an exception asks for.
 """
 
-import time
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from functools import cached_property
 from typing import Any
 
 import numpy as np
 
 from minitx.grading import values
-from minitx.grading.calling import Call, Caller, Outcome
+from minitx.grading.calling import Call, Caller
+from minitx.grading.course import Chapter
+from minitx.grading.judge.alike import alike, same_answer
+from minitx.grading.judge.alterations import Alteration, alterations
+from minitx.grading.judge.banks import (
+    Candidate,
+    composed_bank,
+    operator_bank,
+    own_bank,
+    sister_bank,
+)
+from minitx.grading.judge.conditions import Condition, telling
+from minitx.grading.judge.notation import notation
+from minitx.grading.judge.probes import Asker, Probe, differing, like, redrawn, replay
+from minitx.grading.judge.relations import Relation, relate
+from minitx.grading.judge.remedies import Scene, remedy
+from minitx.grading.judge.smallest import smallest
+from minitx.grading.judge.worked import documentation
 from minitx.grading.own import OwnCaller
 from minitx.grading.registry import Exercise
-from minitx.grading.report import Named
+from minitx.grading.report import Case, Named
 
 MOST_NAMED = 3  # a match with more mistakes than that says little
-_SECONDS = 1.0
-_TOLERANCE = {"float64": (1e-6, 1e-9), "float32": (1e-4, 1e-6)}  # relative, times the largest
-_ROUGH = (2e-2, 1e-3)
-_FEW_STEPS = 50
+FEWEST_PROBES = 3  # that a relation must hold on
+MOST_REDRAWN = 4
+_ENOUGH = 24  # numbers that no two functions have in common by chance
+_PAIRED = {  # what people do at the same time as something else
+    "scaled", "scaled by another", "turned round", "ignored", "exchanged", "in place of",
+    "transposed", "first for all", "axes exchanged",
+}  # fmt: skip
+_PAIRED_WITH = {"curve", "missing curve", "normaliser", "axes", "dtype", "NaN", "opposite"}
 
 
 def diagnose(
-    exercise: Exercise,
-    calls: Sequence[Call],
-    reference: Callable[[], Caller | None] | None = None,
-    *,
-    seconds: float = 2.0,
-) -> tuple[Named, ...]:
-    """The mistakes whose output equals the submission's on every recorded call."""
+    chapter: Chapter, exercise: Exercise, calls: Sequence[Call], caller: Caller | None = None
+) -> tuple[tuple[Named, ...], Case | None]:
+    """Names for what is wrong, the surest first, and the smallest call that shows it.
+
+    Args:
+        chapter: with the worked answers.
+        exercise: what was asked.
+        calls: those that its checks made, with their outcomes.
+        caller: the submission, to be asked a few questions more; None where it must not be.
+    """
+    right = chapter.reference()
     calls = [call for call in calls if call.name == exercise.function]
     kinds = {call.outcome.kind for call in calls}
-    if not kinds or not kinds <= {"returned", "raised"}:
-        return ()
-    until = time.monotonic() + seconds
-    seen = [call.outcome for call in calls]
-    matches = []
-    for mistake in exercise.mistakes.values():
-        if time.monotonic() > until:
-            break
-        twin = OwnCaller({exercise.function: mistake.function})
-        if _agrees(seen, calls, twin):
-            matches.append(mistake)
-    answer = reference() if matches and reference else None
-    if answer is not None:  # what cannot be told from the right answer explains nothing
-        right = [_replayed(call, answer) for call in calls]
-        matches = [
-            mistake
-            for mistake in matches
-            if not _agrees(right, calls, OwnCaller({exercise.function: mistake.function}))
-        ]
-    if len(matches) > MOST_NAMED:
-        return ()
-    return tuple(Named(m.id, m.sentence, m.advice, m.page) for m in matches)
+    shut = any("ClosedDoor" in call.outcome.error_kinds for call in calls)
+    if right is None or shut or not kinds or not kinds <= {"returned", "raised"}:
+        return (), None
+    text, parameters = documentation(chapter, exercise)
+    asker = Asker(exercise.function, parameters, notation(text), caller, right)
+    evidence = Evidence(chapter, exercise, asker, [asker.seen(call) for call in calls])
+    return evidence.names(), smallest(asker, evidence.wrong)
 
 
-def _agrees(seen: Sequence[Outcome], calls: Sequence[Call], caller: Caller) -> bool:
-    """Whether the other function does the same on every call, in order."""
-    strict = all(each.kind == "raised" for each in seen)
-    return all(
-        same_outcome(a, b, strict) and _same_gradients(a.gradients, b.gradients)
-        for a, b in (
-            (each, _replayed(call, caller)) for each, call in zip(seen, calls, strict=True)
+@dataclass
+class Fit:
+    """How well a candidate explains the calls."""
+
+    candidate: Candidate
+    fits: int  # of the calls that differ, on so many it does the same
+    misses: list[Probe]  # those on which it does something else
+    contradicts: int  # of the calls on which all is right, on so many it would not be
+
+
+@dataclass
+class Evidence:
+    """All calls of an exercise, and whoever can be asked more."""
+
+    chapter: Chapter
+    exercise: Exercise
+    asker: Asker
+    probes: list[Probe]
+
+    def __post_init__(self) -> None:
+        self.wrong = sorted(differing(self.probes), key=telling_power, reverse=True)
+        self.right = [probe for probe in self.probes if not probe.differs]
+        self.key = (self.chapter, self.exercise.id)
+        self.valued = [probe for probe in self.wrong if probe.has_values]
+        self.raised = [probe for probe in self.wrong if probe.got.kind == "raised"]
+        self.agreeing: list[Probe] = []
+        self.answers: dict[tuple[int, int, bool], bool] = {}
+
+    def names(self) -> tuple[Named, ...]:
+        if not self.wrong:
+            return ()
+        exact = self.exact(own_bank(self.exercise))
+        if exact:
+            return tuple(self.told(exact)) if len(exact) <= MOST_NAMED else ()
+        order = self.parameter_order()
+        if order:
+            return order
+        found = (
+            self.looping()
+            or self.related()
+            or self.told(self.exact(composed_bank(*self.key)))
+            or self.told(self.exact(sister_bank(*self.key)))[:1]
+            or self.nearly(own_bank(self.exercise), 0.6)
+            or self.told(self.exact(operator_bank(*self.key)))[:1]
+            or self.nearly(composed_bank(*self.key), 0.7)
+            or self.nearly(sister_bank(*self.key), 0.7)
+            or self.nearly(operator_bank(*self.key), 0.7)
+            or self.combined()
+            or self.partly()
         )
-    )
+        return tuple([*found, *self.remedies()][:MOST_NAMED])
+
+    # --- candidates ---
+
+    def exact(self, candidates: Sequence[Candidate]) -> list[Candidate]:
+        """Those that agree on every call."""
+        strict = all(probe.got.kind == "raised" for probe in self.wrong)
+        found = []
+        for candidate in candidates:
+            if candidate.source == "operator" and len(self.valued) < 1:
+                continue
+            if self.asker.left_right <= 0:
+                break
+            if all(self.agrees(probe, candidate, strict) for probe in self.wrong + self.right):
+                found.append(candidate)
+        return found
+
+    def agrees(self, probe: Probe, candidate: Candidate, strict: bool = False) -> bool:
+        question = (id(probe), id(candidate), strict)
+        if question not in self.answers:
+            self.asker.left_right -= 1
+            twin = OwnCaller({self.exercise.function: candidate.function})
+            self.answers[question] = same_answer(probe.got, replay(probe.call, twin), strict)
+        return self.answers[question]
+
+    def nearly(self, candidates: Sequence[Candidate], share: float) -> list[Named]:
+        """The one that fits most of the calls that differ, and what else differs."""
+        if len(self.more) < FEWEST_PROBES:
+            return []
+        best: list[Fit] = []
+        for candidate in candidates:
+            fit = self.fit(candidate, share)
+            if fit is None:
+                continue
+            if not best or (fit.fits, -fit.contradicts) > (best[0].fits, -best[0].contradicts):
+                best = [fit]
+            elif (fit.fits, fit.contradicts) == (best[0].fits, best[0].contradicts):
+                best.append(fit)
+        if not best:
+            return []
+        if best[0].candidate.source == "operator":
+            best = best[:1]
+        if len(best) > 2:
+            return []
+        told = self.told([fit.candidate for fit in best])
+        return [replace(each, extra=self.rest(best[0])) for each in told]
+
+    def fit(self, candidate: Candidate, share: float) -> Fit | None:
+        misses: list[Probe] = []
+        fits = 0
+        for probe in self.more:
+            if self.agrees(probe, candidate):
+                fits += 1
+            else:
+                misses.append(probe)
+            if len(misses) > (1 - share) * len(self.more):
+                return None
+        if fits < FEWEST_PROBES:
+            return None
+        contradicts = sum(not self.agrees(probe, candidate) for probe in self.right)
+        if contradicts > 0.2 * len(self.right) or contradicts >= fits:
+            return None
+        return Fit(candidate, fits, misses, contradicts)
+
+    def rest(self, fit: Fit) -> str:
+        """What else differs, where the candidate does not fit."""
+        if not fit.misses:
+            let_pass = [p for p in self.wrong if p.want.kind == "raised" != p.got.kind]
+            if let_pass:
+                return f"Besides, {self.accepted(let_pass[0])}"
+            return ""
+        twin = OwnCaller({self.exercise.function: fit.candidate.function})
+        probe = fit.misses[0]
+        other = replay(probe.call, twin)
+        also = relate(probe.got.value, other.value, probe.given) if other.kind == "returned" else []
+        where = telling(fit.misses, [p for p in self.wrong if p not in fit.misses])
+        words = f" {where.words}" if where else f" in {len(fit.misses)} more calls"
+        if also:
+            return f"Besides,{words}: {also[0].sentence}"
+        return f"Besides, something else is wrong{words}."
+
+    def accepted(self, probe: Probe) -> str:
+        """For a call that must be refused and is not."""
+        kind = probe.want.error_kinds[0]
+        return f"a call that must raise {kind} ({probe.want.text}) is answered."
+
+    def told(self, candidates: Sequence[Candidate]) -> list[Named]:
+        returned = any(probe.got.kind == "returned" for probe in self.wrong)
+        opening = (
+            "Your output equals what you get when"
+            if returned
+            else "Your code fails as one does in which"
+        )
+        return [Named(c.id, c.sentence, c.advice, c.page, c.source, opening) for c in candidates]
+
+    # --- relations ---
+
+    def parameter_order(self) -> tuple[Named, ...]:
+        """The function's first line with the same names in another order."""
+        caller = self.asker.caller
+        mine = caller.facts.parameters.get(self.exercise.function, ()) if caller else ()
+        wanted = self.asker.parameters
+        if mine == wanted or sorted(mine) != sorted(wanted):
+            return ()
+        return (
+            self.relation(
+                "parameter order",
+                f"Your function takes its inputs as ({', '.join(mine)}), but is called with "
+                f"({', '.join(wanted)}).",
+                "Keep the first line the exercise came with: inputs are handed over by place.",
+            ),
+        )
+
+    def related(self) -> list[Named]:
+        """What holds on every call that returned something wrong."""
+        if not self.valued:
+            return []
+        sets = [self.relations(probe) for probe in self.more]
+        shared = [r for r in sets[0] if all(any(r.key == o.key for o in s) for s in sets[1:])]
+        best = min(shared, key=lambda r: r.certainty, default=None)
+        if best and best.certainty <= 1 and len(self.more) >= FEWEST_PROBES:
+            return [self.of(best, sets)]
+        altered = self.altered()
+        if altered:
+            return [self.relation(str(altered.key), self.only(altered.sentence), altered.advice)]
+        if best and best.certainty < 9:
+            return [self.of(best, sets)]
+        return []
+
+    def of(self, relation: Relation, sets: list[list[Relation]]) -> Named:
+        """The relation, in the words of the call that shows it best."""
+        same = [r for s in sets for r in s if r.key == relation.key]
+        shown = min(same, key=lambda r: r.certainty)
+        return self.relation(str(shown.key), self.only(shown.sentence), shown.advice)
+
+    def only(self, sentence: str) -> str:
+        """With the calls to which it is limited, if they have something in common."""
+        return f"Only {self.where.words}: {sentence}" if self.where else sentence
+
+    @cached_property
+    def where(self) -> Condition | None:
+        return telling(self.wrong, self.right)
+
+    @cached_property
+    def more(self) -> list[Probe]:
+        """The wrong calls that returned, and as many more as a relation needs.
+
+        `self.agreeing` are then those of the new questions that were answered rightly.
+        """
+        probes = list(self.valued)
+        for seed in range(1, MOST_REDRAWN + 1):
+            for probe in self.valued[:2]:
+                if len(probes) >= FEWEST_PROBES:
+                    return probes
+                other = {name: redrawn(x, seed) for name, x in probe.arguments.items()}
+                new = self.asker.ask(probe.call, other)
+                if new is None or not new.has_values:
+                    continue
+                (probes if new.differs else self.agreeing).append(new)
+        return probes
+
+    def relations(self, probe: Probe) -> list[Relation]:
+        found = relate(probe.got.value, probe.want.value, probe.given)
+        return found + (self.gradients(probe) if not found else [])
+
+    def gradients(self, probe: Probe) -> list[Relation]:
+        """Right values with other gradients."""
+        mine, wanted = probe.got.gradients, probe.want.gradients
+        names = [n for n, x in probe.arguments.items() if getattr(x, "requires_grad", False)]
+        if isinstance(mine, str):
+            return [
+                Relation(
+                    ("gradient", "breaks"),
+                    f"The values are right, but the way back breaks: {mine}.",
+                    "Changing a tensor in place after it was used is the usual cause.",
+                    0,
+                )
+            ]
+        if isinstance(wanted, str) or len(mine) != len(wanted):
+            return []
+        cut = [
+            n for n, a, b in zip(names, mine, wanted, strict=False) if a is None and b is not None
+        ]
+        if cut:
+            several = " and ".join(f"`{name}`" for name in cut)
+            return [
+                Relation(
+                    ("gradient", "cut"),
+                    f"The values are right, but no gradient reaches {several}.",
+                    "detach(), .data, item(), tolist(), numpy(), torch.tensor(…) and "
+                    "torch.no_grad() cut the connection.",
+                    0,
+                )
+            ]
+        found = []
+        for name, a, b in zip(names, mine, wanted, strict=False):
+            if a is None or b is None:
+                continue
+            for each in relate(a, b, probe.given)[:1]:
+                found.append(
+                    Relation(
+                        ("gradient", *each.key),
+                        f"The values are right, the gradient of `{name}` is not: {each.sentence}",
+                        "A detach, a NaN covered up at the end, or a step that is flat changes "
+                        "the way back only.",
+                        1,
+                    )
+                )
+        return found
+
+    def altered(self) -> Alteration | None:
+        """The right answer to changed inputs that equals the submission's on every wrong call."""
+        first = max(self.more, key=_generality)
+        probes = [first, *(probe for probe in self.more if probe is not first)]
+        for alteration in alterations(first.arguments, self.asker.notation):
+            matched = 0
+            for probe in probes:
+                verdict = self.equals(probe, alteration)
+                if verdict is False:
+                    break
+                matched += verdict is True
+            else:
+                if matched >= max(FEWEST_PROBES, 0.6 * len(probes)) and not self.denied(alteration):
+                    return alteration
+        return None
+
+    def combined(self) -> list[Named]:
+        """Two things at once: the right answer to changed inputs, and a relation to that."""
+        if len(self.more) < FEWEST_PROBES:
+            return []
+        probes = sorted(self.more, key=_generality, reverse=True)
+        for alteration in alterations(probes[0].arguments, self.asker.notation):
+            if alteration.key[0] not in _PAIRED:
+                continue
+            shared: list[Relation] = []
+            for number, probe in enumerate(probes):
+                found = self.related_to(probe, alteration)
+                shared = [r for r in (shared or found) if any(r.key == o.key for o in found)]
+                if not shared:
+                    break
+                if number >= 4:
+                    break
+            if shared:
+                best = min(shared, key=lambda r: r.certainty)
+                text = f"Two things at once. {alteration.sentence} And from there: {best.sentence}"
+                advice = f"{alteration.advice} {best.advice}"
+                return [self.relation(f"{alteration.key} {best.key}", self.only(text), advice)]
+        return []
+
+    def related_to(self, probe: Probe, alteration: Alteration) -> list[Relation]:
+        """Sure relations between what was returned and the right answer to changed inputs."""
+        other = self.altered_value(probe, alteration)
+        if other is None or alike(plain(other), plain(probe.want.value)):
+            return []
+        found = relate(probe.got.value, other, probe.given, places=False)
+        return [r for r in found if r.certainty <= 1 and r.key[0] in _PAIRED_WITH]
+
+    def denied(self, alteration: Alteration) -> bool:
+        """Whether it would show on calls that were answered rightly."""
+        innocent = ([] if self.where else self.right) + self.agreeing
+        return any(
+            self.equals(probe, alteration) is False for probe in innocent if probe.has_values
+        )
+
+    def equals(self, probe: Probe, alteration: Alteration) -> bool | None:
+        """Whether the right answer to changed inputs is what was returned; None: not to be had."""
+        value = self.altered_value(probe, alteration)
+        return None if value is None else alike(plain(probe.got.value), plain(value))
+
+    def altered_value(self, probe: Probe, alteration: Alteration) -> Any:
+        changed = alteration.change(probe.arguments)
+        if changed is None:
+            return None
+        other = self.asker.expected(probe.call, changed)
+        if other is None or other.kind != "returned":
+            return None
+        value = other.value
+        if hasattr(value, "shape"):
+            value = like(value, alteration.back(values.to_numpy(value)))
+            if np.size(values.to_numpy(value)) == np.size(values.to_numpy(probe.want.value)):
+                value = value.reshape(tuple(probe.want.value.shape))
+        return value
+
+    def looping(self) -> list[Named]:
+        """Right values, but Python acts once for each entry."""
+        slow = [p for p in self.wrong if p.call.count and p.got.steps > 3 * max(p.want.steps, 17)]
+        if not slow or any(not alike(p.got.value, p.want.value) for p in self.valued):
+            return []
+        most = max(slow, key=lambda p: p.got.steps)
+        return [
+            self.relation(
+                "loop",
+                f"The numbers are right, but Python runs {most.got.steps} lines in a call in which "
+                f"the worked answer needs {most.want.steps}.",
+                "A for, a comprehension, np.vectorize or np.apply_along_axis is a loop in Python: "
+                "one product of arrays does the same.",
+            )
+        ]
+
+    def partly(self) -> list[Named]:
+        """Which calls go wrong, and how in most of them."""
+        sets = [self.relations(probe) for probe in self.valued]
+        best: Relation | None = None
+        most = 0
+        for each in sorted((r for s in sets for r in s), key=lambda r: r.certainty):
+            count = sum(any(each.key == other.key for other in s) for s in sets)
+            if count > most and each.certainty < 9:
+                best, most = each, count
+        if self.where:
+            words = f"It is right except {self.where.words}."
+            advice = ""
+            if best and most >= 0.6 * len(self.valued):
+                words += f" There: {best.sentence}"
+                advice = best.advice
+            elif self.raised and not self.valued:
+                words += " There it raises an exception."
+            return [self.relation(str(self.where.key), words, advice)]
+        if best and most >= max(2, 0.5 * len(self.valued)):
+            share = f"In {most} of {len(self.valued)} calls that go wrong: "
+            return [self.relation(str(best.key), share + best.sentence, best.advice)]
+        return []
+
+    def remedies(self) -> list[Named]:
+        """What the exceptions ask for, each once."""
+        found: dict[str, Named] = {}
+        for probe in self.raised:
+            if probe.want.kind == "raised":
+                continue
+            scene = Scene(
+                probe.got, probe.given.sizes, probe.arguments, function=self.exercise.function
+            )
+            made = remedy(scene)
+            if made:
+                found.setdefault(
+                    made.sentence,
+                    Named(made.key, made.sentence, made.advice, self.exercise.page, "remedy"),
+                )
+        return list(found.values())[:1]
+
+    def relation(self, key: str, sentence: str, advice: str) -> Named:
+        return Named(key, sentence, advice, self.exercise.page, "relation")
 
 
-def _replayed(call: Call, caller: Caller) -> Outcome:
-    args, kwargs = values.copied(call.args), values.copied(call.kwargs)
-    return caller.call(
-        call.name,
-        args,
-        kwargs,
-        seconds=_SECONDS,
-        seed=call.seed,
-        count=call.count,
-        cotangent=call.cotangent,
-    )
+def telling_power(probe: Probe) -> tuple[bool, int]:
+    """How soon a call settles a question: many numbers do, counting lines takes long."""
+    many = values.to_numpy(probe.want.value).size if hasattr(probe.want.value, "shape") else 0
+    return not probe.call.count, min(many, _ENOUGH)
 
 
-def _same_gradients(a: tuple[Any, ...] | str, b: tuple[Any, ...] | str) -> bool:
-    if isinstance(a, str) or isinstance(b, str):
-        return a == b
-    return len(a) == len(b) and all(map(alike, a, b))
+def _generality(probe: Probe) -> tuple[int, int]:
+    """Calls with floating-point numbers and many axes are those to which most alterations fit."""
+    floats = sum(1 for _ in probe.given.arrays("f"))
+    return floats, len(getattr(probe.want.value, "shape", ()))
 
 
-def same_outcome(a: Outcome, b: Outcome, strict: bool = False) -> bool:
-    """Whether two calls came out alike; `strict` compares the texts of exceptions too."""
-    if a.kind != b.kind or a.changed != b.changed:
-        return False
-    if a.kind == "raised":
-        same_kind = a.error_kinds[:1] == b.error_kinds[:1]
-        return same_kind and (not strict or a.text == b.text)
-    if a.kind != "returned" or not _same_steps(a.steps, b.steps):
-        return False
-    return alike(a.value, b.value)
-
-
-def _same_steps(a: int, b: int) -> bool:
-    """Roughly as many lines executed: no loop in either, or loops of the same length."""
-    few, many = sorted((a, b))
-    return many <= _FEW_STEPS or many <= 3 * few
-
-
-def alike(a: Any, b: Any) -> bool:
-    """Same kind of thing, same shape and dtype, same numbers up to rounding, NaN at NaN."""
-    arrays = [isinstance(x, np.ndarray | np.generic) for x in (a, b)]
-    tensors = [values.is_tensor(x) for x in (a, b)]
-    if any(arrays) or any(tensors):
-        try:
-            return arrays[0] == arrays[1] and tensors[0] == tensors[1] and _close(a, b)
-        except (RuntimeError, TypeError, ValueError):  # a tensor whose numbers cannot be read
-            return False
-    if isinstance(a, list | tuple) and isinstance(b, list | tuple):
-        return type(a) is type(b) and len(a) == len(b) and all(map(alike, a, b))
-    if isinstance(a, float | int) and isinstance(b, float | int):
-        return type(a) is type(b) and _near(np.asarray(a), np.asarray(b), "float64")
-    try:
-        return type(a) is type(b) and bool(a == b)
-    except Exception:
-        return False
-
-
-def _close(a: Any, b: Any) -> bool:
-    if tuple(a.shape) != tuple(b.shape) or a.dtype != b.dtype:
-        return False
-    if values.is_tensor(a) and a.requires_grad != b.requires_grad:
-        return False
-    return _near(values.to_numpy(a), values.to_numpy(b), values.dtype_name(a))
-
-
-def _near(x: Any, y: Any, dtype: str) -> bool:
-    if x.dtype.kind not in "fc":
-        return bool(np.array_equal(x, y))
-    finite = np.isfinite(y)
-    if not np.array_equal(np.isfinite(x), finite):
-        return False
-    if not np.array_equal(x[~finite], y[~finite], equal_nan=True):
-        return False
-    rtol, share = _TOLERANCE.get(dtype, _ROUGH)
-    x, y = x[finite].astype(np.float64), y[finite].astype(np.float64)
-    largest = float(np.max(np.abs(y), initial=0.0))
-    return bool(np.all(np.abs(x - y) <= share * largest + rtol * np.abs(y)))
+def plain(value: Any) -> Any:
+    """Without its graph: whether a result requires grad is the gradients' business."""
+    if values.is_tensor(value):
+        return value.detach()
+    if isinstance(value, list | tuple):
+        return type(value)(map(plain, value))
+    return value

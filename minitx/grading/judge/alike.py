@@ -1,0 +1,82 @@
+"""Whether two calls came out alike, up to rounding."""
+
+from typing import Any
+
+import numpy as np
+
+from minitx.grading import values
+from minitx.grading.calling import Outcome
+
+_TOLERANCE = {"float64": (1e-6, 1e-9), "float32": (1e-4, 1e-6)}  # relative, times the largest
+_ROUGH = (2e-2, 1e-3)
+_FEW_STEPS = 50
+
+
+def same_answer(a: Outcome, b: Outcome, strict: bool = False) -> bool:
+    """Same outcome, gradients included."""
+    return same_outcome(a, b, strict) and same_gradients(a.gradients, b.gradients)
+
+
+def same_gradients(a: tuple[Any, ...] | str, b: tuple[Any, ...] | str) -> bool:
+    if isinstance(a, str) or isinstance(b, str):
+        return a == b
+    return len(a) == len(b) and all(map(alike, a, b))
+
+
+def same_outcome(a: Outcome, b: Outcome, strict: bool = False) -> bool:
+    """Whether two calls came out alike; `strict` compares the texts of exceptions too."""
+    if a.kind != b.kind or a.changed != b.changed:
+        return False
+    if a.kind == "raised":
+        same_kind = a.error_kinds[:1] == b.error_kinds[:1]
+        return same_kind and (not strict or a.text == b.text)
+    if a.kind != "returned" or not _same_steps(a.steps, b.steps):
+        return False
+    return alike(a.value, b.value)
+
+
+def _same_steps(a: int, b: int) -> bool:
+    """Roughly as many lines executed: no loop in either, or loops of the same length."""
+    few, many = sorted((a, b))
+    return many <= _FEW_STEPS or many <= 3 * few
+
+
+def alike(a: Any, b: Any) -> bool:
+    """Same kind of thing, same shape and dtype, same numbers up to rounding, NaN at NaN."""
+    arrays = [isinstance(x, np.ndarray | np.generic) for x in (a, b)]
+    tensors = [values.is_tensor(x) for x in (a, b)]
+    if any(arrays) or any(tensors):
+        try:
+            return arrays[0] == arrays[1] and tensors[0] == tensors[1] and _close(a, b)
+        except (RuntimeError, TypeError, ValueError):  # a tensor whose numbers cannot be read
+            return False
+    if isinstance(a, list | tuple) and isinstance(b, list | tuple):
+        return type(a) is type(b) and len(a) == len(b) and all(map(alike, a, b))
+    if isinstance(a, float | int) and isinstance(b, float | int):
+        return type(a) is type(b) and _near(np.asarray(a), np.asarray(b), "float64")
+    try:
+        return type(a) is type(b) and bool(a == b)
+    except Exception:
+        return False
+
+
+def _close(a: Any, b: Any) -> bool:
+    if tuple(a.shape) != tuple(b.shape) or a.dtype != b.dtype:
+        return False
+    if values.is_tensor(a) and a.requires_grad != b.requires_grad:
+        return False
+    return _near(values.to_numpy(a), values.to_numpy(b), values.dtype_name(a))
+
+
+def _near(x: Any, y: Any, dtype: str) -> bool:
+    if x.dtype.kind not in "fc":
+        return bool(np.array_equal(x, y))
+    finite = np.isfinite(y)
+    if not np.array_equal(np.isfinite(x), finite):
+        return False
+    if not np.array_equal(x[~finite], y[~finite], equal_nan=True):
+        return False
+    rtol, share = _TOLERANCE.get(dtype, _ROUGH)
+    x, y = x[finite].astype(np.float64), y[finite].astype(np.float64)
+    largest = float(np.max(np.abs(y), initial=0.0))
+    return bool(np.all(np.abs(x - y) <= share * largest + rtol * np.abs(y)))

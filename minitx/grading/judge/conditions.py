@@ -1,0 +1,166 @@
+"""Which calls go wrong: where T_q ≠ T_k, with a mask, in half precision, for large numbers."""
+
+import itertools
+import math
+import operator
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from functools import partial
+
+import numpy as np
+
+from minitx.grading import values
+from minitx.grading.judge.probes import Probe
+
+_LARGE = 80.0
+_FEWEST_RIGHT = 2
+_SHORT = 16  # lengths up to here are short
+
+
+@dataclass(frozen=True)
+class Condition:
+    """A property of a call, in words that complete "It is right except"."""
+
+    key: tuple[object, ...]
+    words: str
+    holds: Callable[[Probe], bool]
+    special: bool = True
+
+
+def telling(wrong: Sequence[Probe], right: Sequence[Probe]) -> Condition | None:
+    """A property that all wrong calls have and no right one has; the most special first."""
+    if not wrong or len(right) < _FEWEST_RIGHT:
+        return None
+    for condition in _conditions(wrong, right):
+        enough = condition.special or len(wrong) > 1  # one call has many properties
+        fits = all(map(condition.holds, wrong)) and not any(map(condition.holds, right))
+        if enough and fits:
+            return condition
+    return None
+
+
+def _conditions(wrong: Sequence[Probe], right: Sequence[Probe]) -> Iterator[Condition]:
+    first = wrong[0]
+    for name, value in first.arguments.items():
+        yield from _of_argument(name, value)
+    sizes = first.given.sizes
+    for letter in sizes:
+        yield Condition(
+            ("one", letter),
+            f"where {letter} = 1",
+            _on_size(letter, lambda n: n == 1),
+        )
+    for one, other in itertools.combinations(sizes, 2):
+        if not _comparable(one, other):
+            continue
+        for key, words, test in [
+            ("less", f"where {one} < {other}", lambda a, b: a < b),
+            ("more", f"where {one} > {other}", lambda a, b: a > b),
+            ("unequal", f"where {one} ≠ {other}", lambda a, b: a != b),
+            ("equal", f"where {one} = {other}", lambda a, b: a == b),
+        ]:
+            yield Condition((key, one, other), words, _on_sizes(one, other, test), key != "equal")
+    for letter in sizes:
+        longest = max(probe.given.sizes.get(letter, 0) for probe in right)
+        yield Condition(
+            ("long", letter),
+            f"where {letter} is beyond {longest}",
+            _on_size(letter, partial(operator.lt, max(longest, _SHORT))),
+            special=False,
+        )
+    for name, value in first.arguments.items():
+        axes = len(getattr(value, "shape", ()))
+        yield Condition(
+            ("axes", name, axes),
+            f"where `{name}` has {axes} {'axis' if axes == 1 else 'axes'}",
+            _on_argument(name, partial(_has_axes, axes)),
+            special=False,
+        )
+        yield Condition(
+            ("given", name),
+            f"where `{name}` is given",
+            _on_argument(name, lambda x: x is not None),
+        )
+
+
+def _comparable(one: str, other: str) -> bool:
+    """Two lengths of one kind: T_q and T_k, D_k and D_v; or two axes that hold several things."""
+    stems = {one.split("_")[0], other.split("_")[0]}
+    return len(stems) == 1 or stems <= {"B", "H", "T"}
+
+
+def _on_size(letter: str, test: Callable[[int], bool]) -> Callable[[Probe], bool]:
+    return lambda probe: test(probe.given.sizes.get(letter, 0))
+
+
+def _on_argument(name: str, test: Callable[[object], bool]) -> Callable[[Probe], bool]:
+    return lambda probe: test(probe.arguments.get(name))
+
+
+def _has_axes(count: int, value: object) -> bool:
+    return len(getattr(value, "shape", ())) == count
+
+
+def _on_sizes(one: str, other: str, test: Callable[[int, int], bool]) -> Callable[[Probe], bool]:
+    def holds(probe: Probe) -> bool:
+        sizes = probe.given.sizes
+        return one in sizes and other in sizes and test(sizes[one], sizes[other])
+
+    return holds
+
+
+def _of_argument(name: str, value: object) -> Iterator[Condition]:
+    on = partial(_on_argument, name)
+    if value is None:
+        yield Condition(("none", name), f"where `{name}` is None", on(lambda x: x is None))
+        return
+    if isinstance(value, int | float) and not isinstance(value, bool):
+        for words, test in _NUMBERS:
+            yield Condition((words, name), f"where `{name}` is {words}", on(test))
+        return
+    if not hasattr(value, "shape"):
+        return
+    kind = values.dtype_name(value)
+    if kind in ("float16", "bfloat16"):
+        words = f"in half precision (`{name}` is float16 or bfloat16)"
+        yield Condition(("half", name), words, on(lambda x: _dtype(x) in ("float16", "bfloat16")))
+    if kind in ("float16", "bfloat16", "float32"):
+        yield Condition((kind, name), f"where `{name}` is {kind}", on(lambda x: _dtype(x) == kind))
+    if values.dtype_kind(value) == "f":
+        words = f"where `{name}` holds numbers beyond {_LARGE:.0f}"
+        yield Condition(("large", name), words, on(_is_large))
+    if values.dtype_kind(value) == "i":
+        yield Condition(("whole", name), f"where `{name}` holds whole numbers", on(_is_whole))
+    if values.dtype_kind(value) == "b":
+        words = f"where a row of `{name}` allows nothing"
+        yield Condition(("empty row", name), words, on(_has_empty_row))
+
+
+_NUMBERS: tuple[tuple[str, Callable[[object], bool]], ...] = (
+    ("0", lambda x: x == 0),
+    ("infinite", lambda x: isinstance(x, float) and math.isinf(x)),
+    ("negative", lambda x: isinstance(x, int | float) and x < 0),
+    ("tiny", lambda x: isinstance(x, float) and 0 < abs(x) < 1e-6),
+    ("huge", lambda x: isinstance(x, float) and 1e6 < abs(x) < math.inf),
+    ("not 1", lambda x: x != 1),
+)
+
+
+def _dtype(value: object) -> str:
+    return values.dtype_name(value) if hasattr(value, "dtype") else ""
+
+
+def _is_large(value: object) -> bool:
+    if not hasattr(value, "shape") or values.dtype_kind(value) not in "fi":
+        return False
+    return bool(np.abs(values.to_numpy(value)).max(initial=0) > _LARGE)
+
+
+def _is_whole(value: object) -> bool:
+    return hasattr(value, "shape") and values.dtype_kind(value) == "i"
+
+
+def _has_empty_row(value: object) -> bool:
+    if not hasattr(value, "shape") or values.dtype_kind(value) != "b":
+        return False
+    return bool((~values.to_numpy(value).any(-1)).any())

@@ -1,0 +1,141 @@
+"""One question, what the submission answered and what the worked answer answers."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+import numpy as np
+
+from minitx.grading import values
+from minitx.grading.calling import Call, Caller, Outcome
+from minitx.grading.judge.alike import same_answer
+from minitx.grading.judge.notation import Notation
+from minitx.grading.judge.relations import Given
+
+_SECONDS = 1.0
+
+
+@dataclass(frozen=True, eq=False)
+class Probe:
+    """A call with both outcomes; `arguments` are the call's, by the names of the parameters."""
+
+    call: Call
+    want: Outcome
+    arguments: Mapping[str, Any]
+    given: Given
+
+    @property
+    def got(self) -> Outcome:
+        return self.call.outcome
+
+    @property
+    def differs(self) -> bool:
+        return not same_answer(self.got, self.want)
+
+    @property
+    def has_values(self) -> bool:
+        """Whether both returned something."""
+        return self.got.kind == self.want.kind == "returned"
+
+
+@dataclass
+class Asker:
+    """Puts questions to the submission and to the worked answer, so many and no more."""
+
+    function: str
+    parameters: tuple[str, ...]
+    notation: Notation
+    caller: Caller | None  # the submission; None where it must not be asked again
+    right: Caller
+    left: int = 80  # calls of the submission
+    left_right: int = 4000  # calls of the course's own functions
+    asked: list[Probe] = field(default_factory=list)
+
+    def named(self, call: Call) -> dict[str, Any]:
+        """The arguments of a call by name."""
+        return {**dict(zip(self.parameters, call.args, strict=False)), **call.kwargs}
+
+    def seen(self, call: Call) -> Probe:
+        """A recorded call, with the worked answer's outcome."""
+        arguments = self.named(call)
+        want = replay(call, self.right)
+        return Probe(call, want, arguments, self.given(arguments, want))
+
+    def given(self, arguments: Mapping[str, Any], want: Outcome) -> Given:
+        sizes = self.notation.sizes(arguments)
+        axes = self.notation.axes_of(want.value, arguments)
+        return Given(sizes, arguments, axes, self.notation.results)
+
+    def expected(self, call: Call, arguments: Mapping[str, Any]) -> Outcome | None:
+        """The worked answer for other arguments."""
+        if self.left_right <= 0:
+            return None
+        self.left_right -= 1
+        return replay(_with(call, arguments), self.right)
+
+    def ask(self, call: Call, arguments: Mapping[str, Any], seed: int = 0) -> Probe | None:
+        """Both answers to a new question; None where the worked answer refuses it."""
+        if self.left <= 0 or self.caller is None:
+            return None
+        changed = _with(call, arguments)
+        want = self.expected(call, arguments)
+        if want is None or want.kind != "returned":
+            return None
+        self.left -= 1
+        got = replay(replace(changed, seed=call.seed + seed), self.caller)
+        return Probe(replace(changed, outcome=got), want, arguments, self.given(arguments, want))
+
+
+def _with(call: Call, arguments: Mapping[str, Any]) -> Call:
+    return replace(call, args=(), kwargs=dict(arguments))
+
+
+def replay(call: Call, caller: Caller, name: str | None = None) -> Outcome:
+    """The same question put to somebody else."""
+    args, kwargs = values.copied(call.args), values.copied(call.kwargs)
+    return caller.call(
+        name or call.name,
+        args,
+        kwargs,
+        seconds=_SECONDS,
+        seed=call.seed,
+        count=call.count,
+        cotangent=call.cotangent,
+    )
+
+
+def redrawn(value: Any, seed: int) -> Any:
+    """Other numbers of the same kind in the same places."""
+    if not hasattr(value, "shape"):
+        return value
+    numbers = values.to_numpy(value)
+    rng = np.random.default_rng([seed, numbers.size])
+    if numbers.dtype.kind == "f":
+        finite = numbers[np.isfinite(numbers)]
+        width = float(np.std(finite)) if finite.size > 1 else 1.0
+        middle = float(np.mean(finite)) if finite.size else 0.0
+        new = rng.normal(middle, width or 1.0, numbers.shape)
+    elif numbers.dtype.kind == "b":
+        new = rng.random(numbers.shape) < 0.5
+    else:
+        new = rng.permutation(numbers.ravel()).reshape(numbers.shape)
+    return like(value, new)
+
+
+def like(value: Any, numbers: Any) -> Any:
+    """An array or tensor with these numbers, of the kind and dtype of `value`.
+
+    Where whole numbers have become fractions it is floating point.
+    """
+    numbers = np.asarray(numbers)
+    fractions = values.dtype_kind(value) == "i" and not np.array_equal(numbers, np.rint(numbers))
+    if values.is_tensor(value):
+        made = value.new_tensor(numbers.tolist(), dtype=None if fractions else value.dtype).reshape(
+            numbers.shape
+        )
+        return made.requires_grad_() if value.requires_grad else made
+    return numbers if fractions else numbers.astype(value.dtype)
+
+
+def differing(probes: Sequence[Probe]) -> list[Probe]:
+    return [probe for probe in probes if probe.differs]
