@@ -42,6 +42,7 @@ def check(
     course, jobs = what_to_grade(target, file)
     progress = load_progress(course.work)
     say_error(progress.notice)
+    warm(jobs)
     codes = []
     for job in jobs:
         report = grade_file(job, seed)
@@ -103,13 +104,20 @@ def watch(target: str | None, seed: int) -> None:
         console().print("Stopped watching.")
 
 
+def warm(jobs: "list[Job]") -> None:
+    """Processes begin to import what the answers need, while the checks are read here."""
+    from minitx.grading.worker.starting import warm_up
+
+    for needs_torch in {job.chapter.needs_torch for job in jobs}:
+        warm_up(needs_torch=needs_torch)
+
+
 def grade_file(job: "Job", seed: int) -> "Report":
     """Grades a file; where somebody looks on, a line says what is being done."""
     from rich.progress import Progress, SpinnerColumn, TextColumn
 
     from minitx.grading.judge.assess import assess_all
     from minitx.grading.worker.process import process_caller
-    from minitx.grading.worker.starting import warm_up
 
     screen = console(stderr=True)
     bar = Progress(
@@ -124,7 +132,6 @@ def grade_file(job: "Job", seed: int) -> "Report":
     needs_torch = job.chapter.needs_torch
     with bar:
         task = bar.add_task(f"reading {shown(job.path)}", total=None)
-        warm_up(needs_torch=needs_torch)  # while the checks are read here
         exercises = job.exercises
         with process_caller(job.path, needs_torch=needs_torch) as caller:
             return assess_all(

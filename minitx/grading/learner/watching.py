@@ -10,9 +10,9 @@ import time
 from collections.abc import Iterable, Iterator
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
 
 from minitx.grading.course import Chapter
+from minitx.grading.render_text import exercise_text
 from minitx.grading.report import ExerciseReport, Report
 
 SECONDS_BETWEEN = 0.15  # between two looks; a save is taken up in the second look that sees it
@@ -94,10 +94,6 @@ def news(before: Report, now: Report) -> Report:
     )
 
 
-def _told(report: ExerciseReport) -> Any:
+def _told(report: ExerciseReport) -> str:
     """What a learner reads; the number of a line may change by what is written above it."""
-    checks = [
-        (check.status, re.sub(r"\bline \d+", "line", check.text), check.hint)
-        for check in report.checks
-    ]
-    return checks, report.named, report.shown_print
+    return re.sub(r"\bline \d+", "line", exercise_text(report))
