@@ -88,6 +88,8 @@ def test_half_precision_is_summed_in_float32(dtype):
     logits, targets = drawn(0, 1009)
     logits = logits.detach().to(dtype)
     got = label_smoothed_cross_entropy(logits, targets, reduction="sum")
+    with torch.autocast("cpu", dtype):
+        assert torch.equal(label_smoothed_cross_entropy(logits, targets, reduction="sum"), got)
     assert got.dtype == torch.float32
     want = label_smoothed_cross_entropy(logits.double(), targets, reduction="sum")
     # float32: 2⁻²⁴ per term. bfloat16 has 8 bits: its sum would be off by whole numbers.
