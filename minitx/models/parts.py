@@ -63,9 +63,9 @@ def initialise(
 ) -> None:
     """Draw the weights of all linear layers and embeddings anew, in place; biases start at 0.
 
-    What is neither keeps the start it was made with: norms, experts and their router, what cores
-    and positions learn. A table that serves as output layer, too, is tied after this, or it would
-    start as the later of the two.
+    What is neither keeps the start it was made with: norms, experts and their router, and what
+    cores and positions learn beside such layers. A table that serves as output layer, too, is tied
+    after this, or it would start as the later of the two.
 
     Args:
         model: whose layers.
