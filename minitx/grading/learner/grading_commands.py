@@ -71,6 +71,7 @@ def watch(target: str | None, seed: int) -> None:
     course, jobs = what_to_grade(target, None)
     chapters = [job.chapter for job in jobs] if target else list(course.chapters.values())
     watcher = Watcher(course.work, chapters)
+    warm(jobs)
     last: dict[Path, Report] = {}
 
     def grade_and_tell(job: "Job") -> None:
@@ -129,11 +130,10 @@ def grade_file(job: "Job", seed: int) -> "Report":
         redirect_stdout=False,
         redirect_stderr=False,
     )
-    needs_torch = job.chapter.needs_torch
     with bar:
         task = bar.add_task(f"reading {shown(job.path)}", total=None)
         exercises = job.exercises
-        with process_caller(job.path, needs_torch=needs_torch) as caller:
+        with process_caller(job.path, needs_torch=job.chapter.needs_torch) as caller:
             return assess_all(
                 job.chapter,
                 exercises,
