@@ -77,12 +77,15 @@ def usable(device: str | None) -> str | None:
 def program() -> str:
     """What to type for the command `minitx`: as it was called, else what works here."""
     called = Path(sys.argv[0])
+    python = "python" if shutil.which("python") else Path(sys.executable).stem
     if called.name == "__main__.py" and called.parent.name == "minitx":
-        return "python -m minitx"
+        return f"{python} -m minitx"
     if called.stem == "minitx":
         return "minitx"
     at_a_cell = "IPython" in sys.modules and sys.modules["IPython"].get_ipython() is not None
-    return ("!" if at_a_cell else "") + ("minitx" if shutil.which("minitx") else "python -m minitx")
+    return ("!" if at_a_cell else "") + (
+        "minitx" if shutil.which("minitx") else f"{python} -m minitx"
+    )
 
 
 def console(*, stderr: bool = False) -> "Console":

@@ -162,11 +162,17 @@ def test_commands_are_named_as_they_were_called(
     minitx: Minitx, root: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     assert "Make one: minitx start 01 " in one_line(minitx("check", "01"))
+    for name in ("python", "minitx"):
+        (tmp_path / name).touch(0o755)
     monkeypatch.setattr(sys, "argv", [str(tmp_path / "minitx/__main__.py")])
+    monkeypatch.setenv("PATH", str(tmp_path))
     assert "Make one: python -m minitx start 01 " in one_line(minitx("check", "01"))
     monkeypatch.setattr(sys, "argv", ["work/01_small.py"])
-    monkeypatch.setenv("PATH", str(tmp_path))  # no script there
-    assert "Make one: python -m minitx start 01 " in one_line(minitx("check", "01"))
+    assert "Make one: minitx start 01 " in one_line(minitx("check", "01"))
+    monkeypatch.setattr(sys, "argv", ["work/01_small.py"])
+    monkeypatch.setattr(sys, "executable", "/usr/bin/python3")
+    monkeypatch.setenv("PATH", str(root))  # neither a script there nor `python`
+    assert "Make one: python3 -m minitx start 01 " in one_line(minitx("check", "01"))
 
 
 def test_seed_and_verbose(minitx: Minitx, answer: Answer) -> None:
