@@ -155,8 +155,8 @@ def measured(model: MaskedLanguage, data: Corpus, validation: Holes) -> Restorer
     return Restorer(
         model,
         data.vocabulary,
-        float((guesses == targets[asked]).double().mean()),
-        float((targets[asked] == most_frequent).double().mean()),
+        float((guesses == targets[asked]).float().mean()),
+        float((targets[asked] == most_frequent).float().mean()),
         {
             "with holes": shown(corrupted[0]),
             "restored": shown(filled[0]),
