@@ -53,9 +53,14 @@ def check(
                 "the course, not yours: please report it.",
             )
         )
-    if Path(sys._getframe(1).f_code.co_filename).is_file():  # no cell and no prompt: a script
+    if _is_script(Path(sys._getframe(1).f_code.co_filename)):
         print(report, end="\n\n")
     return report
+
+
+def _is_script(caller: Path) -> bool:
+    """No cell and no prompt; a debugger writes cells to files, too."""
+    return caller.is_file() and not caller.parent.name.startswith("ipykernel_")
 
 
 def _check(
