@@ -184,7 +184,10 @@ def proof(chapter: Chapter, exercise: Exercise) -> Row:
 
 
 def _told(chapter: Chapter, exercise: Exercise, score: Score) -> Share:
-    """How many of every fifth killed mutant are told what is wrong: nobody planted these."""
+    """How many of every fifth killed mutant are told what is wrong: nobody planted these.
+
+    The diagnosis makes the same small changes itself; what it says by that alone does not count.
+    """
     killed = {verdict.mutant.id for verdict in score.verdicts if verdict.killed_by}
     tried = [
         function
@@ -195,7 +198,8 @@ def _told(chapter: Chapter, exercise: Exercise, score: Score) -> Share:
         assess(chapter, exercise, LocalCaller.of({**f.__globals__, exercise.function: f}))
         for f in tried
     ]
-    return Share(sum(bool(report.named) for report in reports), len(tried))
+    told = [any(each.source != "operator" for each in report.named) for report in reports]
+    return Share(sum(told), len(tried))
 
 
 def _mistakes(chapter: Chapter, exercise: Exercise, lost: list[str]) -> tuple[Share, Share]:
