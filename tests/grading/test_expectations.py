@@ -182,5 +182,9 @@ def test_expect_raises() -> None:
         Rejected, match=re.escape("A w must raise ValueError, but your function ret")
     ):
         expect_raises(ValueError, lambda: 3, what="a w")
+    with pytest.raises(
+        Rejected, match=re.escape("A w raises ValueError without a message: say what was wrong")
+    ):
+        expect_raises(ValueError, failing(("ValueError", "Exception"), " "), what="a w")
     with pytest.raises(CallFailed, match=r"^paragraph$"):  # the function could not be called
         expect_raises(ValueError, failing((), ""), what="w")
