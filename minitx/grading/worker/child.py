@@ -20,6 +20,7 @@ from minitx.grading.messages import pack_facts, pack_outcome
 from minitx.grading.objects import Objects
 from minitx.grading.wire import read_frame, unpack, write_frame
 from minitx.grading.worker.guarded import guarded
+from minitx.grading.worker.limits import patience
 from minitx.grading.worker.loading import Experience, Limits, load
 from minitx.grading.worker.local import UnlimitedCaller
 
@@ -121,11 +122,6 @@ class _Clock:
             faulthandler.dump_traceback_later(patience(seconds), file=self.stacks)
         else:
             faulthandler.cancel_dump_traceback_later()
-
-
-def patience(seconds: float) -> float:
-    """Seconds of the clock on the wall that are granted for so many of CPU: others work too."""
-    return 4 * seconds + 5
 
 
 def _alone() -> None:

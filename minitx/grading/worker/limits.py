@@ -1,9 +1,11 @@
-"""Stopping code that does not end, on any system, in a notebook too, with the line it was in.
+"""Stopping Python code that does not end, in a notebook, with the line it was in.
 
-A timer thread watches the clock. When time is up it notes the learner's line and raises `TimeUp`
-inside the running thread. A bare `except:` may swallow it, and always at the same place; so every
-`TimeUp` that is made installs a trace function that raises the next one a few instructions later,
-each time one further, until it strikes outside of every `try`.
+A timer thread watches the CPU time of the thread that runs. When it is used up, it notes the
+learner's line and raises `TimeUp` inside the running thread. A bare `except:` may swallow it, and
+always at the same place; so every `TimeUp` that is made installs a trace function that raises the
+next one a few instructions later, each time one further, until it strikes outside of every `try`.
+
+No call into C is stopped by this: files are graded in a process of their own, which can be ended.
 """
 
 import _thread
@@ -22,6 +24,11 @@ from minitx.grading.invoke import Stop
 _AGAIN = 0.01  # seconds between two attempts of the timer thread
 
 
+def patience(seconds: float) -> float:
+    """Seconds of the clock on the wall that are granted for so many of CPU: others work too."""
+    return 4 * seconds + 5
+
+
 class TimeUp(Stop):
     """Raised inside code that ran too long. No `except Exception` catches it."""
 
@@ -33,14 +40,21 @@ class TimeUp(Stop):
 
 
 class TimeLimit:
-    """Runs code for `seconds` at most.
+    """Runs code for `seconds` of CPU at most, and `wall` seconds of the clock on the wall.
 
     Afterwards `expired` says whether it was stopped, and `line` which line of a file for which
     `is_mine(filename)` holds was running then: file name and line number, or None.
     """
 
-    def __init__(self, seconds: float, is_mine: Callable[[str], bool] = lambda name: True) -> None:
+    def __init__(
+        self,
+        seconds: float,
+        is_mine: Callable[[str], bool] = lambda name: True,
+        *,
+        wall: float | None = None,
+    ) -> None:
         self.seconds = seconds
+        self.wall = patience(seconds) if wall is None else wall
         self.is_mine = is_mine
         self.expired = False
         self.line: tuple[str, int] | None = None
@@ -83,7 +97,7 @@ class TimeLimit:
 
     def _start(self) -> None:
         with suppress(RuntimeError):  # no thread to be had: then without a limit
-            _thread.start_new_thread(self._watch, ())
+            _thread.start_new_thread(self._watch, (_cpu_clock(self._thread),))
 
     def _settle(self, again: int = 3) -> None:
         """Ends the timer thread and receives what it may have sent; can be called twice.
@@ -145,12 +159,14 @@ class TimeLimit:
         name = frame.f_code.co_filename
         return name != __file__ and self.is_mine(name)
 
-    def _watch(self) -> None:
+    def _watch(self, cpu: Callable[[], float]) -> None:
         # Until it runs, a new thread bears the number of the one that started it, and a TimeUp of
         # a limit around this one may strike it; then that limit goes on alone.
         try:
             self._watching = True
-            self._wake.acquire(timeout=self.seconds)
+            until, began = time.monotonic() + self.wall, cpu()
+            while not self._over and cpu() < began + self.seconds and time.monotonic() < until:
+                self._wake.acquire(timeout=_AGAIN)
             if not self._over:
                 self.line = self._current_line()
                 self.expired = True
@@ -178,6 +194,15 @@ _running: dict[int, TimeLimit] = {}
 def _raise_in(thread: int, kind: type[BaseException]) -> None:
     """Has an exception raised in another thread, soon."""
     ctypes.pythonapi.PyThreadState_SetAsyncExc(ctypes.c_ulong(thread), ctypes.py_object(kind))
+
+
+def _cpu_clock(thread: int) -> Callable[[], float]:
+    """A clock of the CPU time of a thread, or where the system has none, of the process."""
+    try:
+        number = time.pthread_getcpuclockid(thread)
+    except (AttributeError, OSError):
+        return time.process_time
+    return lambda: time.clock_gettime(number)
 
 
 class _Poke:

@@ -20,8 +20,8 @@ from minitx.grading.cells import read_cells, source_of
 from minitx.grading.messages import unpack_facts, unpack_outcome
 from minitx.grading.report import WHILE_READING
 from minitx.grading.wire import Garbage, pack
-from minitx.grading.worker.child import patience
 from minitx.grading.worker.connection import Connection, Gone, Late, Spot
+from minitx.grading.worker.limits import patience
 from minitx.grading.worker.loading import Experience, Limits
 from minitx.grading.worker.starting import Starter, starter_for
 
