@@ -2,6 +2,7 @@
 
 import subprocess
 import sys
+from functools import partial
 
 import pytest
 import torch
@@ -23,8 +24,8 @@ SIZES = {"d_model": C, "num_heads": H, "d_ff": 13, "dropout": 0.0}
 MODELS = {
     "GPT": lambda: GPT(GPTConfig(V, max_len=23, num_layers=2, **SIZES)),
     "GPT of experts": lambda: GPT(
-        GPTConfig(V, max_len=23, num_layers=1, **SIZES | {"d_ff": None},
-                  feed_forward=lambda: SwitchFeedForward(C, 13, num_experts=3))
+        GPTConfig(V, max_len=23, num_layers=1, **SIZES,
+                  feed_forward=partial(SwitchFeedForward, num_experts=3))
     ),
     "BERT": lambda: BERT(BERTConfig(V, max_len=23, num_layers=2, **SIZES)),
     "Transformer": lambda: Transformer(
