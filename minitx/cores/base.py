@@ -35,18 +35,19 @@ class AttentionCore(nn.Module):
       5. aligns causal to the bottom right: the queries are the last T_q of the T_k positions,
          and padding, on either side, moves nobody;
       6. equals `FullAttention` at its exact setting;
-      7. reads nothing of what stands in the padding, be it NaN, inf or 1e38;
+      7. gives the same whatever stands in the padding, be it NaN, inf or 1e38; only for a query
+         that is alone, as in writing with a cache, its scores and values have to be finite;
       8. keeps the precision that it promises under `torch.autocast`, too.
 
     `forward` is the same for all: it refuses what does not fit, brings the mask to the queries'
-    device, puts 0 where keys and values are padding, leaves autocast where the core wants that,
-    and calls the core's own `_attend`. A new core writes `_attend`, names what it supports, and
+    device, puts 0 where keys and values are padding, leaves autocast where the core wants that, and
+    calls the core's own `_attend`. A new core writes `_attend`, names what it supports, and
     joins the table in tests/core/contract.py, where each of these lines is a check.
     """
 
     supports: ClassVar[frozenset[str]]  # of RULES
     leaves_autocast: ClassVar[bool] = False  # whether `_attend` computes in the types it is given
-    skips_padding: ClassVar[bool] = False  # whether it never loads keys and values of the padding
+    skips_padding: ClassVar[bool] = False  # whether it reads no padding, without forward's help
     shares_qk: ClassVar[bool] = False  # whether its keys are its queries, so that k is not read
 
     def __init_subclass__(cls, **kwargs: Any) -> None:
@@ -87,7 +88,8 @@ class AttentionCore(nn.Module):
             if tensor.numel() == 0:
                 raise ValueError(f"every size must be at least 1, got {name} {tuple(tensor.shape)}")
         mask = mask.to(q.device)
-        if not self.skips_padding:
+        # For a single query this would take longer than all the rest.
+        if q.size(2) > 1 and not self.skips_padding:
             k, v = mask.zero_padding(k), mask.zero_padding(v)
         if not self.leaves_autocast:
             return self._attend(q, k, v, mask, bias)
@@ -101,7 +103,7 @@ class AttentionCore(nn.Module):
     ) -> Float[Tensor, "B H T_q D_v"]:
         """What the core does: forward's arguments, checked.
 
-        The mask has only rules that are supported, and its tables are on the device of q; k and v
-        are 0 in the padding.
+        The mask has only rules that are supported, and its tables are on the device of q. In the
+        padding k and v are finite; the rule itself is left to the core.
         """
         raise NotImplementedError(f"{type(self).__name__} must define _attend")

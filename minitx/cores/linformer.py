@@ -48,6 +48,7 @@ class Linformer(AttentionCore):
     """
 
     supports = frozenset({"key_padding"})
+    skips_padding = True
 
     def __init__(
         self,
@@ -76,7 +77,7 @@ class Linformer(AttentionCore):
         entered = (E != 0).any(dim=2).any(dim=0).expand(k.size(0), -1)
         if mask.key_padding is not None:
             places = tokens_first(mask.key_padding)
-            k, v = rows(k, places), rows(v, places)
+            k, v = (rows(mask.zero_padding(x), places) for x in (k, v))
             is_token = mask.key_padding.gather(1, places)
             used = (E != 0).any(dim=0).to(q.dtype)
             entered = (used @ is_token.to(q.dtype).T > 0).T

@@ -431,9 +431,6 @@ def check_the_future_is_not_seen(make: Maker) -> None:
         torch.testing.assert_close(got, wanted, **EXACT)
 
 
-RELIES_ON_ZEROS = {"Linformer"}  # whose mixtures padding may enter, because it is 0
-
-
 def check_padding_is_not_seen(make: Maker) -> None:
     """Whatever stands in the padding, the other outputs stay the same.
 
@@ -441,8 +438,6 @@ def check_padding_is_not_seen(make: Maker) -> None:
     """
     T = 37
     core = make(T)
-    if type(core).__name__ in RELIES_ON_ZEROS:
-        return
     for mask in masks_of(core, T):
         if mask.key_padding is None:
             continue
