@@ -471,7 +471,7 @@ def filled_with_minus_ten(scores, allowed):
 
 @mistake("02.3", caught_by="test_large_scores")
 def filled_with_minus_ten_thousand(scores, allowed):
-    """forbidden scores become -10000, which real scores can be below.
+    """forbidden scores become a number such as -10000, which real scores can be below.
 
     In a row whose allowed scores lie near -40000 the forbidden keys win. Use
     `torch.finfo(scores.dtype).min`, below which no score can be, and set the weights of an empty

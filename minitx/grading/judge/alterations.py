@@ -128,7 +128,12 @@ def _of_numbers(name: str, notation: Notation) -> Iterator[Alteration]:
     for letter in sorted(notation_letters(notation)):
         for word, factor, advice in [
             (f"√{letter} times as large", math.sqrt, f"A division by √{letter} is missing."),
-            (f"{letter} times as large", float, f"A division by {letter} is missing."),
+            (
+                f"{letter} times as large",
+                float,
+                f"√{letter} is multiplied in where it should divide, or a division by {letter} is "
+                "missing.",
+            ),
             (
                 f"divided by √{letter}",
                 lambda n: 1 / math.sqrt(n),

@@ -33,6 +33,7 @@ class Candidate:
     advice: str
     page: str
     function: Function
+    certain: bool = True  # whether its sentence says enough to be told where it fits in part only
 
 
 def own_bank(exercise: Exercise) -> list[Candidate]:
@@ -113,7 +114,9 @@ def _with_stand_ins(chapter: Chapter, exercise: Exercise) -> Iterator[Candidate]
 
 def _with_slips(chapter: Chapter, exercise: Exercise) -> Iterator[Candidate]:
     for mutant, function in variants(chapter, exercise, slips_of, rungs=True):
-        yield Candidate("operator", mutant.id, mutant.sentence, _HOW, exercise.page, function)
+        yield Candidate(
+            "operator", mutant.id, mutant.sentence, _HOW, exercise.page, function, certain=False
+        )
 
 
 def _reaches(function: Function, name: str, depth: int = 3) -> bool:

@@ -31,14 +31,14 @@ from minitx.grading.judge.banks import (
 )
 from minitx.grading.judge.conditions import Condition, telling
 from minitx.grading.judge.notation import notation
-from minitx.grading.judge.probes import Asker, Probe, differing, like, redrawn, replay
+from minitx.grading.judge.probes import Asker, Probe, differing, like, redrawn, replay, scaled
 from minitx.grading.judge.relations import Relation, relate
 from minitx.grading.judge.remedies import Scene, remedy
 from minitx.grading.judge.smallest import smallest
 from minitx.grading.judge.worked import documentation
 from minitx.grading.own import OwnCaller
 from minitx.grading.registry import Exercise
-from minitx.grading.report import Case, Named
+from minitx.grading.report import Case, Named, count
 
 MOST_NAMED = 3  # a match with more mistakes than that says little
 FEWEST_PROBES = 3  # that a relation must hold on
@@ -100,19 +100,23 @@ class Evidence:
         self.valued = [probe for probe in self.wrong if probe.has_values]
         self.raised = [probe for probe in self.wrong if probe.got.kind == "raised"]
         self.agreeing: list[Probe] = []
-        self.answers: dict[tuple[int, int, bool], bool] = {}
+        self.answers: dict[tuple[Probe, Candidate, bool], bool] = {}
 
     def names(self) -> tuple[Named, ...]:
         if not self.wrong:
             return ()
-        exact = self.exact(own_bank(self.exercise))
-        if exact:
-            return tuple(self.told(exact)) if len(exact) <= MOST_NAMED else ()
         order = self.parameter_order()
         if order:
             return order
+        exact = self.exact(own_bank(self.exercise))
+        if len(exact) > MOST_NAMED:
+            return ()
+        if exact:
+            return tuple(self.told(self.settled(exact)))
         found = (
             self.looping()
+            or self.short()
+            or self.nearly(own_bank(self.exercise), 0.8)
             or self.related()
             or self.told(self.exact(composed_bank(*self.key)))
             or self.told(self.exact(sister_bank(*self.key)))[:1]
@@ -120,7 +124,7 @@ class Evidence:
             or self.told(self.exact(operator_bank(*self.key)))[:1]
             or self.nearly(composed_bank(*self.key), 0.7)
             or self.nearly(sister_bank(*self.key), 0.7)
-            or self.nearly(operator_bank(*self.key), 0.7)
+            or self.nearly([c for c in operator_bank(*self.key) if c.certain], 0.7)
             or self.combined()
             or self.partly()
         )
@@ -128,12 +132,12 @@ class Evidence:
 
     # --- candidates ---
 
-    def exact(self, candidates: Sequence[Candidate]) -> list[Candidate]:
-        """Those that agree on every call."""
+    def exact(self, candidates: Sequence[Candidate], *, raised: bool = False) -> list[Candidate]:
+        """Those that agree on every call; with `raised` also where nothing but exceptions came."""
         strict = all(probe.got.kind == "raised" for probe in self.wrong)
         found = []
         for candidate in candidates:
-            if candidate.source == "operator" and len(self.valued) < 1:
+            if candidate.source == "operator" and not self.valued and not raised:
                 continue
             if self.asker.left_right <= 0:
                 break
@@ -141,8 +145,31 @@ class Evidence:
                 found.append(candidate)
         return found
 
+    def settled(self, exact: list[Candidate]) -> list[Candidate]:
+        """Where a changed worked answer agrees as well, further questions decide between them.
+
+        If they cannot, because nothing but exceptions came, both are told.
+        """
+        silent = all(probe.got.kind == "raised" for probe in self.wrong)
+        known = [c for c in operator_bank(*self.key) if c.certain or silent]
+        rivals = self.exact(known, raised=silent)
+        if silent:
+            return [*exact, *rivals[:1]]
+        for probe in self.valued[:2]:
+            for factor in (0.4, 0.1, -1.0):
+                other = {name: scaled(x, factor) for name, x in probe.arguments.items()}
+                new = self.asker.ask(probe.call, other)
+                if new is None:
+                    continue
+                fit = [c for c in exact if self.agrees(new, c)]
+                others = [c for c in rivals if self.agrees(new, c)]
+                if not fit and others:
+                    return others[:1]
+                rivals = others
+        return exact
+
     def agrees(self, probe: Probe, candidate: Candidate, strict: bool = False) -> bool:
-        question = (id(probe), id(candidate), strict)
+        question = (probe, candidate, strict)
         if question not in self.answers:
             self.asker.left_right -= 1
             twin = OwnCaller({self.exercise.function: candidate.function})
@@ -151,8 +178,6 @@ class Evidence:
 
     def nearly(self, candidates: Sequence[Candidate], share: float) -> list[Named]:
         """The one that fits most of the calls that differ, and what else differs."""
-        if len(self.more) < FEWEST_PROBES:
-            return []
         best: list[Fit] = []
         for candidate in candidates:
             fit = self.fit(candidate, share)
@@ -181,7 +206,8 @@ class Evidence:
                 misses.append(probe)
             if len(misses) > (1 - share) * len(self.more):
                 return None
-        if fits < FEWEST_PROBES:
+        few = 1 if candidate.source == "bank" and not misses else FEWEST_PROBES
+        if fits < min(few, max(len(self.valued), 2)):
             return None
         contradicts = sum(not self.agrees(probe, candidate) for probe in self.right)
         if contradicts > 0.2 * len(self.right) or contradicts >= fits:
@@ -200,7 +226,7 @@ class Evidence:
         other = replay(probe.call, twin)
         also = relate(probe.got.value, other.value, probe.given) if other.kind == "returned" else []
         where = telling(fit.misses, [p for p in self.wrong if p not in fit.misses])
-        words = f" {where.words}" if where else f" in {len(fit.misses)} more calls"
+        words = f" {where.words}" if where else f" in {count(len(fit.misses), 'more call')}"
         if also:
             return f"Besides,{words}: {also[0].sentence}"
         return f"Besides, something else is wrong{words}."
@@ -217,7 +243,8 @@ class Evidence:
             if returned
             else "Your code fails as one does in which"
         )
-        return [Named(c.id, c.sentence, c.advice, c.page, c.source, opening) for c in candidates]
+        told = {c.id: c for c in candidates}.values()  # one mistake may sit in several rungs
+        return [Named(c.id, c.sentence, c.advice, c.page, c.source, opening) for c in told]
 
     # --- relations ---
 
@@ -407,6 +434,19 @@ class Evidence:
                 value = value.reshape(tuple(probe.want.value.shape))
         return value
 
+    def short(self) -> list[Named]:
+        """Right to seven digits, on nearly all calls with float64."""
+        found = [
+            relation
+            for probe in self.probes
+            if probe.has_values
+            for relation in relate(probe.got.value, probe.want.value, probe.given, places=False)
+            if relation.key[-1] == "seven digits"
+        ]
+        if len(found) < FEWEST_PROBES:
+            return []
+        return [self.relation("seven digits", found[0].sentence, found[0].advice)]
+
     def looping(self) -> list[Named]:
         """Right values, but Python acts once for each entry."""
         slow = [p for p in self.wrong if p.call.count and p.got.steps > 3 * max(p.want.steps, 17)]
@@ -432,6 +472,11 @@ class Evidence:
             count = sum(any(each.key == other.key for other in s) for s in sets)
             if count > most and each.certainty < 9:
                 best, most = each, count
+        let_pass = [p for p in self.wrong if p.want.kind == "raised" != p.got.kind]
+        if len(let_pass) == len(self.wrong):
+            sentence = self.accepted(let_pass[0])
+            advice = "Ask for it first, before anything is computed, and raise the exception."
+            return [self.relation("accepted", sentence[0].upper() + sentence[1:], advice)]
         if self.where:
             words = f"It is right except {self.where.words}."
             advice = ""
@@ -453,7 +498,10 @@ class Evidence:
             if probe.want.kind == "raised":
                 continue
             scene = Scene(
-                probe.got, probe.given.sizes, probe.arguments, function=self.exercise.function
+                probe.got,
+                probe.given.sizes,
+                {**dict.fromkeys(self.asker.parameters), **probe.arguments},
+                function=self.exercise.function,
             )
             made = remedy(scene)
             if made:

@@ -122,6 +122,13 @@ def redrawn(value: Any, seed: int) -> Any:
     return like(value, new)
 
 
+def scaled(value: Any, factor: float) -> Any:
+    """Floating-point numbers times a factor; anything else as it is."""
+    if not hasattr(value, "shape") or values.dtype_kind(value) != "f":
+        return value
+    return like(value, values.to_numpy(value) * factor)
+
+
 def like(value: Any, numbers: Any) -> Any:
     """An array or tensor with these numbers, of the kind and dtype of `value`.
 

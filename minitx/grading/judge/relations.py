@@ -365,9 +365,25 @@ def _numbers(
         yield from _shift(a, b, given, tol)
         yield from _along_an_axis(a, b, given, tol)
         yield from _curve(a, b, tol)
+        yield from _rounded(a, b)
     if places:
         yield from _moved(a, b, kind, given, tol)
         yield from _places(a, b, wrong, given)
+
+
+def _rounded(a: Array, b: Array) -> Iterator[Relation]:
+    """Every entry cut to so many places behind the point."""
+    for places in range(1, 7):
+        unit = 10.0**-places
+        whole = near(a, np.round(a, places), 1e-12)
+        if whole and np.all(np.abs(a - b) <= 0.5001 * unit) and np.ptp(a) > 0 and a.size > 2:
+            yield Relation(
+                ("rounded", places),
+                f"It is the expected, rounded to {places} places behind the point.",
+                "Round for showing only (in the print), never in the function.",
+                1,
+            )
+            return
 
 
 def _digits(a: Array, b: Array) -> Iterator[Relation]:
@@ -635,7 +651,12 @@ def _names_of(ratio: float, given: Given, tol: float) -> Iterator[tuple[str, str
                 1 / math.sqrt(n),
                 f"The root of {letter} is divided by once too often.",
             ),
-            (letter, float(n), f"A division by {letter} is missing, or a sum stands for a mean."),
+            (
+                letter,
+                float(n),
+                f"A division by {letter} is missing, √{letter} is multiplied in where it should "
+                "divide, or a sum stands for a mean.",
+            ),
             (f"1/{letter}", 1 / n, f"{letter} is divided by once too often."),
         ]
     for one, n in given.sizes.items():
@@ -753,9 +774,9 @@ def _one_factor_each(
         yield Relation(
             ("factor along", axis - b.ndim),
             f"Each slice along {name} is off by a factor of its own, {_short(low)} to "
-            f"{_short(high)}: the weights it was made with do not sum to 1.",
-            "A normaliser is missing, is taken over the wrong axis, or came before something was "
-            "set to 0.",
+            f"{_short(high)}.",
+            "A division by a sum, a length or a norm is missing or too many, runs over the wrong "
+            "axis, or came before something was set to 0: do the weights sum to 1?",
             1,
         )
 
@@ -813,6 +834,8 @@ def _curve(a: Array, b: Array, tol: float) -> Iterator[Relation]:
     for name, curve, words, advice in _CURVES:
         if near(a, curve(b), tol) and not near(b, curve(b), tol):
             yield Relation(("curve", name), f"Yours is {words}.", advice, 1)
+    if near(a, np.log(b), tol):
+        return  # softmax, exp and the like of a logarithm give b as well
     for name, curve, words, advice in _MISSING:
         if near(curve(a), b, tol):
             yield Relation(("missing curve", name), f"The expected is {words}.", advice, 1)

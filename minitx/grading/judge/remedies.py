@@ -431,7 +431,8 @@ def _invalid(scene: Scene, m: re.Match[str]) -> Said:
 
 
 def _own_refusal(scene: Scene, m: re.Match[str]) -> Said:
-    if not re.search(r"\(`(raise|assert)\b", scene.outcome.where):
+    asserted = "AssertionError" in scene.outcome.error_kinds
+    if not re.search(r"\(`assert\b" if asserted else r"\(`raise\b", scene.outcome.where):
         return None
     return (
         "Your own line refuses a call that the exercise allows.",
@@ -470,7 +471,7 @@ _KNOWN: tuple[tuple[str, str, Maker], ...] = (
     ("", r"The size of tensor a \((\d+)\) must match the size of tensor b \((\d+)\) at "
      r"non-singleton dimension (\d+)", _tensor_sizes),
     ("", r"The expanded size of the tensor", _expanded),
-    ("", r"(?:Dimension out of range .* but got |axis )(-?\d+)", _axis_range),
+    ("", r"(?:Dimension out of range .* but got |axis (?=-?\d+ is out))(-?\d+)", _axis_range),
     ("IndexError", r"index (-?\d+) is out of bounds for (?:axis|dimension) \d+ with size (\d+)",
      _bounds),
     ("IndexError", r"too many indices", _indices),
@@ -482,7 +483,8 @@ _KNOWN: tuple[tuple[str, str, Maker], ...] = (
      _dtypes),
     ("", r"not implemented for '(\w+)'", _not_for),
     ("", r"with a bool tensor is not supported|numpy boolean subtract", _bool_arithmetic),
-    ("", r"only supports boolean masks|expected mask dtype to be Bool|bitwise_not|"
+    ("", r"only supports boolean masks|only implemented on integer and Bool|"
+     r"expected mask dtype to be Bool|bitwise_not|"
      r"expected condition to be a boolean", _bool_needed),
     ("", r"truth value of an array|Boolean value of Tensor", _ambiguous),
     ("", r"leaf [Vv]ariable that requires grad|modified by an inplace", _in_place),

@@ -1,0 +1,133 @@
+"""Banks that nobody wrote: mistakes of parts, stand-ins and changed worked answers."""
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+
+from minitx import functional
+from minitx.grading.course import Chapter, Course
+from minitx.grading.errors import GraderError
+from minitx.grading.judge.assess import assess
+from minitx.grading.judge.banks import composed_bank, operator_bank, rebuilt, same_task
+from minitx.grading.judge.stand_ins import SOFTMAXES, stand_ins
+from minitx.grading.judge.worked import documentation, worked_answers
+from minitx.grading.report import Named
+from minitx.grading.worker.local import LocalCaller
+
+from .helpers import SOLUTION
+
+ROOT = Path(__file__).resolve().parents[2]
+COURSE = Course(ROOT)
+FIRST, SECOND = COURSE.chapter("01"), COURSE.chapter("02")
+FROM_PARTS = """
+def quadruple_from_parts(x):
+    return double(double(x))
+"""
+
+
+def named(chapter: Chapter, exercise_id: str, f: Any) -> tuple[Named, ...]:
+    exercise = chapter.exercises[exercise_id]
+    return assess(chapter, exercise, LocalCaller.of({exercise.function: f})).named
+
+
+def test_a_mistake_of_a_part_is_named_in_the_whole() -> None:
+    def self_attention(x, W_q, W_k, W_v, allowed=None):
+        q, k, v = x @ W_q, x @ W_k, x @ W_v
+        scores = q @ k.mT / q.shape[-1] ** 0.5
+        if allowed is not None:
+            scores = scores + allowed.to(scores.dtype)
+        return scores.softmax(-1) @ v
+
+    (each,) = named(SECOND, "02.6", self_attention)
+    assert each.id == "02.3/mask_added_as_numbers"
+    assert each.sentence.startswith("in the step that Exercise 2.3 asks for, the mask is added")
+
+
+def test_parts_are_found_by_their_names(root: Path) -> None:
+    (root / "solutions/01_small.py").write_text(SOLUTION + FROM_PARTS, encoding="utf-8")
+    chapter = Chapter(root, "01_small")
+    names = [candidate.id for candidate in composed_bank(chapter, "01.2")]
+    assert "01.1/squared" in names
+    exercise = chapter.exercises["01.2"]
+    assert [f.__name__ for f in worked_answers(chapter, exercise)] == [
+        "quadruple",
+        "quadruple_from_parts",
+    ]
+
+
+def test_a_function_is_rebuilt_around_another() -> None:
+    lookup = worked_answers(FIRST, FIRST.exercises["01.2"])[0]
+    hard = rebuilt(lookup, "softmax", lambda s: (s == s.max()) * 1.0)
+    query, keys, values = np.ones(2), np.eye(2) * [[1], [2]], np.array([[3.0], [4.0]])
+    assert hard(query, keys, values) == np.array([4.0])
+    assert lookup(query, keys, values) != np.array([4.0])
+
+
+def test_operators_name_what_no_bank_holds() -> None:
+    exercise = FIRST.exercises["01.3"]
+    kept = dict(exercise.mistakes)
+    exercise.mistakes.clear()
+    try:
+        (each,) = named(
+            FIRST, "01.3", lambda query, keys, W_q, W_k, w: np.sin(keys @ W_k.T + W_q @ query) @ w
+        )
+    finally:
+        exercise.mistakes.update(kept)
+    assert (each.source, each.sentence) == ("operator", "sin stands where tanh belongs.")
+
+
+def test_operators_are_there_for_every_exercise() -> None:
+    for chapter in (FIRST, SECOND):
+        for exercise in chapter.exercises.values():
+            bank = operator_bank(chapter, exercise.id)
+            assert len(bank) > 20, exercise.id
+            assert all(each.sentence.endswith(".") and each.advice for each in bank)
+
+
+@pytest.mark.parametrize("name", [*SOFTMAXES, "tanh"])
+def test_stand_ins_are_wrong_in_numpy_and_torch(name: str) -> None:
+    rng = np.random.default_rng(0)
+    scores, allowed = 3 * rng.normal(size=(2, 3, 5, 5)), rng.random((2, 3, 5, 5)) < 0.7
+    allowed[0, 0, 0] = False
+    masks = [allowed] if name == "masked_softmax" else []
+    right = np.tanh(scores) if name == "tanh" else softmax_of(scores, *masks)
+    for each in stand_ins(name):
+        with np.errstate(all="ignore"):
+            first = np.asarray(each.function(scores, *masks))
+        second = each.function(*map(torch.tensor, [scores, *masks])).numpy()
+        np.testing.assert_allclose(first, second, rtol=1e-5, atol=1e-15, err_msg=each.name)
+        if each.name not in HARMLESS:
+            assert not np.allclose(first, right, rtol=1e-7, atol=1e-12), each.name
+
+
+def softmax_of(scores: Any, allowed: Any = None) -> Any:
+    return functional.masked_softmax(
+        torch.tensor(scores), None if allowed is None else torch.tensor(allowed)
+    ).numpy()
+
+
+# Wrong for large scores only; a fill of -100 and then 0 is right for small ones as well.
+HARMLESS = {
+    "global_maximum",
+    "no_maximum",
+    "filled_-100",
+    "filled_-1000",
+    "filled_-10000",
+    "filled_-1e+09",
+}
+
+
+def test_sisters_ask_for_the_same_function() -> None:
+    loops, matrix, lookup = (FIRST.exercises[i] for i in ("01.4", "01.5", "01.2"))
+    assert same_task(FIRST, loops, matrix)
+    assert not same_task(FIRST, loops, lookup)
+
+
+def test_a_function_that_is_not_there(root: Path) -> None:
+    (root / "solutions/01_small.py").write_text("x = 1\n", encoding="utf-8")
+    chapter = Chapter(root, "01_small")
+    with pytest.raises(GraderError, match=r"01_small.py of the course defines no function double"):
+        documentation(chapter, chapter.exercises["01.1"])

@@ -1,0 +1,121 @@
+"""How two results are related: each relation is found where it holds, and not where it does not."""
+
+import math
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+
+from minitx.grading.judge.relations import Given, relate
+
+RNG = np.random.default_rng(0)
+B = RNG.normal(size=(3, 5))
+W = np.exp(B) / np.exp(B).sum(-1, keepdims=True)
+SQUARE = RNG.normal(size=(4, 4))
+HEADS = RNG.normal(size=(2, 5, 3, 4))
+ALLOWED = B > -0.3
+ALLOWED[1] = False
+GIVEN = Given({"T_q": 3, "T_k": 5, "D_k": 8}, {"allowed": ALLOWED, "scores": B}, ("T_q", "T_k"))
+
+
+def keys(got: Any, want: Any, given: Given = GIVEN) -> list[tuple[Any, ...]]:
+    return [relation.key for relation in relate(got, want, given)]
+
+
+def first(got: Any, want: Any, given: Given = GIVEN) -> str:
+    return relate(got, want, given)[0].sentence
+
+
+@pytest.mark.parametrize(
+    ("got", "want", "key"),
+    [
+        (-B, B, ("factor", "-1")),
+        (B * math.sqrt(8), B, ("factor", "√D_k")),
+        (B / 8, B, ("factor", "1/D_k")),
+        (B * math.sqrt(8 / 5), B, ("factor", "√(D_k/T_k)")),
+        (B * math.log(2), B, ("factor", "ln 2")),
+        (B * 1.2345, B, ("some factor",)),
+        (B + 0.5, B, ("shift", 0.5)),
+        (B - B.mean(-1, keepdims=True), B, ("shift along", -1)),
+        (W * [[2.0], [3.0], [0.5]], W, ("normaliser", -1)),
+        (B * [[2.0], [3.0], [0.5]], B, ("factor along", -1)),
+        (np.exp(B) / np.exp(B).sum(0), W, ("normalised over", -2)),
+        (np.log(W), W, ("curve", "log")),
+        (np.maximum(B, 0), B, ("curve", "relu")),
+        (B, W, ("missing curve", "softmax")),
+        (np.exp(B), W, ("missing curve", "normalise")),
+        (np.round(B, 2), B, ("rounded", 2)),
+        (SQUARE.T, SQUARE, ("axes", (-1, -2))),
+        (B.T, B, ("axes", (-1, -2))),
+        (B[::-1], B, ("reversed", -2)),
+        (np.roll(B, 1, 1), B, ("rolled", -1, 1)),
+        (B[[1, 2, 0]], B, ("permuted", -2)),
+        (np.repeat(B[:1], 3, 0), B, ("repeated", -2, "first")),
+        (B[0], B, ("part", "first", -2)),
+        (B.sum(0), B, ("reduced", "sum", -2)),
+        (B[None], B, ("squeezed", False)),
+        (B[:1, 0], B[:1, :1], ("squeezed", True)),
+        (B.reshape(15), B, ("folded",)),
+        (HEADS.swapaxes(1, 2).reshape(HEADS.shape), HEADS, ("read", (-2, -3, -1))),
+        (B * 0, B, ("constant", 0.0)),
+        (B.astype(np.float32), B, ("dtype",)),
+        (B.astype(np.float32).astype(float), B, ("seven digits",)),
+        (np.trunc(4 * B).astype(int), 4 * B, ("whole numbers",)),
+        (np.where(ALLOWED, B, B + 1), B, ("except", "forbidden")),
+        (np.where([[False], [True], [False]], 7.0, B), B, ("except", "nothing allowed")),
+        (np.where([[False], [True], [False]], np.nan, B), B, ("NaN", "nothing allowed")),
+        (B * np.nan, B, ("NaN", "everywhere")),
+        (~ALLOWED, ALLOWED, ("opposite",)),
+        (np.where(ALLOWED, 0.0, -np.inf), ALLOWED, ("to be added",)),
+        (np.tri(4, 6, dtype=bool), np.tri(4, 6, 2, dtype=bool), ("triangle", "≤", "i")),
+        (np.tri(4, 4, -1, dtype=bool), np.tri(4, 4, dtype=bool), ("except", "diagonal")),
+        (torch.tensor(-B), torch.tensor(B), ("factor", "-1")),
+        ((W, B), (B, W), ("order", (1, 0))),
+        ((B, B), (B, -B), ("copy", 1, 0)),
+        ((B, -W), (B, W), (1, "factor", "-1")),
+    ],
+)
+def test_found(got: Any, want: Any, key: tuple[Any, ...]) -> None:
+    assert key in keys(got, want)
+
+
+def test_the_number_is_named_with_its_letter() -> None:
+    assert first(B * math.sqrt(8), B) == (
+        "Yours is 2.828 = √D_k times the expected, everywhere: D_k = 8 here."
+    )
+    assert first(B.T, B) == (
+        "It is the right result with its axes in another order: yours is (5, 3) = (T_k, T_q), "
+        "wanted is (3, 5) = (T_q, T_k)."
+    )
+
+
+def test_the_sum_is_told_with_enough_digits() -> None:
+    assert "yours are 1 -1.0e-05, wanted is 1" in first(W / (1 + 1e-5), W)
+
+
+def test_padding_masks_too_long_and_too_short() -> None:
+    lengths = np.array([3, 0, 5])
+    want = np.arange(5) < lengths[:, None]
+    given = Given({"B": 3, "max_len": 5}, {"lengths": lengths}, ("B", "max_len"))
+    assert ("rows longer", 1) in keys(np.arange(5) <= lengths[:, None], want, given)
+    assert ("rows longer", -1) in keys(np.arange(5) < lengths[:, None] - 1, want, given)
+    assert ("rows moved",) in keys(want[[2, 0, 1]], want, given)
+
+
+def test_large_numbers_end_in_nan() -> None:
+    loud = 1000 * B
+    given = Given({}, {"scores": loud})
+    got = np.where(np.arange(5) == 0, np.nan, W)
+    assert ("NaN", "large") in keys(got, W, given)
+
+
+def test_nothing_is_found_between_strangers() -> None:
+    assert keys(RNG.normal(size=(3, 5)), B) == []
+    assert keys("text", B) == []
+    assert keys(None, B) == []
+    assert keys(np.zeros((0, 2)), np.zeros((0, 2))) == []
+
+
+def test_one_number_may_be_a_factor_only() -> None:
+    assert keys(np.array([6.0]), np.array([3.0])) == [("factor", "2")]

@@ -1,0 +1,80 @@
+"""An exception's text becomes what to do, in the exercise's letters."""
+
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+
+from minitx.grading.calling import Outcome
+from minitx.grading.invoke import invoke
+from minitx.grading.judge.remedies import Scene, remedy
+
+Q, K = np.ones((3, 8)), np.ones((5, 8))
+TQ, TK = torch.ones(3, 8), torch.ones(5, 8)
+SIZES = {"T_q": 3, "T_k": 5, "D_k": 8}
+
+
+def told(function: Callable[..., Any], *args: Any, **arguments: Any) -> str:
+    outcome = invoke("f", function, args, {}, seed=0)
+    made = remedy(Scene(outcome, SIZES, arguments))
+    return f"{made.sentence} {made.advice}" if made else ""
+
+
+@pytest.mark.parametrize(
+    ("function", "words"),
+    [
+        (lambda: np_.exp(1), "No line before gives `np_` a value."),  # type: ignore[name-defined]
+        (lambda: F.relu(1), "`F` is not imported. Add `from torch.nn"),  # type: ignore[name-defined]
+        (lambda: Q.masked_fill(Q > 0, 1), "NumPy has no `masked_fill`, torch has. Here it is np."),
+        (lambda: TQ.astype(int), "torch has no `astype`, NumPy has. Here it is .to(dtype)."),
+        (lambda: Q.sum(keepdim=True), "`keepdim=` is the other library's word. Here it is `keepd"),
+        (lambda: Q @ K, "the inner sizes are 8 (D_k) and 5 (T_k)"),
+        (lambda: TQ @ TK, "(3, 8) = (T_q, D_k) @ (5, 8) = (T_k, D_k)"),
+        (lambda: TQ @ TK, "Turn the second operand: its last axis is the one to sum over."),
+        (lambda: Q + Q[:, 0], "(3, 8) = (T_q, D_k) and (3,) = (T_q,) do not fit together."),
+        (lambda: TQ + TK, "along axis 0 one has 3 (T_q), the other 5 (T_k)"),
+        (lambda: TQ.softmax(2), "There is no axis 2"),
+        (lambda: Q[5], "Index 5 is out of bounds: that axis has 3 (T_q) entries, 0 to 2."),
+        (lambda: Q[0, 0, 0], "more indices than axes"),
+        (lambda: TQ[TK > 0], "A boolean index must have the shape"),
+        (lambda: TQ.T.view(24), "`view` cannot read axes that were moved."),
+        (lambda: TQ.reshape(5, 5), "another number of entries"),
+        (lambda: TQ @ TQ.double().T, "Two dtypes meet: float and double."),
+        (lambda: 1 - (TQ > 0), "Arithmetic with a boolean tensor"),
+        (lambda: ~TQ, "A mask must be boolean here."),
+        (lambda: bool(Q > 0), "An array with many entries stands where one truth value"),
+        (lambda: TQ.requires_grad_().numpy(), "turned into a NumPy array"),
+        (lambda: TQ.half().masked_fill(TQ > 0, -1e9), "float16 ends at 65504"),
+        (lambda: float(Q), "Several numbers stand where one is needed."),
+        (lambda: Q[: 8 / 2], "A fraction stands where a whole number is needed."),
+        (lambda: np.ones(2, int).__iadd__(0.5), "Fractions are written into an array of whole"),
+        (lambda: Q(1), "A numpy.ndarray is called as if it were a function."),
+        (lambda: 1 / 0, "A plain number is divided by 0."),
+        (lambda: torch.einsum("ij,jk->ik", TQ, TK), "The letters of einsum do not fit"),
+        (lambda: TQ.sum("x", 1.5), "`sum` is given arguments of kinds"),
+    ],
+)  # fmt: skip
+def test_told(function: Callable[..., Any], words: str) -> None:
+    assert words in told(function)
+
+
+def test_none_is_named() -> None:
+    assert told(lambda: ~None, allowed=None).startswith("`allowed` is None in this call")  # type: ignore[operator]
+    assert told(lambda: None.x).startswith("Something is None")  # type: ignore[attr-defined]
+
+
+def test_a_misspelt_argument() -> None:
+    assert "Did you mean the argument `keys`?" in told(lambda: kys, keys=K)  # type: ignore[name-defined]
+
+
+def test_ones_own_raise() -> None:
+    outcome = Outcome("raised", error_kinds=("ValueError",), where="line 3 (`raise ValueError`)")
+    made = remedy(Scene(outcome, {}, {}))
+    assert made is not None
+    assert made.sentence == "Your own line refuses a call that the exercise allows."
+
+
+def test_a_stranger_is_not_explained() -> None:
+    assert told(lambda: [].pop()) == ""
