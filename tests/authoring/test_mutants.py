@@ -3,9 +3,9 @@
 import pytest
 
 from minitx.authoring import mutants
-from minitx.authoring.errors import SourceError
 from minitx.authoring.mutants import MutationTable, mutation_score
 from minitx.grading.course import Course
+from minitx.grading.errors import GraderError
 
 
 def scores(root, id="01.1"):
@@ -97,7 +97,7 @@ def test_a_mutant_that_never_ends_is_killed_in_time(course, monkeypatch):
 
 def test_a_missing_answer_is_named(course):
     write(course, "solutions/01_small.py", "def double", "def duplicate")
-    with pytest.raises(SourceError, match=r"01_small\.py: it defines no function double"):
+    with pytest.raises(GraderError, match=r"01_small\.py of the course defines no function double"):
         scores(course)
 
 

@@ -184,6 +184,17 @@ def test_a_method_can_be_closed() -> None:
         Mask(causal=True).dense(2, 2, "cpu")
 
 
+def test_a_function_of_numpy_can_be_closed() -> None:
+    """It is C outside, and Python within."""
+    solve = np.linalg.solve
+    with (
+        pytest.raises(ClosedDoor, match=r"^numpy.linalg.solve is closed"),
+        shut(("numpy.linalg.solve",)),
+    ):
+        solve(np.eye(2), np.ones(2))
+    assert solve(np.eye(2), np.ones(2)).tolist() == [1, 1]
+
+
 @pytest.mark.parametrize(
     ("name", "text"),
     [
