@@ -58,9 +58,16 @@ class Connection:
             threading.Thread(target=work, args=(stream,), daemon=True).start()
 
     def send(self, message: dict[str, Any], chunks: Iterable[bytes] = ()) -> None:
-        """Says something to the worker, without waiting."""
-        while not self._events.empty():  # a stack that came too late for the last question
-            self._events.get()
+        """Says something to the worker, without waiting.
+
+        What it said before it was asked is forgotten: a stack that came too late for the last
+        question, or a reply to none.
+        """
+        while not self._events.empty():
+            event = self._events.get()
+            if event[0] == "end":  # nothing comes behind it
+                self._events.put(event)
+                break
         self._outbox.put((message, list(chunks)))
 
     def receive(self, patience: float) -> Reply:
