@@ -78,6 +78,23 @@ def test_two_masks_of_one_kind_are_both_kept_to():
     assert both.allowed.flatten().tolist() == [False, True, False]
 
 
+def test_padding_is_cleaned_whatever_stands_there():
+    mask = padding([1, 2])
+    x = torch.tensor([[1.0, torch.nan], [torch.inf, 2.0]]).view(2, 1, 2, 1)
+    assert mask.zero_padding(x).flatten().tolist() == [1.0, 0.0, torch.inf, 2.0]
+    assert causal().zero_padding(x) is x
+    assert mask.is_token(2, "cpu").tolist() == [[True, False], [True, True]]
+    assert causal().is_token(2, "cpu").tolist() == [[True, True]]
+
+
+def test_a_mask_moves_with_all_its_tables():
+    pairs = torch.ones(1, 1, 3, 5, dtype=torch.bool)
+    moved = (causal() & padding([3, 5]) & Mask(allowed=pairs)).to("meta")
+    assert moved.causal
+    assert moved.key_padding.device == moved.allowed.device == torch.device("meta")
+    assert causal().to("meta").rules == {"causal"}
+
+
 def test_masks_are_frozen_and_compared_by_identity():
     with pytest.raises(dataclasses.FrozenInstanceError):
         NO_MASK.causal = True
