@@ -87,6 +87,29 @@ def test_a_core_without_attend_says_so():
         Unfinished()(q, q, q)
 
 
+@pytest.mark.parametrize(
+    "part",
+    [
+        lambda x: cores.Reformer(16, num_buckets=8, chunk_size=4).hash(x),
+        lambda x: cores.Performer(16, 32).features(x),
+        lambda x: moved_centroids(cores.Routing(16, num_clusters=5, decay=0.0), x),
+    ],
+)
+def test_what_is_called_by_itself_leaves_autocast_too(part):
+    x = torch.randn(1, 1, 61, 16)
+    results = []
+    for enabled in (False, True):
+        torch.manual_seed(0)
+        with torch.autocast("cpu", torch.bfloat16, enabled=enabled):
+            results.append(part(x))
+    assert torch.equal(*results)
+
+
+def moved_centroids(core, x):
+    core.update_centroids(x, x)
+    return core.centroids
+
+
 # Broken cores, each against the line of the contract that it breaks.
 
 

@@ -8,7 +8,7 @@ from local_attention import LocalAttention
 
 from minitx.cores import FullAttention, SlidingWindow
 from minitx.cores import sliding_window as module
-from minitx.masks import NO_MASK, causal, padding
+from minitx.masks import NO_MASK, Mask, causal, padding
 from minitx.models.gpt import GPT, GPTConfig
 
 from .patterns import EXACT, assert_dense_equals, attended, qkv, table
@@ -200,6 +200,18 @@ def test_refusals(arguments, text, as_users_run):
 def test_a_global_token_beyond_the_keys_is_refused():
     with pytest.raises(ValueError, match=r"^global_tokens must lie below T_k \(7\), got 7$"):
         SlidingWindow(1, global_tokens=[7, 0])(*qkv(7, 7))
+
+
+def test_global_tokens_behind_padding_are_refused():
+    """The first key would be padding for one sample, and its first word for another."""
+    mask = Mask(key_padding=torch.arange(7).expand(2, -1) >= torch.tensor([[2], [0]]))
+    text = (
+        "SlidingWindow with global_tokens can honour key_padding at the end of a sequence only, "
+        "and got some before a word; pad on the right, or use FusedAttention"
+    )
+    with pytest.raises(ValueError, match=f"^{re.escape(text)}$"):
+        SlidingWindow(1, global_tokens=[0])(*qkv(7, 7), mask=mask)
+    assert SlidingWindow(1)(*qkv(7, 7), mask=mask).isfinite().all()
 
 
 def test_the_rebuilt_mask_is_bottom_right():
