@@ -85,7 +85,11 @@ class CheckItem(pytest.Item):
         chapter: Chapter = self.parent.chapter  # type: ignore[union-attr]
         if self.answers is None:
             pytest.skip(f"no working copy; make one: {program()} start {chapter.number}")
-        report = graded(chapter, self.exercise.id, self.answers)
+        try:
+            report = graded(chapter, self.exercise.id, self.answers)
+        except GraderError:
+            self.config.stash[GRADER_FAILED] = True
+            raise
         verdict = next(each for each in report.checks if each.name == self.check.name)
         if verdict.status == "unattempted":
             pytest.skip("unattempted")

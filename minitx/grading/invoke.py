@@ -5,6 +5,7 @@ course's own functions with it.
 """
 
 import contextlib
+import gc
 import sys
 import time
 import types
@@ -152,12 +153,15 @@ class _Lines:
             self.count += 1
             return line
 
-        before = sys.gettrace()
+        before, collecting = sys.gettrace(), gc.isenabled()
+        gc.disable()  # a finaliser of somebody else's is no line of this call
         sys.settrace(call)
         try:
             yield
         finally:
             sys.settrace(before)
+            if collecting:
+                gc.enable()
 
 
 def _cpu_time() -> float:

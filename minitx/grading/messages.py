@@ -4,8 +4,9 @@ import dataclasses
 from typing import Any
 
 from minitx.grading.calling import Facts, Outcome, Problem
+from minitx.grading.frames import Garbage
 from minitx.grading.texts import cleaned
-from minitx.grading.wire import Garbage, pack, unpack
+from minitx.grading.wire import pack, unpack
 
 _KINDS = ("returned", "raised", "missing", "signature", "unattempted", "timeout", "exit")
 

@@ -13,8 +13,8 @@ import numpy as np
 import pytest
 
 from minitx.grading.calling import Facts, Outcome
+from minitx.grading.frames import MOST_BODY, read_frame, write_frame
 from minitx.grading.messages import pack_facts, pack_outcome
-from minitx.grading.wire import MOST_BODY, read_frame, write_frame
 from minitx.grading.worker.connection import Connection, Gone, Late
 from minitx.grading.worker.loading import Limits
 from minitx.grading.worker.process import ProcessCaller

@@ -107,3 +107,29 @@ def test_a_fault_of_the_grader(root: Path, answer: Callable[..., Path]) -> None:
     done = run(root)
     assert done.returncode == 3
     assert "failed by itself (NameError" in done.stdout
+
+
+@pytest.mark.parametrize(
+    ("double", "text"),
+    [
+        ("import os; os._exit(0)", "it was read in, which left with exit code 0"),
+        ("def double(x):\n    import os; os._exit(0)", "ended the process it was graded in"),
+        ("def double(x):\n    raise KeyboardInterrupt", "double raised KeyboardInterrupt"),
+    ],
+)
+def test_success_is_never_the_default_of_a_process(
+    root: Path,
+    answer: Callable[..., Path],
+    minitx: Callable[..., Result],
+    double: str,
+    text: str,
+) -> None:
+    """What leaves with status 0 has earned nothing, and the other exercise gets its verdict."""
+    answer(double, "def quadruple(x):\n    return 4 * x")
+    done = run(root)
+    assert done.returncode == 1
+    assert "PASSED" in done.stdout
+    graded = minitx("check", "01")
+    assert graded.exit_code == 1
+    assert "3 of 7 points" in graded.output
+    assert text in " ".join(graded.output.split())

@@ -14,17 +14,10 @@ from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
 from minitx.grading.calling import Facts, Opaque, Outcome, Problem
+from minitx.grading.frames import MOST_BODY, MOST_HEADER, Garbage, read_frame, write_frame
 from minitx.grading.messages import pack_facts, pack_outcome, unpack_facts, unpack_outcome
 from minitx.grading.plain import plain
-from minitx.grading.wire import (
-    MOST_BODY,
-    MOST_HEADER,
-    Garbage,
-    pack,
-    read_frame,
-    unpack,
-    write_frame,
-)
+from minitx.grading.wire import pack, unpack
 
 
 def crossed(value: Any) -> Any:

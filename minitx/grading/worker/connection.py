@@ -8,7 +8,7 @@ import time
 from collections.abc import Callable, Iterable
 from typing import Any, BinaryIO
 
-from minitx.grading.wire import Garbage, read_frame, write_frame
+from minitx.grading.frames import Garbage, read_frame, write_frame
 
 _FRAME = re.compile(r'^  File "(.*)", line (\d+) in (.*)$', re.MULTILINE)
 _LATE = (b"Stack (most recent call first)", b"Current thread", b"Timeout (", b"Thread ")

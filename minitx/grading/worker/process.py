@@ -11,15 +11,17 @@ as possible to have that done beside other work.
 """
 
 import contextlib
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 from minitx.grading.calling import Facts, Outcome, Problem, Target
 from minitx.grading.cells import read_cells, source_of
+from minitx.grading.frames import Garbage
 from minitx.grading.messages import unpack_facts, unpack_outcome
 from minitx.grading.report import WHILE_READING
-from minitx.grading.wire import Garbage, pack
+from minitx.grading.wire import pack
 from minitx.grading.worker.connection import Connection, Gone, Late, Spot
 from minitx.grading.worker.limits import patience
 from minitx.grading.worker.loading import Experience, Limits
@@ -44,10 +46,22 @@ def process_caller(
         GraderError: if no process can be started.
     """
     caller = ProcessCaller(path, starter_for(needs_torch), limits or Limits())
-    try:
+    with contextlib.closing(caller), _one_thread():
         yield caller
+
+
+@contextlib.contextmanager
+def _one_thread() -> Iterator[None]:
+    """The judge computes in one thread beside its worker: several would wait for each other."""
+    torch = sys.modules.get("torch")
+    before = torch.get_num_threads() if torch else 1
+    try:
+        if torch and before > 1:
+            torch.set_num_threads(1)
+        yield
     finally:
-        caller.close()
+        if torch and before > 1:
+            torch.set_num_threads(before)
 
 
 class ProcessCaller:
