@@ -96,7 +96,7 @@ def test_a_core_without_attend_says_so():
     ],
 )
 def test_what_is_called_by_itself_leaves_autocast_too(part):
-    x = torch.randn(1, 1, 61, 16)
+    x = torch.randn(1, 1, 4099, 16)  # enough that some lie near the border of two buckets
     results = []
     for enabled in (False, True):
         torch.manual_seed(0)
