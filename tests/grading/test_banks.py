@@ -111,6 +111,7 @@ def softmax_of(scores: Any, allowed: Any = None) -> Any:
 
 # Wrong for large scores only; a fill of -100 and then 0 is right for small ones as well.
 HARMLESS = {
+    "largest_size",
     "global_maximum",
     "no_maximum",
     "filled_-100",

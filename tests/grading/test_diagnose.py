@@ -8,7 +8,7 @@ import pytest
 import torch
 
 from minitx.grading import exercise, mistake
-from minitx.grading.course import Chapter
+from minitx.grading.course import Chapter, Course
 from minitx.grading.judge.alike import alike
 from minitx.grading.judge.assess import assess
 from minitx.grading.judge.banks import own_bank
@@ -215,3 +215,30 @@ def test_alike() -> None:
     half = torch.ones(2, dtype=torch.float16)
     assert alike(half, half * 1.001)
     assert not alike(half, half * 2)
+
+
+def test_rivals_are_settled_by_further_questions() -> None:
+    def largest_size(scores):
+        weights = np.exp(scores - np.abs(scores).max(-1, keepdims=True))
+        return weights / weights.sum(-1, keepdims=True)
+
+    def weights_transposed(q, k, v):
+        weights = np.exp(q @ k.T - (q @ k.T).max(-1, keepdims=True))
+        return (weights / weights.sum(-1, keepdims=True)).T @ v
+
+    course = Course(Path(__file__).resolve().parents[2])
+    for exercise_id, f, words in [
+        ("01.1", largest_size, "the largest absolute value is subtracted"),
+        ("01.5", weights_transposed, "the table of weights is transposed"),
+    ]:
+        one = course.exercise(exercise_id)
+        report = assess(course.chapter("01"), one, LocalCaller.of({one.function: f}))
+        assert words in report.named[0].text
+
+
+def test_no_opening_speaks_of_output_where_there_was_none() -> None:
+    course = Course(Path(__file__).resolve().parents[2])
+    one = course.exercise("01.2")
+    caller = LocalCaller.of({one.function: lambda query, keys, values: query @ keys})
+    for each in assess(course.chapter("01"), one, caller).named:
+        assert "Your output equals" not in each.text

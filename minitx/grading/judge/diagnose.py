@@ -10,7 +10,7 @@ the two differ are explained, by (in this order)
 5. which calls go wrong, and what an exception asks for.
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import Any
@@ -21,7 +21,7 @@ from minitx.grading import values
 from minitx.grading.calling import Call, Caller
 from minitx.grading.course import Chapter
 from minitx.grading.judge.alike import alike, same_answer
-from minitx.grading.judge.alterations import Alteration, alterations
+from minitx.grading.judge.alterations import Alteration, alterations, cut_axis
 from minitx.grading.judge.banks import (
     Candidate,
     composed_bank,
@@ -95,7 +95,8 @@ class Evidence:
 
     def __post_init__(self) -> None:
         self.wrong = sorted(differing(self.probes), key=telling_power, reverse=True)
-        self.right = [probe for probe in self.probes if not probe.differs]
+        agreeing = [probe for probe in self.probes if not probe.differs]
+        self.right = sorted(agreeing, key=telling_power, reverse=True)
         self.key = (self.chapter, self.exercise.id)
         self.valued = [probe for probe in self.wrong if probe.has_values]
         self.raised = [probe for probe in self.wrong if probe.got.kind == "raised"]
@@ -148,25 +149,39 @@ class Evidence:
     def settled(self, exact: list[Candidate]) -> list[Candidate]:
         """Where a changed worked answer agrees as well, further questions decide between them.
 
-        If they cannot, because nothing but exceptions came, both are told.
+        The numbers are made larger and smaller; where nothing but exceptions came, all lengths
+        are made equal, so that operands fit which are turned.
         """
         silent = all(probe.got.kind == "raised" for probe in self.wrong)
         known = [c for c in operator_bank(*self.key) if c.certain or silent]
         rivals = self.exact(known, raised=silent)
-        if silent:
-            return [*exact, *rivals[:1]]
-        for probe in self.valued[:2]:
-            for factor in (0.4, 0.1, -1.0):
-                other = {name: scaled(x, factor) for name, x in probe.arguments.items()}
-                new = self.asker.ask(probe.call, other)
-                if new is None:
-                    continue
-                fit = [c for c in exact if self.agrees(new, c)]
-                others = [c for c in rivals if self.agrees(new, c)]
-                if not fit and others:
-                    return others[:1]
-                rivals = others
+        if not rivals:
+            return exact
+        for probe, arguments in self.deciding(silent):
+            new = self.asker.ask(probe.call, arguments)
+            if new is None or new.got.kind != "returned":
+                continue
+            fit = [c for c in exact if self.agrees(new, c)]
+            others = [c for c in rivals if self.agrees(new, c)]
+            if not fit and others:
+                return others[:1]
+            rivals = others
         return exact
+
+    def deciding(self, silent: bool) -> Iterator[tuple[Probe, dict[str, Any]]]:
+        """Questions on which mistakes differ that agreed so far."""
+        for probe in self.wrong[:2]:
+            arguments = dict(probe.arguments)
+            if silent:
+                sizes = self.asker.notation.sizes(arguments)
+                side = min((n for n in sizes.values() if n > 1), default=0)
+                for letter in sizes:
+                    cut = cut_axis(letter, self.asker.notation, slice(0, side), arguments)
+                    arguments = cut or arguments
+                yield probe, arguments
+            else:
+                for factor in (0.4, 0.1, -1.0):
+                    yield probe, {name: scaled(x, factor) for name, x in arguments.items()}
 
     def agrees(self, probe: Probe, candidate: Candidate, strict: bool = False) -> bool:
         question = (probe, candidate, strict)
@@ -515,10 +530,10 @@ class Evidence:
         return Named(key, sentence, advice, self.exercise.page, "relation")
 
 
-def telling_power(probe: Probe) -> tuple[bool, int]:
-    """How soon a call settles a question: many numbers do, counting lines takes long."""
+def telling_power(probe: Probe) -> tuple[bool, int, int]:
+    """How soon a call settles a question: enough numbers do, more of them only take longer."""
     many = values.to_numpy(probe.want.value).size if hasattr(probe.want.value, "shape") else 0
-    return not probe.call.count, min(many, _ENOUGH)
+    return not probe.call.count, min(many, _ENOUGH), -many
 
 
 def _generality(probe: Probe) -> tuple[int, int]:

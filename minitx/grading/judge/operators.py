@@ -513,7 +513,7 @@ def _slips(place: _Place, function: ast.FunctionDef) -> Iterator[_Change]:
         yield from _slips_in_call(place, node)
     elif isinstance(node, ast.Attribute) and node.attr == "min" and "finfo" in _code(node):
         for number in (0.0, 1e-9, -10.0, -100.0, -1e4, -1e9):
-            sentence = f"forbidden scores become {number:g}, which a low score can fall below."
+            sentence = f"forbidden scores become a number such as {number:g}, which is not -∞."
             yield _replaced(place, _constant(number), sentence)
     elif isinstance(node, ast.Assign) and isinstance(place.parent, ast.FunctionDef):
         for target in node.targets:

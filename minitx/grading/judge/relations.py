@@ -761,7 +761,8 @@ def _one_factor_each(
         return
     low, high = float(ratio[used].min()), float(ratio[used].max())
     if weights:
-        span = _sum_of_one(low) if high - low < 1e-9 else f"{_short(low)} to {_short(high)}"
+        same = abs(high - low) < 1e-9
+        span = _sum_of_one(low) if same else f"{_sum_of_one(low)} to {_sum_of_one(high)}"
         yield Relation(
             ("normaliser", axis - b.ndim),
             f"The proportions along {name} are right but the sums are not: yours are {span}, "

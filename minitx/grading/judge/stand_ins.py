@@ -113,6 +113,11 @@ def _global_max(x: Any) -> Any:
     return exponentials / _sum(exponentials)
 
 
+def _largest_size(x: Any) -> Any:
+    exponentials = _exp(x - _max(abs(x), -1))
+    return exponentials / _sum(exponentials)
+
+
 def _no_max(x: Any) -> Any:
     exponentials = _exp(x)
     return exponentials / _sum(exponentials)
@@ -255,6 +260,12 @@ _WEIGHTS = (
         _on_softmax(_no_max),
     ),
     StandIn(
+        "largest_size",
+        "the largest absolute value is subtracted in place of the largest score.",
+        "Take abs out: in a row far below zero every exponential is then 0, and 0/0 follows.",
+        _on_softmax(_largest_size),
+    ),
+    StandIn(
         "small_number",
         "a small number is added to the sum, so that the weights do not sum to 1.",
         "Nothing has to be made safe there: with the row's largest score subtracted the sum is at "
@@ -381,8 +392,8 @@ _MASKS = (
     *(
         StandIn(
             f"filled_{number:g}",
-            f"forbidden scores become {number:g}, which is not -∞: a forbidden key keeps a weight "
-            "as soon as real scores are that low.",
+            f"forbidden scores become a number such as {number:g}, which is not -∞: a forbidden "
+            "key keeps a weight as soon as real scores are that low.",
             _BEFORE,
             make(number),
         )
