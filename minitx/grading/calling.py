@@ -73,8 +73,10 @@ class Call:
 
     @property
     def name(self) -> str:
-        """The function's name, or the method's."""
-        return self.target if isinstance(self.target, str) else self.target[1]
+        """The name of the function or the kernel, or the method's."""
+        if isinstance(self.target, str):
+            return self.target
+        return next(part for part in self.target if isinstance(part, str))
 
 
 @dataclass(frozen=True)

@@ -213,6 +213,14 @@ def f(x):
             os.kill(started, 0)
 
 
+def test_a_fork_answers_once(written: Any) -> None:
+    text = "def f(x):\n    return x if os.fork() == 0 else x * 2\ndef g(x):\n    return x * 3\n"
+    with written(text) as caller:
+        for _ in range(5):
+            assert called(caller).value.tolist() == [2, 4]
+            assert called(caller, "g").value.tolist() == [3, 6]
+
+
 # --- reading a file ------------------------------------------------------------------------------
 
 

@@ -34,6 +34,7 @@ def serve(requests: BinaryIO, replies: BinaryIO, stacks: BinaryIO) -> None:
     _limit_memory()
     limited = _Clock(stacks)
     caller: UnlimitedCaller | None = None
+    me = os.getpid()
     while (request := read_frame(requests)) is not None:
         message, body = request
         if message["do"] == "load":
@@ -41,6 +42,8 @@ def serve(requests: BinaryIO, replies: BinaryIO, stacks: BinaryIO) -> None:
             write_frame(replies, pack_facts(caller.facts))
         elif caller is not None:
             reply, chunks = _call(caller, message, body, limited)
+            if os.getpid() != me:  # the submission has forked: one of the two goes on
+                os._exit(0)
             write_frame(replies, reply, chunks)
 
 

@@ -1,5 +1,6 @@
 """Running a submission's functions in this process."""
 
+import sys
 from collections.abc import Callable, Mapping
 from typing import Any
 
@@ -83,13 +84,14 @@ class LocalCaller(UnlimitedCaller):
         source = self.submission.source
         limit = TimeLimit(seconds, source.is_mine)
         outcomes: list[Outcome] = []
-        call = super().call
+        call, streams = super().call, (sys.stdin, sys.stdout, sys.stderr)
         # Doors around the limit: a time-out must not strike while they are opened again.
         with shut(options.pop("closed", ())):
             limit.run(
                 lambda: outcomes.append(call(target, args, kwargs, seconds=seconds, **options))
             )
         if limit.expired:
+            sys.stdin, sys.stdout, sys.stderr = streams  # it may have struck as they were put back
             text = source.endless(seconds, limit.line)
             return Outcome("timeout", text=text, seconds=seconds)
         return outcomes[0]
