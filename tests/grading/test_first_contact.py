@@ -50,3 +50,12 @@ def test_an_answer_without_its_truth(tmp_path: Path) -> None:
     (tmp_path / "wrong_one.py").write_text("@wrong('01.1')\ndef f(x):\n    return x\n")
     with pytest.raises(ValueError, match="f: the docstring must say what is wrong"):
         read(tmp_path)
+
+
+@pytest.mark.slow
+@pytest.mark.usefixtures("as_users_run")
+def test_answers_written_without_the_bank_are_turned_down_and_named() -> None:
+    course = Course(Path(__file__).resolve().parents[2])
+    fates = list(meet(read(Path(__file__).parent / "wrong_answers"), course))
+    assert [fate.wrong.name for fate in fates if fate.verdict != "failed"] == []
+    assert sum(bool(fate.report.named) for fate in fates) >= 0.85 * len(fates)

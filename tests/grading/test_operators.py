@@ -5,7 +5,7 @@ import textwrap
 
 import pytest
 
-from minitx.grading.judge.operators import mutants_of
+from minitx.grading.judge.operators import mutants_of, slips_of
 
 
 def mutants(source: str) -> dict[str, str]:
@@ -121,3 +121,42 @@ def test_long_code_is_shortened_in_the_middle():
     found = mutants(f"def f(a):\n    return {' * '.join(['a' * 20] * 5)}\n")
     assert all(len(id) < 130 for id in found)
     assert any("…" in id for id in found)
+
+
+@pytest.mark.parametrize(
+    ("source", "sentence"),
+    [
+        ("return x / n + 1", "the division by `n` is missing."),
+        ("return x / n", "`x` is multiplied by `n`, not divided by it."),
+        ("return x @ n", "the operands of a matrix product are exchanged: `n @ x`."),
+        ("return x.sum(axis=-1)", "`sum` runs along axis=-2 in place of axis=-1."),
+        ("return x <= n", "`x < n` is asked where `x <= n` belongs (off by one)."),
+        ("return np.exp(x)", "`exp2` stands where `exp` belongs."),
+        ("return x.sum(keepdims=True)", "False stands where True belongs for `keepdims` of `sum`."),
+        ("return ~x & n", "the opposite `~` is missing in front of `x`."),
+    ],
+)
+def test_a_mutant_says_what_it_changed(source: str, sentence: str) -> None:
+    tree = ast.parse(f"def f(x, n):\n    {source}").body[0]
+    assert isinstance(tree, ast.FunctionDef)
+    assert sentence in [mutant.sentence for mutant in mutants_of(tree)]
+
+
+@pytest.mark.parametrize(
+    ("source", "sentence"),
+    [
+        ("return x @ n", "`n` stands where `x` belongs in `x @ n`."),
+        ("return x @ n", "`n` is transposed in the product `x @ n`."),
+        ("return x / x.shape[-1]", "`x.shape[-2]` stands where `x.shape[-1]` belongs."),
+        ("return tanh(x + n)", "`tanh` is applied to each part of `x + n` on its own."),
+        ("return tanh(x / n)", "the step with `n` comes after `tanh`, not before."),
+        ("return tanh(x) @ n", "`tanh` is applied after the step with `n`, not before."),
+        ("y = x + n\n    return y / 2", "`y` is returned already; the steps after it are missing."),
+        ("return x - x.max()", "the mean stands where the largest belongs."),
+    ],
+)
+def test_slips_are_those_of_people(source: str, sentence: str) -> None:
+    tree = ast.parse(f"def f(x, n):\n    {source}").body[0]
+    assert isinstance(tree, ast.FunctionDef)
+    assert sentence in [slip.sentence for slip in slips_of(tree)]
+    assert {mutant.source for mutant in mutants_of(tree)} <= {s.source for s in slips_of(tree)}
