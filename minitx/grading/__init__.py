@@ -14,6 +14,13 @@ A check file registers exercises and their checks; `sub` in a check is the learn
 
 `sub.softmax.steps(scores)` counts the lines of Python that run in one call, the learner's and the
 libraries': where it grows with the input, there is a loop.
+
+`sub.softmax.vjp(scores, cotangent=c)` gives gradients with respect to the inputs that require
+grad: results hold no graph, because the code may run in another process. Where an exercise
+returns a "module", `module = sub.MultiHead(8, 2)` is a handle on it: `module(x)`,
+`module.load(weights, names)`, `module.vjp(x)`, `module.state_dict()`, `.train()`, `.eval()`,
+`.to(dtype)`, `.parameters`. `sub.kernel.launch(grid, x, out, n, BLOCK=16)` runs a Triton kernel in
+the interpreter and gives what its arguments hold afterwards.
 """
 
 import importlib

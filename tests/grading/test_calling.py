@@ -313,6 +313,23 @@ def test_warnings_are_kept_for_the_report() -> None:
     assert "divide by zero" in report.calls[0].outcome.warning
 
 
+def test_no_text_of_the_learners_commands_the_terminal() -> None:
+    """An escape sequence could clear the screen and write a verdict of its own."""
+
+    def f(x):
+        print("\x1b[2J\x1b[1;1Hall points \u202eearned")
+        raise ValueError("\x1b]0;title\x07 \x1b[31mred")  # \x1b[2J
+
+    report = report_on(f)
+    for text in (report.printed, report.checks[0].text):
+        assert "\x1b" not in text
+        assert "\x07" not in text
+        assert "\u202e" not in text
+    assert report.printed == "[2J[1;1Hall points earned\n"
+    assert "ValueError at line" in report.checks[0].text
+    assert "]0;title [31mred" in report.checks[0].text
+
+
 def test_unattempted() -> None:
     def f(x):
         raise NotImplementedError("Exercise 1.1 is yours to write")
