@@ -117,7 +117,7 @@ class Evidence:
         found = (
             self.looping()
             or self.short()
-            or self.nearly(own_bank(self.exercise), 0.8)
+            or self.nearly(own_bank(self.exercise), 1.0)
             or self.related()
             or self.told(self.exact(composed_bank(*self.key)))
             or self.told(self.exact(sister_bank(*self.key)))[:1]
@@ -225,7 +225,7 @@ class Evidence:
         if fits < min(few, max(len(self.valued), 2)):
             return None
         contradicts = sum(not self.agrees(probe, candidate) for probe in self.right)
-        if contradicts > 0.2 * len(self.right) or contradicts >= fits:
+        if 4 * contradicts > fits:  # what would show elsewhere, and does not, weighs most
             return None
         return Fit(candidate, fits, misses, contradicts)
 
