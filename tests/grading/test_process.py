@@ -335,6 +335,15 @@ def test_a_file_that_cannot_be_used(written: Any) -> None:
         assert outcome.text in [problem.text for problem in caller.facts.problems]
 
 
+def test_a_long_file(written: Any) -> None:
+    """Longer than any text that may come back."""
+    text = "".join(f"x{number} = {number}\n" for number in range(20_000))
+    with written(text + "def f(x):\n    return x + x19999 * 0\n") as caller:
+        assert len(text) > 250_000
+        assert called(caller).value.tolist() == [1, 2]
+        assert caller.facts.problems == ()
+
+
 def test_modules_beside_the_file_are_read_anew(written: Any, tmp_path: Path) -> None:
     for number in (1, 2):
         (tmp_path / "beside.py").write_text(f"NUMBER = {number}\n")

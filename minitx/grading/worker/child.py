@@ -60,8 +60,10 @@ def main(modules: list[str]) -> None:
 def _load(
     message: dict[str, Any], body: bytes, replies: BinaryIO, limited: "_Clock"
 ) -> UnlimitedCaller:
-    texts = unpack(message["texts"], body)
-    cells = [Cell(text, *rest) for text, rest in zip(texts, message["cells"], strict=True)]
+    cells, at = [], 0
+    for size, rest in zip(message["sizes"], message["cells"], strict=True):
+        cells.append(Cell(body[at : at + size].decode("utf-8", "surrogatepass"), *rest))
+        at += size
     stopped = {(filename, line): text for filename, line, text in message["stopped"]}
 
     def before(filename: str, line: int) -> None:

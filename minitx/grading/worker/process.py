@@ -143,8 +143,9 @@ class ProcessCaller:
             if self._worker is not None or self._hopeless:
                 return self._worker
             worker, at = self._starter.start(), ("", 0)
+            question = self._reading(careful)
             try:
-                worker.send(*self._reading(careful))
+                worker.send(*question)
                 message, _ = worker.receive(self._patience())
                 while "at" in message:
                     at = (str(message["at"][0]), int(message["at"][1]))
@@ -166,12 +167,13 @@ class ProcessCaller:
         return self._worker
 
     def _reading(self, careful: bool) -> tuple[dict[str, Any], list[bytes]]:
-        limits, seen, chunks = self._limits, self._experience, list[bytes]()
+        limits, seen = self._limits, self._experience
+        chunks = [cell.text.encode("utf-8", "surrogatepass") for cell in self._cells]
         message = {
             "do": "load",
             "path": str(self._path.absolute()),
             "cells": [[cell.filename, cell.first_line, cell.place] for cell in self._cells],
-            "texts": pack([cell.text for cell in self._cells], chunks),
+            "sizes": [len(chunk) for chunk in chunks],
             "stopped": [[*spot, text] for spot, text in seen.stopped.items()],
             "endless": sorted(seen.endless),
             "limits": [limits.statement, limits.imports, self._left],
