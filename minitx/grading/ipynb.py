@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from typing import Any
 
 _MAGIC = re.compile(r"^(\s*)(?:(\w[\w, ]*?)\s*=\s*)?[!%?].*$|^(\s*)[\w.]+\?{1,2}\s*$")
+_MOST_ATTEMPTS = 100  # each reads the whole cell
 _RUN_THE_CELL = {"%%time", "%%timeit", "%%capture", "%%prun"}
 
 
@@ -50,12 +51,13 @@ def without_magics(source: str) -> str:
             lines[number] = ""
         elif line.strip():
             break
-    for _ in lines:
+    for attempt in range(_MOST_ATTEMPTS):
         try:
             ast.parse("\n".join(lines))
         except (SyntaxError, ValueError, RecursionError, MemoryError) as error:
             spot = getattr(error, "lineno", None) or 0
-            if not _blank(lines, spot - 1):  # something else is wrong: blank what looks like it
+            last = attempt == _MOST_ATTEMPTS - 1
+            if last or not _blank(lines, spot - 1):  # something else: blank what looks like it
                 for other in range(len(lines)):
                     _blank(lines, other)
                 break

@@ -1,5 +1,6 @@
 """What can be named on the command line and is no file of answers."""
 
+import ast
 import os
 import socket
 from pathlib import Path
@@ -8,6 +9,7 @@ import pytest
 
 from minitx.grading.cells import MOST_BYTES, read_cells, split_cells
 from minitx.grading.errors import CourseError
+from minitx.grading.ipynb import without_magics
 
 
 def refused(path: Path) -> str:
@@ -48,6 +50,15 @@ def test_too_large(tmp_path: Path) -> None:
         "has 16,777,217 bytes; answers have at most 16,777,216. If pictures make the notebook so "
         "large, clear its outputs."
     )
+
+
+def test_a_cell_of_magics_is_read_in_a_bounded_number_of_attempts(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    parse, attempts = ast.parse, []
+    monkeypatch.setattr(ast, "parse", lambda *a, **k: (attempts.append(1), parse(*a, **k))[1])
+    assert set(without_magics("\n".join(["%time x"] * 3000)).split("\n")) == {"pass"}
+    assert len(attempts) <= 100
 
 
 def test_many_cells_are_cut_in_one_pass() -> None:
