@@ -2,6 +2,9 @@
 
     python -m minitx.authoring.proof            every exercise
     python -m minitx.authoring.proof 01.1       one exercise
+    python -m minitx.authoring.proof --write    every exercise, kept for the page that shows it
+
+The whole takes minutes; so the page shows the kept table, and the tests compute it anew.
 
 A row holds if the stub earns nothing, every worked and every right answer earns everything whatever
 the seed, every planted mistake is turned down by the check that is there for it and is named as
@@ -9,6 +12,7 @@ itself and nothing else, every mutant is killed or waived, and no check fails by
 """
 
 import argparse
+import json
 import sys
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
@@ -25,6 +29,7 @@ from minitx.grading.registry import Exercise
 from minitx.grading.worker.loading import load
 from minitx.grading.worker.local import LocalCaller
 
+KEPT = Path("book/grading_proof.json")
 SEEDS = range(5)
 EVERY = 5  # of so many mutants one is asked what the learner would be told: that takes long
 LADDER = ("loop", "vectors", "from_parts")
@@ -65,8 +70,8 @@ class Row:
     lost: tuple[str, ...] = ()
 
     def cells(self) -> tuple[str, ...]:
-        shares = (self.worked, self.right, self.turned_down, self.named, self.killed, self.told)
-        return (self.exercise_id, self.title, str(self.points), str(self.stub), *map(str, shares))
+        shares = (str(getattr(self, name)) for name in _SHARES)
+        return (self.exercise_id, self.title, str(self.points), str(self.stub), *shares)
 
 
 @dataclass(frozen=True)
@@ -74,6 +79,9 @@ class ProofTable:
     """All rows and their sum; a notebook shows it as a table, `str` gives it as plain text."""
 
     rows: tuple[Row, ...]
+
+    def __iter__(self) -> Iterator[Row]:
+        return iter(self.rows)
 
     @property
     def problems(self) -> list[str]:
@@ -83,8 +91,7 @@ class ProofTable:
         yield _HEAD
         yield from (row.cells() for row in self.rows)
         nothing = Share(0, 0)
-        names = ("worked", "right", "turned_down", "named", "killed", "told")
-        sums = [sum((getattr(row, name) for row in self.rows), nothing) for name in names]
+        sums = [sum((getattr(row, name) for row in self.rows), nothing) for name in _SHARES]
         points, stub = (sum(getattr(row, name) for row in self.rows) for name in ("points", "stub"))
         yield ("all", "", str(points), str(stub), *map(str, sums))
 
@@ -105,6 +112,7 @@ class ProofTable:
         return "\n".join("| " + " | ".join(line) + " |" for line in lines)
 
 
+_SHARES = ("worked", "right", "turned_down", "named", "killed", "told")
 _HEAD = (
     "exercise",
     "what it asks",
@@ -120,13 +128,32 @@ _HEAD = (
 
 
 def proof_table(root: Path | None = None) -> ProofTable:
-    """Grades everything there is to grade; a cell that ends with it shows the table."""
+    """Grades everything there is to grade."""
     course = find_course() if root is None else Course(root)
     return ProofTable(
         tuple(
             proof(chapter, exercise)
             for chapter in course.chapters.values()
             for exercise in chapter.exercises.values()
+        )
+    )
+
+
+def keep(table: ProofTable, root: Path) -> None:
+    """Writes the table to where the book finds it."""
+    rows = [{**vars(row), **{name: vars(getattr(row, name)) for name in _SHARES}} for row in table]
+    text = json.dumps(rows, indent=1, ensure_ascii=False) + "\n"
+    (root / KEPT).write_text(text, encoding="utf-8")
+
+
+def kept_table(root: Path | None = None) -> ProofTable:
+    """The table as it was last computed; a cell that ends with it shows it."""
+    course = find_course() if root is None else Course(root)
+    rows = json.loads((course.root / KEPT).read_text(encoding="utf-8"))
+    return ProofTable(
+        tuple(
+            Row(**{**row, "lost": (), **{name: Share(**row[name]) for name in _SHARES}})
+            for row in rows
         )
     )
 
@@ -232,13 +259,18 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """Prints the table and a line for whatever does not hold; 1 if there is something."""
     parser = argparse.ArgumentParser(prog="python -m minitx.authoring.proof")
     parser.add_argument("exercises", nargs="*", help="ids such as 01.1; all unless given")
+    parser.add_argument("--write", action="store_true", help=f"keep the table in {KEPT}")
     chosen = parser.parse_args(arguments)
     course = find_course()
+    if chosen.write and chosen.exercises:
+        parser.error("--write keeps the whole table: name no exercises")
     wanted = chosen.exercises or [e for c in course.chapters.values() for e in c.exercises]
     table = ProofTable(
         tuple(proof(course.chapter(name.split(".")[0]), course.exercise(name)) for name in wanted)
     )
     print(table)
+    if chosen.write and not table.problems:
+        keep(table, course.root)
     for problem in table.problems:
         print(problem)
     return 1 if table.problems else 0

@@ -119,6 +119,20 @@ def test_what_does_not_hold_is_said(sound, path, old, new, said):
     assert (said in problems) if said else (problems == []), problems
 
 
+def test_the_kept_table_is_the_one_that_was_found(sound, monkeypatch, capsys):
+    monkeypatch.setenv("MINITX_COURSE", str(sound))
+    (sound / "book").mkdir(exist_ok=True)
+    assert module.main(["--write"]) == 0
+    assert module.kept_table(sound) == proof_table(sound)
+    write(sound, "exercises/checks/mistakes_01_small.py", "return x / 2", "return x ** 0.5")
+    before = (sound / module.KEPT).read_bytes()
+    assert module.main(["--write"]) == 1  # what does not hold is not kept
+    assert (sound / module.KEPT).read_bytes() == before
+    with pytest.raises(SystemExit):
+        module.main(["--write", "01.1"])
+    assert "name no exercises" in capsys.readouterr().err
+
+
 def test_the_command(sound, monkeypatch, capsys):
     monkeypatch.setenv("MINITX_COURSE", str(sound))
     assert module.main(["01.2"]) == 0
