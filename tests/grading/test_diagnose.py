@@ -236,6 +236,128 @@ def test_rivals_are_settled_by_further_questions() -> None:
         assert words in report.named[0].text
 
 
+def _masked(scores: Any, allowed: Any) -> Any:
+    return scores.masked_fill(~allowed, float("-inf")).softmax(-1).nan_to_num()
+
+
+def _logarithms(scores: Any, allowed: Any) -> Any:
+    return scores.masked_fill(~allowed, float("-inf")).log_softmax(-1).nan_to_num()
+
+
+def _in_place(scores: Any, allowed: Any) -> Any:
+    scores.data[~allowed.expand_as(scores)] = float("-inf")
+    return scores.softmax(-1).nan_to_num()
+
+
+def _eps(scores: Any, allowed: Any) -> Any:
+    weights = scores.softmax(-1) * allowed
+    return weights / (weights.sum(-1, keepdim=True) + 1e-6)
+
+
+def _dropout(scores: Any, allowed: Any) -> Any:
+    return torch.nn.functional.dropout(_masked(scores, allowed), 0.2)
+
+
+def _own_generator(scores: Any, allowed: Any) -> Any:
+    return _masked(scores, allowed) * np.random.default_rng().uniform(0.5, 1.5)
+
+
+def _min_shift(scores: Any) -> Any:
+    above = scores - scores.min(-1, keepdims=True)
+    return above / above.sum(-1, keepdims=True)
+
+
+def _softmax(scores: Any) -> Any:
+    weights = np.exp(scores - scores.max(-1, keepdims=True))
+    return weights / weights.sum(-1, keepdims=True)
+
+
+def _softmax_in_place(scores: Any) -> Any:
+    scores -= scores.max(-1, keepdims=True)
+    return _softmax(scores)
+
+
+def _softmax_eps(scores: Any) -> Any:
+    weights = np.exp(scores - scores.max(-1, keepdims=True))
+    return weights / (weights.sum(-1, keepdims=True) + 1e-6)
+
+
+def _softmax_single_inside(q: Any, k: Any, v: Any) -> Any:
+    q, k, v = (x.astype(np.float32) for x in (q, k, v))
+    return (_softmax(q @ k.T) @ v).astype(np.float64)
+
+
+def _at_temperature(change: Any) -> Any:
+    def f(query: Any, keys: Any, values: Any, temperature: float) -> Any:
+        if not temperature >= 0:
+            raise ValueError("temperature must not be negative")
+        scores, other = keys @ query, change(temperature)
+        if other == 0:
+            return values[scores == scores.max()].mean(0)
+        return _softmax(scores / other) @ values
+
+    return f
+
+
+def _mean_of_heads(q: Any, k: Any, v: Any) -> Any:
+    q, k, v = (x.transpose(1, 2) for x in (q, k, v))
+    weights = (q @ k.mT / q.shape[-1] ** 0.5).softmax(-1).mean(1, keepdim=True)
+    return (weights @ v).transpose(1, 2)
+
+
+def _numpy_results(x: Any, W_q: Any, W_k: Any, W_v: Any) -> Any:
+    return tuple((x @ each).detach().numpy() for each in (W_q, W_k, W_v))
+
+
+def _stacked(x: Any, W_q: Any, W_k: Any, W_v: Any) -> Any:
+    return torch.stack([x @ W_q, x @ W_k, x @ W_v])
+
+
+def _values_of_keys(x: Any, W_q: Any, W_k: Any, W_v: Any) -> Any:
+    return x @ W_q, x @ W_k, x @ W_k @ W_v
+
+
+def _complex(q: Any, k: Any) -> Any:
+    return torch.sqrt((q @ k.mT).to(torch.complex64))
+
+
+@pytest.mark.filterwarnings("error")
+@pytest.mark.usefixtures("as_users_run")
+@pytest.mark.parametrize(
+    ("exercise_id", "f", "words"),
+    [
+        ("01.1", _softmax_in_place, "Your function changes its input `scores`"),
+        ("02.3", _in_place, "Your function changes its input `scores`"),
+        ("01.1", _softmax_eps, "digits only"),
+        ("02.3", _eps, "a small number is added to the divisor"),
+        ("01.5", _softmax_single_inside, "the numbers were float32"),
+        ("02.3", _dropout, "Random numbers take part"),
+        ("02.3", _own_generator, "Something is kept from one call to the next"),
+        ("01.1", lambda scores: _softmax(scores).round(4), "rounded to 4 places"),
+        ("01.1", lambda scores: _softmax(scores).tolist(), "they come as a list"),
+        ("01.1", _min_shift, "each weight is the score less the smallest one"),
+        ("01.6", _at_temperature(lambda t: t + 1e-9), "temperature + 1e-9"),
+        ("01.6", _at_temperature(lambda t: max(t, 1) if t else 0), "max(temperature, 1)"),
+        ("02.7", _mean_of_heads, "the weights are averaged over the axis in front"),
+        ("02.1", _numpy_results, "they come as a NumPy array; wanted is a tensor"),
+        ("02.1", _stacked, "One tensor comes back, where a tuple of 3 values is wanted."),
+        ("02.1", _values_of_keys, "Which two are meant to meet?"),
+        ("02.2", _complex, "The result holds complex numbers."),
+        ("02.3", _logarithms, "the logarithm of the expected"),
+        (
+            "02.5",
+            lambda lengths, max_len: torch.arange(max_len) == lengths[:, None] - 1,
+            "only the last one is there",
+        ),
+    ],
+)
+def test_named_in_words(exercise_id: str, f: Any, words: str) -> None:
+    course = Course(Path(__file__).resolve().parents[2])
+    one = course.exercise(exercise_id)
+    report = assess(course.chapter(one.chapter), one, LocalCaller.of({one.function: f}))
+    assert words in " ".join(each.text for each in report.named)
+
+
 def test_no_opening_speaks_of_output_where_there_was_none() -> None:
     course = Course(Path(__file__).resolve().parents[2])
     one = course.exercise("01.2")

@@ -74,6 +74,28 @@ def first(got: Any, want: Any, given: Given = GIVEN) -> str:
         ((W, B), (B, W), ("order", (1, 0))),
         ((B, B), (B, -B), ("copy", 1, 0)),
         ((B, -W), (B, W), (1, "factor", "-1")),
+        (B.tolist(), B, ("kind", "list")),
+        (B.tolist(), -B, ("kind", "list")),
+        ([[1.0], [2.0, 3.0]], B, ("kind", "list")),
+        (B, torch.tensor(B), ("kind", "NumPy array")),
+        (torch.tensor(B), B, ("kind", "tensor")),
+        ((B, -W), (B, torch.tensor(-W)), (1, "kind", "NumPy array")),
+        (torch.ones(3, 2), (B, B, B), ("kind", "one")),
+        (B + 1j, B, ("kind", "complex")),
+        ((B, B, B), (B, B), ("count", 3)),
+        (B[0, 0], B[0], ("one number", "first entry of the right result")),
+        (B[0].sum(), B[0], ("one number", "sum of the right result")),
+        (np.float64(9.0), B[0], ("one number",)),
+        (np.exp(B) / (np.exp(B).sum(-1, keepdims=True) + 1e-6), W, ("small number",)),
+        (W / (1 + 1e-6 / W[:, :1]), W, ("small divisor", -1)),
+        (W / [[1.00001], [1e30], [1.00002]], W, ("small divisor", -1)),
+        (B * (1 + 1e-10), B, ("small number",)),
+        (np.where(B < 0, np.nan, abs(B) ** 0.5), B, ("NaN", "negative")),
+        (B + B.mean(-1, keepdims=True), B, ("own mean", "added to", -1)),
+        (B - B.mean(-1, keepdims=True), B, ("own mean", "taken from", -1)),
+        (np.log(np.where(ALLOWED, W, 1e-99)), np.where(ALLOWED, W, 0), ("curve", "log")),
+        (np.eye(3, 5, dtype=bool), np.tri(3, 5, dtype=bool), ("one per row", "last")),
+        (np.arange(5) == [[0]] * 3, np.tri(3, 5, dtype=bool), ("one per row", "first")),
     ],
 )
 def test_found(got: Any, want: Any, key: tuple[Any, ...]) -> None:
@@ -90,8 +112,28 @@ def test_the_number_is_named_with_its_letter() -> None:
     )
 
 
+def test_shapes_are_told_in_plain_letters() -> None:
+    sizes = Given({"B": 2, "T": 9, "D": 4}, {}, ("B", "T"))
+    want = np.ones((2, 9))
+    assert relate(np.ones((2, 1)), want + RNG.random((2, 9)), sizes)[0].advice.startswith(
+        "Of the axis T one entry is left. Write"
+    )
+    twice = relate(RNG.random((2, 9, 9)), want, sizes)[0]
+    assert twice.advice.startswith("There is an axis T too many. Write")
+    only = relate(np.array([0.5]), RNG.random(4), Given({"D": 4}, {}, ("D",)))[0]
+    assert "yours is (1,), wanted is (4,) = (D,)." in only.sentence
+    other = relate(RNG.random((2, 4)), want, sizes)[0]
+    assert other.advice.startswith("No axis T is left. The axis D should not be there. Write")
+
+
+def test_the_logarithm_is_no_missing_softmax() -> None:
+    assert first(np.log(W), W) == "Yours is the logarithm of the expected."
+    assert ("missing curve", "softmax") not in keys(np.log(W), W)
+
+
 def test_the_sum_is_told_with_enough_digits() -> None:
-    assert "yours are 1 -1.0e-05, wanted is 1" in first(W / (1 + 1e-5), W)
+    assert "yours are 1 +1.0e-05, wanted is 1" in first(W * (1 + 1e-5), W)
+    assert "sum to just below 1 (0.9999900): a small number is added" in first(W / (1 + 1e-5), W)
 
 
 def test_padding_masks_too_long_and_too_short() -> None:

@@ -77,6 +77,7 @@ def _near(x: Any, y: Any, dtype: str) -> bool:
     if not np.array_equal(x[~finite], y[~finite], equal_nan=True):
         return False
     rtol, share = _TOLERANCE.get(dtype, _ROUGH)
-    x, y = x[finite].astype(np.float64), y[finite].astype(np.float64)
+    wide = np.complex128 if "c" in (x.dtype.kind, y.dtype.kind) else np.float64
+    x, y = x[finite].astype(wide), y[finite].astype(wide)
     largest = float(np.max(np.abs(y), initial=0.0))
     return bool(np.all(np.abs(x - y) <= share * largest + rtol * np.abs(y)))

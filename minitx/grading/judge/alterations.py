@@ -272,8 +272,14 @@ def _of_one_number(name: str) -> Iterator[Alteration]:
         ),
         ("its size", f"|{name}|", abs),
         ("left out", f"{name} = 1", lambda x: type(x)(1)),
+        # 0 and what is negative are cases of their own, and may be treated rightly.
+        ("at least 1", f"max({name}, 1)", lambda x: max(x, type(x)(1)) if x > 0 else None),
+        ("at most 1", f"min({name}, 1)", lambda x: min(x, type(x)(1)) if x > 0 else None),
         ("nothing", f"{name} = 0", lambda x: type(x)(0)),
     ]
+    for digits in (6, 7, 8, 9, 10, 12):
+        words = f"{name} + 1e-{digits}"
+        changes.append((f"+ 1e-{digits}", words, partial(_plus_a_little, 10.0**-digits)))
     for key, words, change in changes:
         yield Alteration(
             ("number", key, name),
@@ -281,6 +287,10 @@ def _of_one_number(name: str) -> Iterator[Alteration]:
             f"Look where `{name}` enters.",
             partial(_numbered, name, change),
         )
+
+
+def _plus_a_little(little: float, x: Any) -> Any:
+    return x + little if isinstance(x, float) else None
 
 
 def _numbered(name: str, change: Callable[[Any], Any], a: Arguments) -> dict[str, Any] | None:

@@ -141,6 +141,7 @@ _NUMBERS: tuple[tuple[str, Callable[[object], bool]], ...] = (
     ("infinite", lambda x: isinstance(x, float) and math.isinf(x)),
     ("negative", lambda x: isinstance(x, int | float) and x < 0),
     ("tiny", lambda x: isinstance(x, float) and 0 < abs(x) < 1e-6),
+    ("between 0 and 1", lambda x: isinstance(x, float) and 0 < x < 1),
     ("huge", lambda x: isinstance(x, float) and 1e6 < abs(x) < math.inf),
     ("not 1", lambda x: x != 1),
 )

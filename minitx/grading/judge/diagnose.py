@@ -3,7 +3,8 @@
 Evidence is what the checks' own calls gave: each is put to the worked answer, and those on which
 the two differ are explained, by (in this order)
 
-1. a mistake of the exercise's bank that agrees on every call;
+1. a mistake of the exercise's bank that agrees on every call; inputs changed in place; another
+   answer to the same question;
 2. how the results are related: a factor, a turned axis, the right answer to changed inputs;
 3. a mistake of the bank that fits most of the calls that differ, and what else differs;
 4. mistakes of the exercises this one is built from, and the worked answer with one thing changed;
@@ -33,7 +34,7 @@ from minitx.grading.judge.conditions import Condition, telling
 from minitx.grading.judge.notation import notation
 from minitx.grading.judge.probes import Asker, Probe, differing, like, redrawn, replay, scaled
 from minitx.grading.judge.relations import Relation, relate
-from minitx.grading.judge.remedies import Scene, remedy
+from minitx.grading.judge.remedies import PRODUCTS, WHERE_AXES_MEET, Remedy, Scene, remedy
 from minitx.grading.judge.smallest import smallest
 from minitx.grading.judge.worked import documentation
 from minitx.grading.own import OwnCaller
@@ -105,7 +106,7 @@ class Evidence:
 
     def names(self) -> tuple[Named, ...]:
         if not self.wrong:
-            return ()
+            return tuple(self.short())
         order = self.parameter_order()
         if order:
             return order
@@ -114,8 +115,14 @@ class Evidence:
             return ()
         if exact:
             return tuple(self.told(self.settled(exact)))
+        changed = [probe for probe in self.valued if probe.got.changed != probe.want.changed]
+        in_place = self.in_place(changed)
+        right = sum(alike(plain(p.got.value), plain(p.want.value)) for p in changed)
+        if 2 * right > len(self.valued):
+            return (*in_place, *self.remedies())
         found = (
-            self.looping()
+            self.unsteady()
+            or self.looping()
             or self.short()
             or self.nearly(own_bank(self.exercise), 1.0)
             or self.related()
@@ -129,7 +136,7 @@ class Evidence:
             or self.combined()
             or self.partly()
         )
-        return tuple([*found, *self.remedies()][:MOST_NAMED])
+        return tuple([*found, *in_place, *self.remedies()][:MOST_NAMED])
 
     # --- candidates ---
 
@@ -450,17 +457,55 @@ class Evidence:
         return value
 
     def short(self) -> list[Named]:
-        """Right to seven digits, on nearly all calls with float64."""
-        found = [
-            relation
-            for probe in self.probes
-            if probe.has_values
-            for relation in relate(probe.got.value, probe.want.value, probe.given, places=False)
-            if relation.key[-1] == "seven digits"
-        ]
-        if len(found) < FEWEST_PROBES:
+        """Right to a few digits only, which does not show on every call."""
+        returned = [probe for probe in self.probes if probe.has_values]
+        found: dict[str, list[Relation]] = {}
+        for probe in returned:
+            for each in relate(probe.got.value, probe.want.value, probe.given, places=False):
+                found.setdefault(str(each.key[-1]), []).append(each)
+        for key, share in (("small number", 0.5), ("seven digits", 0.0)):
+            told = found.get(key, [])
+            if len(told) >= max(FEWEST_PROBES, share * len(returned)):
+                return [self.relation(key, told[0].sentence, told[0].advice)]
+        return []
+
+    def in_place(self, changed: Sequence[Probe]) -> list[Named]:
+        """Inputs that are not what they were before the call."""
+        names = dict.fromkeys(name for probe in changed for name in probe.got.changed_names)
+        if not names:
             return []
-        return [self.relation("seven digits", found[0].sentence, found[0].advice)]
+        several = " and ".join(f"`{name}`" for name in names)
+        return [
+            self.relation(
+                "in place",
+                f"Your function changes its input {several}, which belongs to whoever calls it.",
+                "x -= y, x[i] = …, .data and methods that end in _ write into the array they are "
+                "given: make a new one, x = x - y.",
+            )
+        ]
+
+    def unsteady(self) -> list[Named]:
+        """Another answer to the same question: random numbers, or something that was kept."""
+        for probe in self.valued[:1]:
+            for seed in (0, 1):
+                again = self.asker.ask(probe.call, probe.arguments, seed)
+                if again is None or not alike(again.want.value, probe.want.value):
+                    return []
+                if again.has_values and alike(again.got.value, probe.got.value):
+                    continue
+                if seed == 0:
+                    advice = (
+                        "Something is kept from one call to the next (a global, a default argument "
+                        "that is changed), or drawn anew by a generator of its own."
+                    )
+                else:
+                    advice = (
+                        "Random numbers take part: a dropout, or weights made inside the function. "
+                        "The result may depend on the inputs only."
+                    )
+                sentence = "Asked the same again, your function gives another answer."
+                return [self.relation("unsteady", sentence, advice)]
+        return []
 
     def looping(self) -> list[Named]:
         """Right values, but Python acts once for each entry."""
@@ -507,8 +552,8 @@ class Evidence:
         return []
 
     def remedies(self) -> list[Named]:
-        """What the exceptions ask for, each once."""
-        found: dict[str, Named] = {}
+        """What the first exception asks for that is known."""
+        found: list[Remedy] = []
         for probe in self.raised:
             if probe.want.kind == "raised":
                 continue
@@ -520,11 +565,14 @@ class Evidence:
             )
             made = remedy(scene)
             if made:
-                found.setdefault(
-                    made.sentence,
-                    Named(made.key, made.sentence, made.advice, self.exercise.page, "remedy"),
-                )
-        return list(found.values())[:1]
+                found.append(made)
+        if not found:
+            return []
+        first = found[0]
+        advices = {each.advice for each in found if each.key == first.key}
+        # What fits the sizes of one call by chance does not fit those of another.
+        advice = WHERE_AXES_MEET if first.key in PRODUCTS and len(advices) > 1 else first.advice
+        return [Named(first.key, first.sentence, advice, self.exercise.page, "remedy")]
 
     def relation(self, key: str, sentence: str, advice: str) -> Named:
         return Named(key, sentence, advice, self.exercise.page, "relation")

@@ -7,6 +7,7 @@ name (`√D_k`), never of one pair's numbers.
 
 import itertools
 import math
+from collections import Counter
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any
@@ -19,6 +20,8 @@ Array = np.ndarray[Any, np.dtype[Any]]
 
 TOLERANCE = {"float64": 1e-6, "float32": 1e-4, "float16": 1e-2, "bfloat16": 5e-2}
 _SINGLE_DIGITS = 3e-6  # a few operations in float32: 2⁻²⁴ = 6e-8 each, with room for sums
+_FINEST = 5e-12  # float64 itself loses less than that in sums of these lengths
+_BELOW_SINGLE = 1e-8  # a sixth of what rounding to float32 does
 _LARGE = 80.0  # e⁸⁸ is the end of float32, e⁷¹⁰ that of float64
 
 
@@ -80,6 +83,9 @@ def relate(got: Any, want: Any, given: Given, *, places: bool = True) -> list[Re
         given: the call.
         places: whether to look where in the result the numbers stand, too; that takes longest.
     """
+    other_kind = _kind(got, want)
+    if other_kind:
+        return other_kind
     if type(got) in (tuple, list) and type(want) in (tuple, list):
         return _relate_several(got, want, given)
     if not (_is_array(got) and _is_array(want)):
@@ -124,11 +130,59 @@ def _is_array(value: Any) -> bool:
     return isinstance(value, np.ndarray | np.generic | int | float) or values.is_tensor(value)
 
 
+def _kind(got: Any, want: Any) -> list[Relation]:
+    """Numbers in another vessel: a list for an array, NumPy for torch, one for several."""
+    if type(want) is tuple and _is_array(got):
+        text = f"One {_vessel(got)} comes back, where a tuple of {len(want)} values is wanted."
+        advice = "Return them one after the other: `return a, b` makes a tuple."
+        return [Relation(("kind", "one"), text, advice, 1)]
+    if not hasattr(want, "shape"):
+        return []
+    mine, wanted = _vessel(got), _vessel(want)
+    maker = "torch.tensor(…)" if values.is_tensor(want) else "np.array(…)"
+    if type(got) in (list, tuple):
+        try:
+            numbers = np.asarray(got)
+        except (
+            RuntimeError,
+            TypeError,
+            ValueError,
+        ):  # rows of different lengths, tensors with a graph
+            numbers = np.asarray(None)
+        right = numbers.dtype.kind in "biuf" and near(numbers, values.to_numpy(want), 1e-4)
+        word = "The numbers are right, but they come as" if right else "What comes back is"
+        text = f"{word} a {mine}; wanted is a {wanted}."
+        return [Relation(("kind", mine), text, f"{maker} makes one.", 0 if right else 2)]
+    if _is_array(got) and hasattr(got, "dtype"):
+        numbers = values.to_numpy(got)
+        if numbers.dtype.kind == "c" and values.to_numpy(want).dtype.kind != "c":
+            text = "The result holds complex numbers."
+            advice = "The root of a negative number, or an FFT, makes them: which line is it?"
+            return [Relation(("kind", "complex"), text, advice, 1)]
+        if mine != wanted and near(numbers, values.to_numpy(want), 1e-4):
+            text = f"The numbers are right, but they come as a {mine}; wanted is a {wanted}."
+            advice = (
+                "Stay with tensor operations: NumPy knows no gradients."
+                if values.is_tensor(want)
+                else "Here everything is NumPy: no torch is needed."
+            )
+            return [Relation(("kind", mine), text, advice, 0)]
+    return []
+
+
+def _vessel(value: Any) -> str:
+    if values.is_tensor(value):
+        return "tensor"
+    return "NumPy array" if hasattr(value, "shape") else type(value).__name__
+
+
 def _relate_several(got: Any, want: Any, given: Given) -> list[Relation]:
     """Several values: in another order, or related one by one."""
     if len(got) != len(want):
-        word = f"{len(got)} values are returned, {len(want)} are wanted."
-        return [Relation(("count", len(got)), f"Instead of one result each, {word}", "", 1)]
+        text = f"The number of results is another: {len(got)} come back, {len(want)} are wanted."
+        return [Relation(("count", len(got)), text, "", 1)]
+    if not all(map(_is_array, (*got, *want))):
+        return []
     pairs = [(values.to_numpy(x), values.to_numpy(y)) for x, y in zip(got, want, strict=True)]
     right = [near(a, b, 1e-6) for a, b in pairs]
     for order in itertools.permutations(range(len(want))):
@@ -146,7 +200,7 @@ def _relate_several(got: Any, want: Any, given: Given) -> list[Relation]:
             ]
     found = []
     for number, (x, y, fine) in enumerate(zip(got, want, right, strict=True)):
-        if fine and _dtype_of(x) == _dtype_of(y):
+        if fine and _dtype_of(x) == _dtype_of(y) and not _kind(x, y):
             continue
         for other in range(len(want)):
             if other != number and near(pairs[number][0], pairs[other][1], 1e-6):
@@ -259,6 +313,9 @@ def _shapes(a: Array, b: Array, given: Given, tolerance: float) -> Iterator[Rela
 
 
 def _reduced(a: Array, b: Array, given: Given, tolerance: float, both: str) -> Iterator[Relation]:
+    if a.ndim == 0:
+        yield from _one_number(a, b, given, tolerance, both)
+        return
     for axis in range(b.ndim):
         name = given.axis(axis, b.ndim)
         for word, made in [
@@ -292,17 +349,47 @@ def _reduced(a: Array, b: Array, given: Given, tolerance: float, both: str) -> I
     )
 
 
+def _one_number(a: Array, b: Array, given: Given, tol: float, both: str) -> Iterator[Relation]:
+    """A result without axes."""
+    for word, made in [
+        ("first entry of the right result", b.flat[0]),
+        ("last entry of the right result", b.flat[-1]),
+        ("sum of the right result", _wide(b).sum()),
+        ("mean of the right result", _wide(b).mean()),
+        ("largest number of the right result", b.max()),
+    ]:
+        if near(a, np.asarray(made), tol):
+            yield Relation(
+                ("one number", word),
+                f"One single number comes back, the {word}: {both}.",
+                "A loop that is missing, an index, or a reduction too many leaves one number.",
+                0,
+            )
+    yield Relation(
+        ("one number",),
+        f"One single number comes back: {both}.",
+        "A loop that is missing, an index, or a reduction too many leaves one number.",
+        2,
+    )
+
+
 def _shape_advice(mine: tuple[str, ...], wanted: tuple[str, ...]) -> str:
     if sorted(mine) == sorted(wanted):
         return "The axes stand in another order."
-    lost = [letter for letter in wanted if letter not in mine]
-    extra = [letter for letter in mine if letter not in wanted]
+    lost = list((Counter(wanted) - Counter(mine)).elements())
+    extra = list((Counter(mine) - Counter(wanted)).elements())
     parts = []
-    if lost:
+    if lost and len(lost) == extra.count("1"):
+        parts.append(f"Of the axis {' and the axis '.join(lost)} one entry is left.")
+    elif lost:
         parts.append(f"No axis {' and no axis '.join(lost)} is left.")
-    if extra:
-        parts.append(f"The axis {' and the axis '.join(extra)} should not be there any more.")
-    return " ".join(parts) + " Write the shape of every line beside it and see where they part."
+    for letter in dict.fromkeys(extra):
+        if letter in wanted:
+            parts.append(f"There is an axis {letter} too many.")
+        elif letter != "1":
+            parts.append(f"The axis {letter} should not be there.")
+    parts.append("Write the shape of every line beside it and see where they part.")
+    return " ".join(parts)
 
 
 def _letters(
@@ -326,7 +413,7 @@ def _letters(
 def _named_shape(shape: tuple[int, ...], given: Given, *, result: bool = False) -> str:
     letters = _letters(shape, given, result=result)
     plain = str(tuple(shape))
-    if not letters:
+    if not letters or set(letters) == {"1"}:
         return plain
     return f"{plain} = ({', '.join(letters)}{',' if len(letters) == 1 else ''})"
 
@@ -353,6 +440,8 @@ def _numbers(
         yield from _factor(a, b, given, tol)
         return
     yield from _not_finite(a, b, given)
+    if kind == "f":
+        yield from _logarithm(a, b, tol)
     if np.isnan(a).any() or np.isinf(a).any():
         return
     if kind in "biu":
@@ -388,9 +477,26 @@ def _rounded(a: Array, b: Array) -> Iterator[Relation]:
 
 def _digits(a: Array, b: Array) -> Iterator[Relation]:
     """Right to the digits of a shorter number format only; the tolerance above is coarser."""
-    scale = float(np.max(np.abs(b), initial=0.0))
-    error = float(np.max(np.abs(a - b), initial=0.0))
-    if scale and 1e-9 * scale < error < _SINGLE_DIGITS * scale:
+    finite = np.isfinite(b)
+    scale = float(np.max(np.abs(b), where=finite, initial=0.0))
+    error = float(np.max(np.abs(a - b), where=finite, initial=0.0))
+    if not _FINEST * scale < error:
+        return
+    used = finite & (b != 0)
+    ratio = a[used] / b[used]
+    # Rounding to float32 goes up and down; what is added to a divisor goes one way.
+    one_way = ratio.size >= 8 and (bool((ratio < 1).all()) or bool((ratio > 1).all()))
+    if error < _BELOW_SINGLE * scale or (one_way and error < _SINGLE_DIGITS * scale):
+        digits = math.floor(-math.log10(error / scale))
+        yield Relation(
+            ("small number",),
+            f"It is right to about {digits} digits only (off by {error:.1e}), where float64 has "
+            "16: a small number is added somewhere, or a constant has too few digits.",
+            "Leave an eps such as 1e-6 or 1e-9 out. What it should prevent, 0/0, is a case of its "
+            "own.",
+            0,
+        )
+    elif scale and 1e-9 * scale < error < _SINGLE_DIGITS * scale:
         yield Relation(
             ("seven digits",),
             f"It is right to about 7 digits only (off by {error:.1e}): somewhere on the way the "
@@ -402,6 +508,15 @@ def _digits(a: Array, b: Array) -> Iterator[Relation]:
 
 
 def _not_finite(a: Array, b: Array, given: Given) -> Iterator[Relation]:
+    if np.array_equal(np.isnan(a), b < 0) and (b < 0).any():
+        yield Relation(
+            ("NaN", "negative"),
+            "There is NaN exactly where the expected is negative: a root, a logarithm or a "
+            "fractional power was taken of it.",
+            "Take that step out: the result may be negative.",
+            0,
+        )
+        return
     for word, bad in [
         ("NaN", np.isnan(a) & ~np.isnan(b)),
         ("inf", np.isinf(a) & np.isfinite(b)),
@@ -457,6 +572,7 @@ def _truth(a: Array, b: Array, given: Given) -> Iterator[Relation]:
     if b.ndim != 2 or not np.isin(a, (0, 1)).all():
         return
     yield from _triangle(a, b, given)
+    yield from _one_per_row(a, b)
     more, less = _rows_longer(a, b)
     if more or less:
         step = more or -less
@@ -474,6 +590,20 @@ def _truth(a: Array, b: Array, given: Given) -> Iterator[Relation]:
             "They were sorted, or written to the wrong places.",
             2,
         )
+
+
+def _one_per_row(a: Array, b: Array) -> Iterator[Relation]:
+    """Of the Trues of each row only the first, or only the last."""
+    if (b.sum(1) < 2).all():
+        return
+    for word, count in [("first", b.cumsum(1)), ("last", b[:, ::-1].cumsum(1)[:, ::-1])]:
+        if np.array_equal(a, (b != 0) & (count == 1)):
+            yield Relation(
+                ("one per row", word),
+                f"Of the True of each row only the {word} one is there.",
+                "`==` picks one place, `<` or `<=` all up to it.",
+                0,
+            )
 
 
 def _triangle(a: Array, b: Array, given: Given) -> Iterator[Relation]:
@@ -740,6 +870,15 @@ def _along_an_axis(a: Array, b: Array, given: Given, tol: float) -> Iterator[Rel
         middle = difference.mean(axis, keepdims=True)
         same = np.all(np.abs(difference - middle) <= tol * largest)
         if b.ndim > 1 and same and np.ptp(middle) > tol * largest:
+            own = b.mean(axis, keepdims=True)
+            for word, sign in [("added to", 1), ("taken from", -1)]:
+                if near(middle, sign * own, tol):
+                    yield Relation(
+                        ("own mean", word, axis - b.ndim),
+                        f"The mean of each slice along {name} is {word} the slice.",
+                        "Leave the result as it is: nothing is to be centred or added at the end.",
+                        1,
+                    )
             yield Relation(
                 ("shift along", axis - b.ndim),
                 f"Each slice along {name} is off by a difference of its own.",
@@ -760,6 +899,8 @@ def _one_factor_each(
     if not near(a, b * ratio, max(tol, 1e-6)) or near(total_a, total_b, min(tol, 1e-9)):
         return
     low, high = float(ratio[used].min()), float(ratio[used].max())
+    if weights:
+        yield from _small_divisor(ratio[used], axis - b.ndim, name)
     if weights:
         same = abs(high - low) < 1e-9
         span = _sum_of_one(low) if same else f"{_sum_of_one(low)} to {_sum_of_one(high)}"
@@ -782,6 +923,27 @@ def _one_factor_each(
         )
 
 
+def _small_divisor(sums: Array, axis: int, name: str) -> Iterator[Relation]:
+    """Sums just below 1; those that the small number outweighs are nearly 0."""
+    below = (1 - 1e-3 < sums) & (sums < 1)
+    if not (below | (sums < 1e-3)).all():
+        return
+    shown = ""
+    if below.any():
+        low, high = float(sums[below].min()), float(sums[below].max())
+        digits = 1 + math.ceil(-math.log10(1 - high))
+        span = dict.fromkeys(f"{total:.{digits}f}" for total in (low, high))
+        shown = f" ({' to '.join(span)})"
+    yield Relation(
+        ("small divisor", axis),
+        f"The weights along {name} sum to just below 1{shown}: a small number is added to the "
+        "divisor.",
+        "Divide by the sum itself. Where it can be 0, choose another result there (where) in place "
+        "of adding an eps.",
+        0 if shown else 1,
+    )
+
+
 def _sum_of_one(total: float) -> str:
     """Enough digits to see that it is not 1."""
     return f"1 {total - 1:+.1e}" if abs(total - 1) < 1e-3 else _short(total)
@@ -794,7 +956,6 @@ def _softmax(x: Array) -> Array:
 
 
 _CURVES: tuple[tuple[str, Callable[[Array], Array], str, str], ...] = (
-    ("log", np.log, "the logarithm of the expected", "Leave the logarithm out at the end."),
     ("exp", np.exp, "exp of the expected", "One exponential is too many."),
     ("square", np.square, "the square of the expected", "Something is multiplied in twice."),
     ("sqrt", np.sqrt, "the square root of the expected", "Take the root out."),
@@ -830,12 +991,24 @@ _MISSING: tuple[tuple[str, Callable[[Array], Array], str, str], ...] = (
 )
 
 
+def _logarithm(a: Array, b: Array, tol: float) -> Iterator[Relation]:
+    """The logarithm, whatever stands for that of 0; rows of nothing but 0 may hold anything."""
+    rows = np.broadcast_to(b.any(-1, keepdims=True), b.shape)
+    if (b >= 0).all() and rows.any() and near(np.exp(a[rows]), b[rows], tol):
+        yield Relation(
+            ("curve", "log"),
+            "Yours is the logarithm of the expected.",
+            "Leave the logarithm out at the end (log_softmax is not softmax).",
+            0,
+        )
+
+
 def _curve(a: Array, b: Array, tol: float) -> Iterator[Relation]:
     """One function applied to every entry, too many or too few."""
     for name, curve, words, advice in _CURVES:
         if near(a, curve(b), tol) and not near(b, curve(b), tol):
             yield Relation(("curve", name), f"Yours is {words}.", advice, 1)
-    if near(a, np.log(b), tol):
+    if any(_logarithm(a, b, tol)):
         return  # softmax, exp and the like of a logarithm give b as well
     for name, curve, words, advice in _MISSING:
         if near(curve(a), b, tol):

@@ -182,6 +182,13 @@ def _matrix_sizes(scene: Scene, m: re.Match[str]) -> Said:
     return _product(scene, (a, b), (c, d))
 
 
+PRODUCTS = ("matrix_sizes", "core")
+WHERE_AXES_MEET = (
+    "In `a @ b` the last axis of a meets the second-to-last of b: write the shape of both operands "
+    "beside the line. Which two are meant to meet?"
+)
+
+
 def _batched_sizes(scene: Scene, m: re.Match[str]) -> Said:
     found = [int(each) for each in re.findall(r"\d+", m.group(0))]
     return (
@@ -197,14 +204,14 @@ def _product(scene: Scene, left: tuple[int, int], right: tuple[int, int]) -> Sai
         f"The matrix product does not fit: {scene.shape(left)} @ {scene.shape(right)}; the inner "
         f"sizes are {scene.letters(left[1])} and {scene.letters(right[0])}."
     )
-    if left[1] == right[1]:
+    if left[1] == right[1] > 1:
         advice = "Turn the second operand: its last axis is the one to sum over."
-    elif left[0] == right[0]:
+    elif left[0] == right[0] > 1:
         advice = "Turn the first operand: its first axis is the one to sum over."
-    elif left[0] == right[1]:
-        advice = "The operands stand in the wrong order."
+    elif left[0] == right[1] > 1:
+        advice = "The other way round they would fit: do the operands stand in the wrong order?"
     else:
-        advice = "Write the shape of both operands beside the line: which two are meant to meet?"
+        advice = WHERE_AXES_MEET
     return text, advice
 
 
@@ -286,6 +293,14 @@ def _view(scene: Scene, m: re.Match[str]) -> Said:
         "`view` cannot read axes that were moved.",
         "Use reshape, or .contiguous() before view: transpose and permute only change how memory "
         "is read.",
+    )
+
+
+def _stacked(scene: Scene, m: re.Match[str]) -> Said:
+    return (
+        "Arrays of different shapes cannot be stacked into one.",
+        "Several results are returned one after the other, `return a, b, c`; parts of one result "
+        "must have one shape before they are stacked.",
     )
 
 
@@ -476,6 +491,8 @@ _KNOWN: tuple[tuple[str, str, Maker], ...] = (
      _bounds),
     ("IndexError", r"too many indices", _indices),
     ("IndexError", r"shape of the mask|boolean index did not match", _mask_shape),
+    ("", r"stack expects each tensor to be equal size|all input arrays must have the same shape|"
+     r"inhomogeneous shape", _stacked),
     ("", r"view size is not compatible", _view),
     ("", r"is invalid for input of size|cannot reshape array", _reshape),
     ("ValueError", r"values to unpack", _unpack),

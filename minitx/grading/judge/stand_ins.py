@@ -108,6 +108,17 @@ def _standardised(x: Any) -> Any:
     return _softmax(centred / (_sum(centred * centred) / x.shape[-1]) ** 0.5)
 
 
+def _share_above_least(x: Any) -> Any:
+    above = x - (x.amin(-1, keepdim=True) if values.is_tensor(x) else x.min(-1, keepdims=True))
+    return above / _sum(above)
+
+
+def _averaged(x: Any) -> Any:
+    """One table of weights for all that stands along the axis in front of queries and keys."""
+    weights = _softmax(x)
+    return weights if x.ndim < 3 else weights * 0 + _sum(weights, -3) / x.shape[-3]
+
+
 def _global_max(x: Any) -> Any:
     exponentials = _exp(x - x.max())
     return exponentials / _sum(exponentials)
@@ -169,6 +180,20 @@ _WEIGHTS = (
         "the scores are divided by their sum, without an exponential.",
         _PLAIN,
         _on_scores(lambda x: x / _sum(x)),
+    ),
+    StandIn(
+        "share_above_least",
+        "each weight is the score less the smallest one, divided by the sum of these, without an "
+        "exponential.",
+        _PLAIN,
+        _on_scores(_share_above_least),
+    ),
+    StandIn(
+        "averaged",
+        "the weights are averaged over the axis in front of queries and keys (the heads, or the "
+        "sentences of the batch).",
+        "Each of them weighs for itself: leave the mean out.",
+        _on_softmax(_averaged),
     ),
     StandIn(
         "exponentials",
