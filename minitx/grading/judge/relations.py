@@ -925,7 +925,7 @@ def _one_factor_each(
 
 def _small_divisor(sums: Array, axis: int, name: str) -> Iterator[Relation]:
     """Sums just below 1; those that the small number outweighs are nearly 0."""
-    below = (1 - 1e-3 < sums) & (sums < 1)
+    below = (sums > 1 - 1e-3) & (sums < 1)
     if not (below | (sums < 1e-3)).all():
         return
     shown = ""
