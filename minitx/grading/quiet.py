@@ -1,4 +1,4 @@
-"""Code runs without a voice, without an audience, and with the same dice every time."""
+"""Code runs without a voice, without an audience, and with the same random numbers every time."""
 
 import contextlib
 import io
@@ -36,7 +36,7 @@ class _Bounded(io.StringIO):
 
 @contextlib.contextmanager
 def quietly(seed: int) -> Iterator[Said]:
-    """Catches what is printed, answers input() with nothing, and fixes the global dice."""
+    """Catches what is printed, answers input() with nothing, and fixes the global random generators."""
     said, out = Said(), _Bounded()
     stdin, sys.stdin = sys.stdin, io.StringIO()
     try:
@@ -44,7 +44,7 @@ def quietly(seed: int) -> Iterator[Said]:
             contextlib.redirect_stdout(out),
             contextlib.redirect_stderr(out),
             warnings.catch_warnings(record=True) as caught,
-            fixed_dice(seed),
+            seeded(seed),
         ):
             warnings.simplefilter("always")
             yield said
@@ -55,7 +55,7 @@ def quietly(seed: int) -> Iterator[Said]:
 
 
 @contextlib.contextmanager
-def fixed_dice(seed: int) -> Iterator[None]:
+def seeded(seed: int) -> Iterator[None]:
     """Python's, NumPy's and torch's global generators start from `seed`, then go on as before."""
     torch = sys.modules.get("torch")
     python_state, numpy_state = random.getstate(), np.random.get_state()

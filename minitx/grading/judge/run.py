@@ -83,7 +83,7 @@ def _handle(
     )
 
 
-def dice(exercise: Exercise, check: Check, seed: int) -> np.random.Generator:
+def rng_for(exercise: Exercise, check: Check, seed: int) -> np.random.Generator:
     """The generator a check is given: its own, and the same every time."""
     return np.random.default_rng([seed % 2**64, zlib.crc32(f"{exercise.id}/{check.name}".encode())])
 
@@ -163,7 +163,7 @@ def _stumbles(
 def _ask(exercise: Exercise, check: Check, handle: Handle, seed: int) -> None:
     with warnings.catch_warnings(), _torch_as_it_comes():
         warnings.simplefilter("ignore")
-        check.function(handle, dice(exercise, check, seed))
+        check.function(handle, rng_for(exercise, check, seed))
 
 
 @contextmanager
