@@ -36,7 +36,7 @@ class _Bounded(io.StringIO):
 
 @contextlib.contextmanager
 def quietly(seed: int) -> Iterator[Said]:
-    """Catches what is printed, answers input() with nothing, and fixes the global random generators."""
+    """Catches what is printed, answers input() with nothing, seeds the global generators."""
     said, out = Said(), _Bounded()
     stdin, sys.stdin = sys.stdin, io.StringIO()
     try:
