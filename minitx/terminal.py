@@ -1,23 +1,25 @@
 """What the commands have in common: a console, errors in plain words, a device that works."""
 
 import os
+import re
 import shutil
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass
 from itertools import zip_longest
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import IO, TYPE_CHECKING, Any, cast
 
 import click
 
 if TYPE_CHECKING:
-    from rich.console import Console
-    from rich.text import Text
+    from rich.console import Console, ConsoleOptions, RenderableType
 
 STOPPED = 130  # what shells report of a program that Ctrl-C has ended
 BROKEN_PIPE = 141  # and of one whose output nobody reads any more
 _GAP = 4  # columns between two pieces of code
+_KEPT = "\uf000"  # stands for a blank while a paragraph is broken into lines
 
 
 @contextmanager
@@ -92,24 +94,61 @@ def console(*, stderr: bool = False) -> "Console":
     """Where text goes as it is: no markup, no numbers in colour."""
     from rich.console import Console
 
-    return Console(stderr=stderr, highlight=False, markup=False, emoji=False)
-
-
-def prose(text: str, style: str = "", *, link: str = "") -> "Text":
-    """A paragraph; what stands in `backticks` is set off; a terminal that can makes it a link."""
-    from rich.text import Text
-
-    result = Text(text, style=style)
-    if link:
-        result.stylize(f"link {link}")
-    result.highlight_regex(r"`[^`]+`", "bold")
+    result = Console(stderr=stderr, highlight=False, markup=False, emoji=False)
+    if not result.is_terminal:
+        result.file = cast("IO[str]", _Trimmed(result.file))
     return result
+
+
+class _Trimmed:
+    """A stream to which lines go without the blanks that fill tables and paragraphs."""
+
+    def __init__(self, stream: "IO[str]") -> None:
+        self.stream = stream
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self.stream, name)
+
+    def write(self, text: str) -> int:
+        return self.stream.write(re.sub(r" +(?=\n)", "", text))
+
+
+@dataclass(frozen=True)
+class Prose:
+    """A paragraph: a bold beginning, then text.
+
+    What stands in `backticks` is set off and, where it fits, kept in one line: a command is there
+    to be pasted. A terminal that can makes the whole a link.
+    """
+
+    text: str
+    style: str = ""
+    link: str = ""
+    lead: str = ""
+
+    def __rich_console__(
+        self, console: "Console", options: "ConsoleOptions"
+    ) -> "Iterator[RenderableType]":
+        from rich.text import Text
+
+        def kept(code: re.Match[str]) -> str:
+            fits = len(code[0]) <= options.max_width
+            return code[0].replace(" ", _KEPT) if fits else code[0]
+
+        result = Text(re.sub(r"`[^`]+`\S?", kept, self.lead + self.text), style=self.style)
+        result.stylize("bold", 0, len(self.lead))
+        if self.link:
+            result.stylize(f"link {self.link}")
+        result.highlight_regex(r"`[^`]+`", "bold")
+        for line in result.wrap(console, options.max_width):
+            line.plain = line.plain.replace(_KEPT, " ")
+            yield line
 
 
 def say_error(text: str) -> None:
     """A sentence on the error stream; nothing if there is none."""
     if text:
-        console(stderr=True).print(prose(text))
+        console(stderr=True).print(Prose(text))
 
 
 def shown(path: Path) -> str:

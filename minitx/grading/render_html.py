@@ -19,7 +19,7 @@ def as_html(report: Report) -> str:
 
 
 def _exercise(exercise: ExerciseReport) -> str:
-    title = f"<b>{escape(exercise.label)}: {escape(exercise.title)}</b>: {escape(exercise.score)}"
+    title = f"<b>{escape(exercise.label)}: {escape(exercise.title)}</b> ({escape(exercise.score)})"
     if exercise.status == "unattempted":
         return f"<p>{title}</p>"
     rows = "\n".join(_row(check) for check in exercise.checks)
@@ -32,8 +32,8 @@ def _exercise(exercise: ExerciseReport) -> str:
         "</table>",
     ]
     for named in exercise.named:
-        where = _linked(named.page, named.link)
-        parts.append(f"<p>{_prose(named.text)}<br>Read {where}.</p>")
+        read = f"<br>Read {_linked(named.page, named.link)}." if named.page else ""
+        parts.append(f"<p>{_prose(named.text)}{read}</p>")
     parts += [_paragraph(check) for check in exercise.explained()]
     if exercise.case:
         parts.append(f"<p>{SMALLEST}</p>\n<pre>{escape(exercise.case.text)}</pre>")

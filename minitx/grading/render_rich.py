@@ -10,7 +10,7 @@ from rich.text import Text
 from minitx.grading.registry import Exercise, display_id
 from minitx.grading.render_text import SMALLEST, VERDICTS
 from minitx.grading.report import CheckReport, ExerciseReport, Report
-from minitx.terminal import prose
+from minitx.terminal import Prose
 
 _SIGNS = {
     "passed": ("✓", "green"),
@@ -46,15 +46,16 @@ def explanation(report: ExerciseReport, *, most: int | None = 2) -> list[Rendera
     """What is wrong and what to do, in paragraphs."""
     parts: list[RenderableType] = []
     for named in report.named:
-        where = prose(f"Read {named.page}.", "dim", link=named.link)
-        parts += ["", _indented(prose(named.text)), _indented(where)]
+        parts += ["", _indented(Prose(named.text))]
+        if named.page:
+            parts.append(_indented(Prose(f"Read {named.page}.", "dim", link=named.link)))
     for check in report.explained(most):
         parts += ["", *_paragraph(check)]
     if report.case:
         code = Padding(Text(report.case.text), (0, 0, 0, 4))
         parts += ["", _indented(Text(SMALLEST)), code]
     if report.reading:
-        parts += ["", _indented(prose(f"Read {report.reading}.", "dim", link=report.link))]
+        parts += ["", _indented(Prose(f"Read {report.reading}.", "dim", link=report.link))]
     return parts
 
 
@@ -78,13 +79,12 @@ def overview(report: Report, titles: Iterable[Exercise] = ()) -> RenderableType:
 
 def _paragraph(check: CheckReport) -> list[RenderableType]:
     if not check.hint:
-        return [_indented(prose(check.text))]
-    text = Text.assemble((f"{check.title}: ", "bold"), prose(check.text))
-    parts: list[RenderableType] = [_indented(text)]
+        return [_indented(Prose(check.text))]
+    parts: list[RenderableType] = [_indented(Prose(check.text, lead=f"{check.title}: "))]
     if check.status == "failed":
-        parts.append(_indented(Text.assemble(("Hint: ", "bold"), prose(check.hint))))
+        parts.append(_indented(Prose(check.hint, lead="Hint: ")))
     return parts
 
 
-def _indented(text: Text) -> RenderableType:
+def _indented(text: RenderableType) -> RenderableType:
     return Padding(text, (0, 0, 0, 2))

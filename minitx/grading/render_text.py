@@ -25,7 +25,7 @@ def as_text(report: Report) -> str:
 
 def exercise_text(exercise: ExerciseReport) -> str:
     """One exercise."""
-    lines = [f"{exercise.label}: {exercise.title}: {exercise.score}"]
+    lines = [f"{exercise.label}: {exercise.title} ({exercise.score})"]
     if exercise.status == "unattempted":
         return lines[0]
     width = max(len(VERDICTS[check.status]) for check in exercise.checks)
@@ -33,7 +33,8 @@ def exercise_text(exercise: ExerciseReport) -> str:
         verdict = VERDICTS[check.status].ljust(width)
         lines.append(f"  {verdict}  {check.earned}/{check.points}  {check.title}")
     for named in exercise.named:
-        lines += ["", _wrapped(named.text), _wrapped(f"Read {named.page}.")]
+        lines += ["", _wrapped(named.text)]
+        lines += [_wrapped(f"Read {named.page}.")] if named.page else []
     for check in exercise.explained():
         lines += ["", check_text(check)]
     if exercise.case:

@@ -41,7 +41,7 @@ class Named:
     id: str
     sentence: str
     advice: str
-    page: str  # what to read, in words
+    page: str  # what to read, in words; empty where another paragraph, or nothing, says it
     source: Source = "bank"
     opening: str = ""  # for a sentence that completes it
     extra: str = ""  # what else is wrong

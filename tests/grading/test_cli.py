@@ -55,19 +55,20 @@ def test_start_beside_a_copy_in_the_other_format(
     assert minitx("start", "01", "--notebook", "--both").exit_code == 0
     assert json.loads((root / "work/01_small.ipynb").read_text())["nbformat"] == 4
     result = minitx("check", "01")  # the new one is not the one that is graded
-    assert (result.exit_code, "01_small.py was saved last" in one_line(result)) == (0, True)
+    assert result.exit_code == 0
+    assert "01_small.py was saved last and counts" in one_line(result)
     assert minitx("start", "01").exit_code == 0  # it is there: no second one
 
 
 def test_check_without_a_copy_says_how_to_make_one(minitx: Minitx) -> None:
     result = minitx("check", "01")
     assert result.exit_code == 2
-    assert "You have no copy of chapter 1's exercises yet. Make one: minitx start 01" in one_line(
+    assert "You have no copy of chapter 1's exercises yet. Make one: `minitx start 01`" in one_line(
         result
     )
     result = minitx("check")
     assert result.exit_code == 2
-    assert "Make one: minitx start 01" in one_line(result)
+    assert "Make one: `minitx start 01`" in one_line(result)
 
 
 def test_check_of_a_stub(minitx: Minitx, answer: Answer) -> None:
@@ -109,7 +110,7 @@ def test_the_copy_saved_last_is_graded(minitx: Minitx, answer: Answer) -> None:
     result = minitx("check", "01")
     assert result.exit_code == 0
     assert "01_small.ipynb" in result.output
-    assert "There are two copies; work/01_small.ipynb was saved last" in one_line(result)
+    assert "There are two copies. work/01_small.ipynb was saved last" in one_line(result)
 
 
 def test_reset_touches_the_copy_saved_last_alone(minitx: Minitx, answer: Answer) -> None:
@@ -139,7 +140,7 @@ def test_check_of_a_file(minitx: Minitx, tmp_path: Path, answer: Answer) -> None
     (tmp_path / "mine.py").write_text(text)
     result = minitx("check", str(tmp_path / "mine.py"))
     assert result.exit_code == 2
-    assert "does not say which chapter it answers. Say so: minitx check 02 --file" in one_line(
+    assert "does not say which chapter it answers. Say so: `minitx check 02 --file" in one_line(
         result
     )
     assert minitx("check", "01", "--file", str(tmp_path / "mine.py")).exit_code == 0
@@ -161,18 +162,18 @@ def test_a_folder_of_that_name_is_not_meant(
 def test_commands_are_named_as_they_were_called(
     minitx: Minitx, root: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    assert "Make one: minitx start 01 " in one_line(minitx("check", "01"))
+    assert "Make one: `minitx start 01`" in one_line(minitx("check", "01"))
     for name in ("python", "minitx"):
         (tmp_path / name).touch(0o755)
     monkeypatch.setattr(sys, "argv", [str(tmp_path / "minitx/__main__.py")])
     monkeypatch.setenv("PATH", str(tmp_path))
-    assert "Make one: python -m minitx start 01 " in one_line(minitx("check", "01"))
+    assert "Make one: `python -m minitx start 01`" in one_line(minitx("check", "01"))
     monkeypatch.setattr(sys, "argv", ["work/01_small.py"])
-    assert "Make one: minitx start 01 " in one_line(minitx("check", "01"))
+    assert "Make one: `minitx start 01`" in one_line(minitx("check", "01"))
     monkeypatch.setattr(sys, "argv", ["work/01_small.py"])
     monkeypatch.setattr(sys, "executable", "/usr/bin/python3")
     monkeypatch.setenv("PATH", str(root))  # neither a script there nor `python`
-    assert "Make one: python3 -m minitx start 01 " in one_line(minitx("check", "01"))
+    assert "Make one: `python3 -m minitx start 01`" in one_line(minitx("check", "01"))
 
 
 def test_seed_and_verbose(minitx: Minitx, answer: Answer) -> None:
@@ -192,8 +193,8 @@ def test_seed_and_verbose(minitx: Minitx, answer: Answer) -> None:
         (["check", "01", "--file", "work"], "work is a folder"),
         (["check", "7"], "There are no exercises for chapter 07; chapters: 01."),
         (["check", "01.9"], "There is no exercise 01.9; the chapter's are: 01.1, 01.2."),
-        (["hint", "01"], "01 is a chapter; name an exercise: minitx hint 01.1"),
-        (["solution", "01"], "01 is a chapter; name an exercise: minitx solution 01.1"),
+        (["hint", "01"], "01 is a chapter; name an exercise: `minitx hint 01.1`"),
+        (["solution", "01"], "01 is a chapter; name an exercise: `minitx solution 01.1`"),
         (["check", "--nonsense"], "No such option"),
         (["start"], "Missing argument"),
         (["check", "01", "--seed", "-5"], "-5 is not in the range x>=0"),
@@ -384,7 +385,8 @@ def test_hints_come_one_by_one(minitx: Minitx) -> None:
     assert "Read “Twice as much” in book/01_small.md." in second
     assert "nearly the answer" in third
     assert "nearly the answer" in fourth
-    assert "minitx solution 01.1 --give-up" in fourth
+    assert third == fourth
+    assert "That was the last hint. `minitx solution 01.1 --give-up` shows the" in third
     assert "first nudge" in minitx("hint", "1.1", "--level", "1").output
 
 
@@ -416,8 +418,34 @@ def test_progress(minitx: Minitx, answer: Answer) -> None:
     assert ["1.1", "3/4", "…", "begun", "Twice", "the", "number", "2", "1/3"] in rows
     assert ["1.2", "0/3", "·", "open", "Four", "times", "0", "0/3"] in rows
     assert "3 of 7 points." in result.output
+    assert result.output.endswith("\nNext: Exercise 1.1, Twice the number.\n")
     assert minitx("progress", "01").output == result.output
     assert minitx("progress", "03").exit_code == 2
+
+
+def test_progress_says_how_to_begin_and_nothing_at_the_end(minitx: Minitx, answer: Answer) -> None:
+    assert minitx("progress").output.endswith("`minitx start 01` begins chapter 1.\n")
+    answer(RIGHT_DOUBLE, FOUR)
+    minitx("check", "01")
+    assert minitx("progress").output.endswith("\n7 of 7 points.\n")
+
+
+def test_piped_lines_end_without_blanks(minitx: Minitx, answer: Answer) -> None:
+    """Tables and paragraphs are filled up for a terminal only."""
+    answer(WRONG)
+    for arguments in (["check", "01"], ["check", "01.1"], ["progress"], ["hint", "01.1"]):
+        lines = minitx(*arguments).output.split("\n")
+        assert lines == [line.rstrip() for line in lines]
+
+
+@pytest.mark.parametrize("width", [28, 40, 50, 80])
+def test_a_command_stands_in_one_line(
+    minitx: Minitx, monkeypatch: pytest.MonkeyPatch, width: int
+) -> None:
+    monkeypatch.setenv("COLUMNS", str(width))
+    said = minitx("check", "01").output
+    assert "`minitx start 01`" in said
+    assert max(map(len, said.split("\n"))) <= width
 
 
 def test_progress_survives_damage(minitx: Minitx, answer: Answer, root: Path) -> None:

@@ -85,9 +85,10 @@ def test_nothing_is_named_without_values(chapter: Chapter) -> None:
 def test_an_exception_gets_its_remedy(chapter: Chapter) -> None:
     one = chapter.exercises["01.1"]
     (each,) = assess(chapter, one, LocalCaller.of({"double": lambda x: F.relu(x)})).named
+    assert (each.page, each.link) == ("", "")  # the book does not tell about imports
     assert (each.source, each.text) == (
         "remedy",
-        "`F` is not imported. Add `from torch.nn import functional as F` at the top of the file.",
+        "`F` is not imported. Add `from torch.nn import functional as F` to the imports.",
     )
 
 

@@ -113,6 +113,17 @@ def test_leaving_the_program(tmp_path: Path) -> None:
     ]
 
 
+def test_leaving_the_program_in_a_function_is_its_own_business(tmp_path: Path) -> None:
+    """Try-it cells that call it are not to be taken out; a block at the top level is."""
+    submission = loaded(tmp_path, "def double(x):\n    exit()\nprint(\n    double(2))\n")
+    (problem,) = submission.problems
+    assert problem.text == "The file ends the program at line 2 (`exit()`): take that out."
+    assert problem.aside
+    assert texts(loaded(tmp_path, "if True:\n    exit()\n")) == [
+        "The file ends the program at line 2 (`exit()`): take that out."
+    ]
+
+
 def test_what_is_no_exception_of_the_usual_kind(tmp_path: Path) -> None:
     text = "class E(BaseException): pass\nraise E('a')\nraise KeyboardInterrupt\nx = 1\n"
     submission = loaded(tmp_path, text)

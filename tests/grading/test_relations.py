@@ -152,6 +152,10 @@ def test_large_numbers_end_in_nan() -> None:
     assert ("NaN", "large") in keys(got, W, given)
 
 
+def test_a_function_left_out_is_told_in_a_sentence() -> None:
+    assert first(B, W, Given({}, {}, ())) == "The right result is softmax of yours."
+
+
 def test_nothing_is_found_between_strangers() -> None:
     assert keys(RNG.normal(size=(3, 5)), B) == []
     assert keys("text", B) == []

@@ -1,6 +1,7 @@
 """An exception's text becomes what to do, in the exercise's letters."""
 
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -27,6 +28,11 @@ def told(function: Callable[..., Any], *args: Any, **arguments: Any) -> str:
     [
         (lambda: np_.exp(1), "No line before gives `np_` a value."),  # type: ignore[name-defined]
         (lambda: F.relu(1), "`F` is not imported. Add `from torch.nn"),  # type: ignore[name-defined]
+        (lambda: TQ @ torch.ones(1, 1, 8), "one operand has 8 (D_k) and the other 1 where the"),
+        (lambda: torch.ones(5, 3, 8) @ torch.ones(5, 3, 2), "has 8 (D_k) and the other 3 (T_q)"),
+        (lambda: torch.mv(TQ, torch.ones(5)), "has 8 (D_k) and the other 5 (T_k)"),
+        (lambda: torch.dot(torch.ones(3), torch.ones(5)), "has 3 (T_q) and the other 5 (T_k)"),
+        (lambda: [Q, Q].max(), "take one of them, or make one array of them (np.array(…), torch"),  # type: ignore[attr-defined]
         (lambda: Q.masked_fill(Q > 0, 1), "NumPy has no `masked_fill`, torch has. Here it is np."),
         (lambda: TQ.astype(int), "torch has no `astype`, NumPy has. Here it is .to(dtype)."),
         (lambda: Q.sum(keepdim=True), "`keepdim=` is the other library's word. Here it is `keepd"),
@@ -63,6 +69,21 @@ def told(function: Callable[..., Any], *args: Any, **arguments: Any) -> str:
 )  # fmt: skip
 def test_told(function: Callable[..., Any], words: str) -> None:
     assert words in told(function)
+
+
+def test_stacks_of_different_lengths_have_no_remedy() -> None:
+    assert told(lambda: torch.bmm(torch.ones(2, 5, 3), torch.ones(4, 3, 8))) == ""
+
+
+def test_a_name_that_got_lost_is_not_to_be_imported() -> None:
+    """Its definition is in the file, and broken: another one would hide that."""
+
+    outcome = invoke("f", lambda: softmax(1), (), {}, seed=0)  # type: ignore[name-defined]
+    explained = replace(outcome, text=outcome.text + " (softmax cannot be read: line 7.)")
+    made = remedy(Scene(explained, SIZES, {}))
+    assert made is not None
+    assert made.sentence == "`softmax` got no value: softmax cannot be read: line 7."
+    assert made.advice == "Mend that first."
 
 
 def test_none_is_named() -> None:

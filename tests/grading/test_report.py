@@ -70,7 +70,7 @@ def test_exit_codes(states: list[Any], code: int) -> None:
 
 def test_text() -> None:
     assert repr(Report((exercise(),))) == (
-        "Exercise 2.3: A softmax: 2 of 7 points\n"
+        "Exercise 2.3: A softmax (2 of 7 points)\n"
         "  passed  2/2  rows sum to 1\n"
         "  failed  0/3  values\n"
         "  failed  0/1  shape\n"
@@ -93,6 +93,13 @@ def test_a_named_mistake_comes_first_and_spares_paragraphs() -> None:
     assert "Hint: Which axis?" in text
     assert "shape: The shape" not in text
     assert "Masks" not in text
+
+
+def test_nothing_is_said_to_be_read_where_there_is_no_page() -> None:
+    report = exercise(named=(replace(NAMED, page="", link=""),))
+    for shown in (repr(Report((report,))), Report((report,))._repr_html_()):
+        assert "Read" not in shown
+    assert "Read" not in terminal(exercise_view(report))
 
 
 def test_the_same_paragraph_is_not_said_twice() -> None:
@@ -168,7 +175,7 @@ def test_html() -> None:
 def test_html_of_an_unattempted_exercise_is_a_line() -> None:
     waiting = tuple(replace(check, status="unattempted") for check in CHECKS)
     page = Page(Report((exercise(checks=waiting),))._repr_html_())
-    assert page.text.strip() == "Exercise 2.3: A softmax: not attempted yet, 7 points"
+    assert page.text.strip() == "Exercise 2.3: A softmax (not attempted yet, 7 points)"
 
 
 def test_in_the_terminal() -> None:

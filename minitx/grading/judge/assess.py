@@ -26,11 +26,12 @@ def assess(chapter: Chapter, exercise: Exercise, caller: Caller, seed: int = 0) 
     if report.status != "failed":
         return report
     named, case = diagnose(chapter, exercise, report.calls, caller)
-    there = tuple(
-        replace(each, page=chapter.reading(each.page), link=address(chapter, each.page))
-        for each in named
-    )
-    return replace(report, named=there, case=case)
+    there = []
+    for place, each in enumerate(named):
+        once_more = each.page in {later.page for later in named[place + 1 :]}
+        page = "" if once_more else each.page
+        there.append(replace(each, page=chapter.reading(page), link=address(chapter, page)))
+    return replace(report, named=tuple(there), case=case)
 
 
 def address(chapter: Chapter, page: str) -> str:

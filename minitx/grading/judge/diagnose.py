@@ -256,7 +256,7 @@ class Evidence:
     def accepted(self, probe: Probe) -> str:
         """For a call that must be refused and is not."""
         kind = probe.want.error_kinds[0]
-        return f"a call that must raise {kind} ({probe.want.text}) is answered."
+        return f"a call that must raise {kind} ({probe.want.text}) returns a result."
 
     def told(self, candidates: Sequence[Candidate]) -> list[Named]:
         returned = any(probe.got.kind == "returned" for probe in self.wrong)
@@ -572,7 +572,7 @@ class Evidence:
         advices = {each.advice for each in found if each.key == first.key}
         # What fits the sizes of one call by chance does not fit those of another.
         advice = WHERE_AXES_MEET if first.key in PRODUCTS and len(advices) > 1 else first.advice
-        return [Named(first.key, first.sentence, advice, self.exercise.page, "remedy")]
+        return [Named(first.key, first.sentence, advice, page="", source="remedy")]
 
     def relation(self, key: str, sentence: str, advice: str) -> Named:
         return Named(key, sentence, advice, self.exercise.page, "relation")

@@ -146,10 +146,13 @@ def _same_values(got: Any, want: Any, a: Any, b: Any, tolerance: Tolerance, what
     shown, wanted = _two_numbers(float(a[spot]), float(b[spot]))
     text = f"{_capital(what)}: {_where(spot)}got {shown}, wanted {wanted}{_share(wrong)}"
     dtype = _precision(got, want, error, b)
-    text += dtype + f" (Allowed: {_allowance(rtol, atol)}; {tolerance.because}.)"
+    text += dtype
+    if error.max() <= _NEAR * np.max(np.abs(b), where=finite, initial=0.0):
+        text += f" (Allowed: {_allowance(rtol, atol)}; {tolerance.because}.)"
     raise Unusable(text) if dtype else Rejected(text)
 
 
+_NEAR = 1e-2  # of the largest number: beyond, how far is allowed explains nothing
 _KIND_WORDS = {
     "b": "bool (True and False)",
     "i": "whole numbers (int64, say)",

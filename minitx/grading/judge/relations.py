@@ -1012,7 +1012,7 @@ def _curve(a: Array, b: Array, tol: float) -> Iterator[Relation]:
         return  # softmax, exp and the like of a logarithm give b as well
     for name, curve, words, advice in _MISSING:
         if near(curve(a), b, tol):
-            yield Relation(("missing curve", name), f"The expected is {words}.", advice, 1)
+            yield Relation(("missing curve", name), f"The right result is {words}.", advice, 1)
 
 
 def _moved(a: Array, b: Array, kind: str, given: Given, tol: float) -> Iterator[Relation]:

@@ -118,9 +118,11 @@ Said = tuple[str, str] | None
 
 
 def _name(scene: Scene, m: re.Match[str]) -> Said:
-    name = m.group(1)
+    name, reason = m.groups()
+    if reason:  # the line that gives it a value is there, and went wrong
+        return f"`{name}` got no value: {reason.rstrip('.')}.", "Mend that first."
     if name in _IMPORTS:
-        return f"`{name}` is not imported.", f"Add `{_IMPORTS[name]}` at the top of the file."
+        return f"`{name}` is not imported.", f"Add `{_IMPORTS[name]}` to the imports."
     near = difflib.get_close_matches(name, list(scene.arguments), 1, 0.6)
     if near:
         return f"There is no `{name}` here.", f"Did you mean the argument `{near[0]}`?"
@@ -160,7 +162,8 @@ def _attribute(scene: Scene, m: re.Match[str]) -> Said:
     if owner in ("tuple", "list"):
         return (
             f"A {owner} stands where one array is needed: a {owner} has no `{name}`.",
-            "Several values were returned or collected: take one of them, or stack them.",
+            "Several values were returned or collected: take one of them, or make one array of "
+            "them (np.array(…), torch.stack(…)).",
         )
     if owner in ("int", "float"):
         return f"A number stands where an array is needed: a number has no `{name}`.", (
@@ -190,10 +193,12 @@ WHERE_AXES_MEET = (
 
 
 def _batched_sizes(scene: Scene, m: re.Match[str]) -> Said:
-    found = [int(each) for each in re.findall(r"\d+", m.group(0))]
+    a, b = int(m.group(1)), int(m.group(2))
+    if a == b:  # torch.bmm, whose stacks are of different lengths
+        return None
     return (
-        f"The matrix product does not fit: one operand has {scene.letters(found[-1])} and the "
-        f"other {scene.letters(found[-2])} where the sizes must be equal.",
+        f"The matrix product does not fit: one operand has {scene.letters(a)} and the "
+        f"other {scene.letters(b)} where the sizes must be equal.",
         "In `a @ b` the last axis of a meets the second-to-last of b: turn the operand whose last "
         "axis should be summed, with transpose(-2, -1).",
     )
@@ -469,7 +474,7 @@ Maker = Callable[[Scene, "re.Match[str]"], Said]
 _KNOWN: tuple[tuple[str, str, Maker], ...] = (
     ("", r"", _own_refusal),
     ("UnboundLocalError", r"variable '(\w+)'", _unbound),
-    ("NameError", r"name '(\w+)' is not defined", _name),
+    ("NameError", r"name '(\w+)' is not defined(?: \((.+)\))?", _name),
     ("", r"'NoneType' object|for unary ~: 'NoneType'|must be Tensor, not NoneType", _none),
     ("AttributeError", r"'([\w.]+)' object has no attribute '(\w+)'", _attribute),
     ("AttributeError", r"module '([\w.]+)' has no attribute '(\w+)'", _attribute),
@@ -477,9 +482,10 @@ _KNOWN: tuple[tuple[str, str, Maker], ...] = (
     ("", r"unsupported operand type\(s\) for (\S+): '([\w.]+)' and '([\w.]+)'", _operands),
     ("", r"mat1 and mat2 shapes cannot be multiplied \((\d+)x(\d+) and (\d+)x(\d+)\)",
      _matrix_sizes),
-    ("", r"Expected size for first two dimensions of batch2.*", _batched_sizes),
-    ("", r"size mismatch, got input .*", _batched_sizes),
-    ("", r"inconsistent tensor size, expected tensor \[\d+\] and src \[\d+\].*", _batched_sizes),
+    ("", r"batch2 tensor to be: \[\d+, (\d+)\] but got: \[\d+, (\d+)\]", _batched_sizes),
+    ("", r"size mismatch, got input .*, mat \(\d+x(\d+)\), vec \((\d+)\)", _batched_sizes),
+    ("", r"inconsistent tensor size, expected tensor \[(\d+)\] and src \[(\d+)\]",
+     _batched_sizes),
     ("", r"\(size (\d+) is different from (\d+)\)", _core),
     ("", r"shapes .* not aligned: (\d+) \(dim \d\) != (\d+)", _core),
     ("", r"could not (?:be )?broadcast.*", _broadcast),

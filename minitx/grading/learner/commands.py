@@ -7,9 +7,9 @@ import click
 
 from minitx.grading.learner.words import NOT_EARNED, WRONG_USE, Graders
 from minitx.terminal import (
+    Prose,
     console,
     program,
-    prose,
     say_error,
     show_code,
     shown,
@@ -43,12 +43,14 @@ def start(ctx: click.Context, chapter: str, notebook: bool, both: bool) -> None:
     out = console()
     if not made:
         out.print(f"You have a copy already: {shown(path)}. It was left as it is.")
-        out.print(f"{program()} reset {number} puts it back to the beginning and keeps yours.")
+        again = f"`{program()} reset {number}` puts it back to the beginning and keeps yours."
+        out.print(Prose(again))
         return
     out.print(f"Your copy: {shown(path)}")
-    out.print("Open it in your editor and write the answers there.")
-    out.print(prose(f"`{program()} watch {number}` grades it whenever you save,"))
-    out.print(prose(f"`{program()} check {number}` once."))
+    where = "Jupyter, or an editor that runs notebooks," if notebook else "your editor"
+    out.print(f"Open it in {where} and write the answers there.")
+    out.print(Prose(f"`{program()} watch {number}` grades it whenever you save,"))
+    out.print(Prose(f"`{program()} check {number}` once."))
 
 
 @click.command(cls=Graders)
@@ -64,20 +66,19 @@ def hint(exercise_id: str, level: int | None) -> None:
     say_error(progress.notice)
     reached = progress.of(exercise.id)
     level = level or min(reached.hints + 1, 3)
-    again = reached.hints >= 3 and level == 3
     progress.saw_hint(exercise.id, level)
     say_error(progress.save())
     out = console()
     out.print(f"{exercise.label}, hint {level} of 3", style="bold")
-    out.print(prose(exercise.hints[level - 1]))
+    out.print(Prose(exercise.hints[level - 1]))
     if level == 2:
         chapter, page = course.chapter(exercise.chapter), exercise.page
-        out.print(prose(f"Read {chapter.reading(page)}.", link=chapter.built(page)))
+        out.print(Prose(f"Read {chapter.reading(page)}.", link=chapter.built(page)))
     if level < 3:
-        out.print(prose(f"Not enough? `{program()} hint {exercise.id}` shows the next one.", "dim"))
-    elif again:
-        last = f"That is all. `{program()} solution {exercise.id} --give-up` shows the answer."
-        out.print(prose(last, "dim"))
+        out.print(Prose(f"Not enough? `{program()} hint {exercise.id}` shows the next one.", "dim"))
+    elif not reached.complete:
+        answer = f"`{program()} solution {exercise.id} --give-up`"
+        out.print(Prose(f"That was the last hint. {answer} shows the answer.", "dim"))
 
 
 @click.command(cls=Graders)
@@ -134,8 +135,8 @@ def solution(ctx: click.Context, exercise_id: str, give_up: bool) -> None:
     if not (reached.complete or reached.gave_up or give_up):
         say_error(
             f"{exercise.label} is not finished: {reached.best} of {exercise.points} points so far. "
-            f"{program()} hint {exercise.id} helps; {program()} solution {exercise.id} --give-up "
-            "shows the answer all the same."
+            f"`{program()} hint {exercise.id}` helps; `{program()} solution {exercise.id} "
+            "--give-up` shows the answer all the same."
         )
         ctx.exit(NOT_EARNED)
     if give_up and not reached.complete:
@@ -153,12 +154,15 @@ def solution(ctx: click.Context, exercise_id: str, give_up: bool) -> None:
 
 def table_of_exercises(chapter: str | None, *, attempts: bool) -> None:
     from minitx.grading.course import find_course
+    from minitx.grading.learner.next_steps import next_of
     from minitx.grading.learner.progress import load_progress
-    from minitx.grading.learner.showing import show_progress
+    from minitx.grading.learner.showing import show_progress, show_steps
     from minitx.grading.learner.targets import find
 
     course = find_course()
     numbers = [find(chapter)[1]] if chapter else list(course.chapters)
     progress = load_progress(course.work)
     say_error(progress.notice)
-    show_progress(progress, [course.chapter(number) for number in numbers], attempts=attempts)
+    chapters = [course.chapter(number) for number in numbers]
+    show_progress(progress, chapters, attempts=attempts)
+    show_steps(next_of(chapters, progress))

@@ -1,11 +1,13 @@
 """What to do after a verdict: a hint, the worked answer, a question, the next exercise."""
 
 import re
+from collections.abc import Iterable
 from pathlib import Path
 
 from minitx.grading.course import Chapter, Course
 from minitx.grading.learner.progress import Progress
 from minitx.grading.learner.targets import Job
+from minitx.grading.registry import Exercise
 from minitx.grading.report import ExerciseReport, Report
 from minitx.terminal import program, shown
 
@@ -58,7 +60,24 @@ def after_a_pass(
     ]
     if not later:
         return steps + _next_chapter(course, chapter)
-    return [*steps, f"Next: {later[0].label}, {later[0].title}."]
+    return [*steps, _next(later[0])]
+
+
+def next_of(chapters: Iterable[Chapter], progress: Progress) -> list[str]:
+    """The first exercise that is not done yet, or how its chapter begins."""
+    for chapter in chapters:
+        for exercise in chapter.outline.values():
+            if progress.of(exercise.id).complete:
+                continue
+            if chapter.working_copies():
+                return [_next(exercise)]
+            return [f"`{program()} start {chapter.number}` begins chapter {int(chapter.number)}."]
+    return []
+
+
+def _next(exercise: Exercise) -> str:
+    title = exercise.title
+    return f"Next: {exercise.label}, {title}{'' if title.endswith('?') else '.'}"
 
 
 def question_below(chapter: Chapter, exercise_id: str) -> str:

@@ -13,7 +13,7 @@ from minitx.grading.registry import display_id
 from minitx.grading.render_rich import exercise_view, explanation, overview
 from minitx.grading.render_text import summary
 from minitx.grading.report import Report
-from minitx.terminal import console, prose, shown
+from minitx.terminal import Prose, console, shown
 
 _WIDE = 70  # columns
 
@@ -22,7 +22,7 @@ def show(report: Report, job: Job, *, verbose: bool = False, steps: Iterable[str
     """Prints a report, in full for one exercise, an overview for more; then what to do next."""
     out = console()
     for problem in report.problems:
-        out.print(prose(problem))
+        out.print(Prose(problem))
         out.print()
     if len(report.exercises) == 1:
         out.print(exercise_view(report.exercises[0], most=None if verbose else 2))
@@ -46,7 +46,7 @@ def show_steps(steps: Iterable[str]) -> None:
     for number, step in enumerate(steps):
         if number == 0:
             out.print()
-        out.print(prose(step))
+        out.print(Prose(step))
 
 
 def show_news(news: Report, report: Report, path: Path, steps: Iterable[str]) -> None:
@@ -57,7 +57,7 @@ def show_news(news: Report, report: Report, path: Path, steps: Iterable[str]) ->
         return
     out.print()
     for problem in news.problems:
-        out.print(prose(problem))
+        out.print(Prose(problem))
     for each in news.exercises:
         out.print(exercise_view(each, most=1))
         out.print()

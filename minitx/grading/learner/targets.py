@@ -49,7 +49,8 @@ def find_exercise(target: str, command: str) -> tuple[Course, Exercise]:
     course, number, exercise = find(target)
     if exercise is None:
         first = next(iter(course.chapter(number).outline))
-        raise CourseError(f"{target} is a chapter; name an exercise: {program()} {command} {first}")
+        example = f"`{program()} {command} {first}`"
+        raise CourseError(f"{target} is a chapter; name an exercise: {example}")
     return course, exercise
 
 
@@ -65,7 +66,7 @@ def what_to_grade(target: str | None, file: Path | None) -> tuple[Course, list[J
         if not existing:
             first = next(iter(course.chapters), "01")
             raise CourseError(
-                f"You have no copy of any exercises yet. Make one: {program()} start {first}"
+                f"You have no copy of any exercises yet. Make one: `{program()} start {first}`"
             )
         return course, [Job(chapter, newest_copy(chapter)) for chapter in existing]
     if target is not None and file is None and looks_like_a_file(target):
@@ -108,7 +109,7 @@ def chapter_in_name(course: Course, path: Path) -> str:
             return str(number)
     raise CourseError(
         f"The name of {path} does not say which chapter it answers. Say so: "
-        f"{program()} check 02 --file {path}"
+        f"`{program()} check 02 --file {path}`"
     )
 
 
@@ -122,11 +123,13 @@ def newest_copy(chapter: Chapter) -> Path:
     if not paths:
         raise CourseError(
             f"You have no copy of chapter {int(chapter.number)}'s exercises yet. Make one: "
-            f"{program()} start {chapter.number}   (with --notebook for a notebook)"
+            f"`{program()} start {chapter.number}`, with `--notebook` for a notebook."
         )
     if len(paths) > 1:
         others = ", ".join(shown(path) for path in paths[1:])
-        say_error(f"There are two copies; {shown(paths[0])} was saved last, not {others}.")
+        say_error(
+            f"There are two copies. {shown(paths[0])} was saved last and counts, not {others}."
+        )
     return paths[0]
 
 

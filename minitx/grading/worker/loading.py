@@ -161,8 +161,12 @@ class _Loader:
                 error = caught
             text, aside = "", not isinstance(statement, _DEFINITIONS)
             if isinstance(error, SystemExit):
-                where = self.submission.source.where(cell.filename, statement.lineno)
-                text, aside = f"The file ends the program at {where}: take that out.", False
+                source = self.submission.source
+                name, line = source.line_of(error) or (cell.filename, statement.lineno)
+                text = f"The file ends the program at {source.where(name, line)}: take that out."
+                last = statement.end_lineno or statement.lineno
+                here = name == cell.filename and statement.lineno <= line <= last
+                aside = not here  # but in a function, whose checks say it
             elif error is not None:
                 text = self._exception(error, cell, statement)
         if not is_import:
