@@ -186,7 +186,7 @@ def test_a_script_prints_what_a_notebook_shows(course: Course, tmp_path: Path) -
         check=True,
     )
     assert done.stdout.startswith("Exercise 1.1: Twice the number (4 of 4 points)\n")
-    assert "Exercise 1.1: Twice the number: 3 of 4 points\n" in done.stdout
+    assert "Exercise 1.1: Twice the number (3 of 4 points)\n" in done.stdout
     assert "you get when an empty array is accepted" in done.stdout
     assert "minitx solution 01.1` shows our answer beside yours" in done.stdout
     assert done.stderr == ""
