@@ -271,8 +271,8 @@ def _of_one_number(name: str) -> Iterator[Alteration]:
             lambda x: math.sqrt(x) if isinstance(x, float) and x > 0 else None,
         ),
         ("its size", f"|{name}|", abs),
-        ("left out", f"{name} = 1", lambda x: type(x)(1)),
         # 0 and what is negative are cases of their own, and may be treated rightly.
+        ("left out", f"{name} = 1", lambda x: type(x)(1) if x > 0 else None),
         ("at least 1", f"max({name}, 1)", lambda x: max(x, type(x)(1)) if x > 0 else None),
         ("at most 1", f"min({name}, 1)", lambda x: min(x, type(x)(1)) if x > 0 else None),
         ("nothing", f"{name} = 0", lambda x: type(x)(0)),

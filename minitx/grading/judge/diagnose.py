@@ -124,9 +124,10 @@ class Evidence:
             self.unsteady()
             or self.looping()
             or self.short()
+            or self.not_finite()
             or self.nearly(own_bank(self.exercise), 1.0)
             or self.related()
-            or self.told(self.exact(composed_bank(*self.key)))
+            or self.told(self.exact(composed_bank(*self.key)))[:1]
             or self.told(self.exact(sister_bank(*self.key)))[:1]
             or self.nearly(own_bank(self.exercise), 0.6)
             or self.told(self.exact(operator_bank(*self.key)))[:1]
@@ -468,6 +469,18 @@ class Evidence:
             if len(told) >= max(FEWEST_PROBES, share * len(returned)):
                 return [self.relation(key, told[0].sentence, told[0].advice)]
         return []
+
+    def not_finite(self) -> list[Named]:
+        """NaN in places that have a name, in most calls: it has many causes, which look alike."""
+        sets = [self.relations(probe) for probe in self.valued]
+        found = [r for s in sets for r in s[:1] if r.key[0] == "NaN" and r.certainty == 0]
+        same = [each for each in found if each.key == found[0].key]
+        if len(same) < max(FEWEST_PROBES, 0.6 * len(sets)):
+            return []
+        sentence = self.only(found[0].sentence)
+        if len(same) < len(sets):
+            sentence = f"In {len(same)} of {len(sets)} calls that go wrong: {found[0].sentence}"
+        return [self.relation(str(found[0].key), sentence, found[0].advice)]
 
     def in_place(self, changed: Sequence[Probe]) -> list[Named]:
         """Inputs that are not what they were before the call."""
