@@ -58,7 +58,10 @@ def test_two_registries_do_not_mix() -> None:
         ({"function": "two words"}, "01.1: 'two words' is no name of a function"),
         ({"title": " "}, "01.1: title and page must not be empty"),
         ({"page": ""}, "01.1: title and page must not be empty"),
-        ({"returns": "matrix"}, "01.1: returns is one of array, tensor, number, any, not 'matrix'"),
+        (
+            {"returns": "matrix"},
+            "01.1: returns is one of array, tensor, number, module, any, not 'matrix'",
+        ),
         (
             {"closed": ("softmax",)},
             "01.1: closed wants dotted names such as torch.softmax, not 'softmax'",
