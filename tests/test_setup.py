@@ -29,7 +29,7 @@ def set_up(checkout: Path, **environment: str) -> subprocess.CompletedProcess[st
         env={"PATH": "/usr/bin:/bin", "HOME": str(checkout), **environment},
         capture_output=True,
         text=True,
-        timeout=120,
+        timeout=600,
     )
 
 

@@ -2,6 +2,7 @@
 
 import json
 import math
+import re
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -9,7 +10,7 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
-from playwright.sync_api import Browser, Locator, Page
+from playwright.sync_api import Browser, Locator, Page, expect
 
 from minitx import numpy_core
 from minitx.functional import masked_softmax
@@ -234,5 +235,4 @@ def test_a_change_is_said_once_the_reader_pauses(figure: Locator) -> None:
     figure.locator("input[type=range], .playable-cell[tabindex='0']").first.press("ArrowRight")
     if figure.locator(CELLS).count():
         figure.page.keyboard.press("Space")
-    figure.page.wait_for_timeout(1000)
-    assert status.inner_text().strip().endswith(".")
+    expect(status).to_have_text(re.compile(r"\.\s*$"), timeout=300_000)

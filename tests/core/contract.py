@@ -120,6 +120,13 @@ CORES = {
     ),
 }
 
+INTERPRETED = {"FlashAttention"}  # its kernel runs line by line in Triton's interpreter
+
+
+def marks(name):
+    return pytest.mark.slow if name in INTERPRETED else ()
+
+
 B, H, D_k, D_v = 2, 3, 11, 13
 LENGTHS = [(5, 7), (7, 5), (1, 7), (7, 7)]  # queries, keys
 ALL_RULES = [

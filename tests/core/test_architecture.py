@@ -157,7 +157,7 @@ def python(*arguments):
         capture_output=True,
         text=True,
         check=True,
-        timeout=120,
+        timeout=600,
     )
 
 

@@ -18,13 +18,13 @@ from . import contract
 
 
 @pytest.mark.parametrize("check", contract.CHECKS, ids=lambda check: check.__name__)
-@pytest.mark.parametrize("name", contract.CORES)
+@pytest.mark.parametrize("name", [pytest.param(n, marks=contract.marks(n)) for n in contract.CORES])
 def test_core(name, check):
     check(contract.CORES[name].exact)
 
 
 SETTINGS = [
-    pytest.param(make, id=f"{name}-{budget}")
+    pytest.param(make, id=f"{name}-{budget}", marks=contract.marks(name))
     for name, case in contract.CORES.items()
     for budget, make in enumerate([*case.budgets, case.exact])
 ]

@@ -15,7 +15,7 @@ from torch.utils._pytree import tree_leaves
 from minitx.cores import AttentionCore, FullAttention, SlidingWindow
 from minitx.masks import NO_MASK, causal, padding
 
-from .contract import CORES, D_k
+from .contract import CORES, D_k, marks
 
 B, H = 1, 2
 SHORT, LONG = 1024, 2048
@@ -50,7 +50,7 @@ def largest(core: AttentionCore, T: int, mask: Any) -> int:
 
 
 @pytest.mark.parametrize("rule", ["none", "causal", "key_padding"])
-@pytest.mark.parametrize("name", FRUGAL)
+@pytest.mark.parametrize("name", [pytest.param(n, marks=marks(n)) for n in FRUGAL])
 def test_no_table(name, rule):
     if rule != "none" and rule not in FRUGAL[name](SHORT).supports:
         pytest.skip(f"{name} does not do {rule}")

@@ -235,10 +235,10 @@ def test_endless_loop() -> None:
                 break
 
     line = f.__code__.co_firstlineno + 2
-    began = time.monotonic()
+    began = time.process_time()
     exercise = asking(*[lambda sub: sub.f(X)] * 3)
     report = grade(exercise, LocalCaller.of({"f": f}))
-    assert time.monotonic() - began < 5
+    assert time.process_time() - began < 5
     assert report.checks[0].text == (
         f"f did not end: endless loop? Stopped after 0.3 s at line {line} (`while True:`)."
     )

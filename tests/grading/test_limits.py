@@ -82,7 +82,7 @@ def test_in_another_thread() -> None:
 
     thread = threading.Thread(target=work)
     thread.start()
-    thread.join(10)
+    thread.join(600)
     assert seen == [True]
 
 

@@ -129,7 +129,7 @@ def test_in_a_real_notebook(course: Course) -> None:
             nbformat.v4.new_code_cell('check("01.1", double)'),
         ]
     )
-    client = nbclient.NotebookClient(book, timeout=60, kernel_name="python3")
+    client = nbclient.NotebookClient(book, timeout=600, kernel_name="python3")
     client.execute(cwd=str(course.root))
     data = book.cells[2].outputs[0]["data"]
     assert "IndexError at line 3 of its cell (`return x[77]`)" in " ".join(
@@ -152,7 +152,7 @@ def test_run_all_goes_on_below_what_is_not_written(course: Course) -> None:
     book.cells = [cell for cell in book.cells if "setup" not in cell.metadata.get("tags", [])]
     book.cells.append(nbformat.v4.new_code_cell("def f():\n    raise NotImplementedError('mine')"))
     book.cells.append(nbformat.v4.new_code_cell("f()"))
-    client = nbclient.NotebookClient(book, timeout=60, kernel_name="python3")
+    client = nbclient.NotebookClient(book, timeout=600, kernel_name="python3")
     with pytest.raises(nbclient.exceptions.CellExecutionError, match="mine"):
         client.execute(cwd=str(course.root))
     codes = [cell for cell in book.cells if cell.cell_type == "code"]

@@ -36,7 +36,7 @@ def run(root: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
         },
         capture_output=True,
         text=True,
-        timeout=120,
+        timeout=600,
     )
 
 

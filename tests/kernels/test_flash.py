@@ -113,6 +113,7 @@ def test_output_log_sum_and_gradients(case, tiles):
     assert_right(*x, **rules)
 
 
+@pytest.mark.slow
 @given(
     seed=st.integers(0, 2**32), T_q=st.integers(1, 35), T_k=st.integers(1, 35),
     H_kv=st.integers(1, 2), group=st.integers(1, 2), D=st.integers(1, 9), D_v=st.integers(1, 9),
@@ -263,6 +264,7 @@ print("equal")
 """
 
 
+@pytest.mark.slow
 def test_under_compile_there_is_one_graph():
     """In a process without the checked annotations, which cannot be compiled."""
     answer = subprocess.run([sys.executable, "-c", COMPILED], capture_output=True, text=True)

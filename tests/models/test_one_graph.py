@@ -56,6 +56,7 @@ def said():
     return dict(line.split(": ", 1) for line in done.stdout.splitlines())
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", MODELS)
 def test_a_model_compiles_whole_and_runs_on_meta(name, said):
     assert said[name] == "whole"

@@ -211,6 +211,7 @@ def test_a_core_of_ones_own():
     torch.testing.assert_close(ours, other(src, tgt), rtol=1e-4, atol=1e-5)
 
 
+@pytest.mark.slow
 def test_it_learns_one_batch():
     transformer = Transformer(config(dropout=0.0, pre_norm=True))
     optimiser = torch.optim.Adam(transformer.parameters(), lr=1e-2)

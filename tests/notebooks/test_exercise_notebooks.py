@@ -44,7 +44,7 @@ def test_each_exercise_is_missed_in_turn_and_nothing_else_goes_wrong(path):
     worked = answers(path.name)
     client = NotebookClient(
         notebook,
-        timeout=120,
+        timeout=600,
         kernel_name="python3",
         extra_arguments=QUIET,
         resources={"metadata": {"path": str(path.parent)}},

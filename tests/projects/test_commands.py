@@ -361,6 +361,7 @@ def test_a_device_must_do_what_models_need(missing, monkeypatch):
     assert error.value.message.endswith(" is not implemented")
 
 
+@pytest.mark.slow
 def test_stopped_and_resumed_by_the_same_command(tmp_path):
     """The real command in a process of its own, with a real Ctrl-C."""
     Path("rhyme.txt").write_text(RHYME, encoding="utf-8")

@@ -69,6 +69,7 @@ CHILDREN = """
         die()
 
     def kill_one(moment):
+        started, start = os.pipe()
         child = os.fork()
         if child == 0:
             if moment == "nothing written":
@@ -81,7 +82,10 @@ CHILDREN = """
                 Path.replace = die
             for i in range(10**9):
                 checkpoints.save(path, states[i % 9])
+                if i == 0:
+                    os.write(start, b"1")
         if moment == "any":
+            os.read(started, 1)
             time.sleep(random.uniform(0.002, 0.03))
             os.kill(child, signal.SIGKILL)
         _, status = os.waitpid(child, 0)
@@ -110,7 +114,7 @@ def test_killed_at_any_moment_the_file_is_whole_or_absent(tmp_path):
     path = tmp_path / "checkpoint.pt"
     done = subprocess.run(
         [sys.executable, "-c", textwrap.dedent(CHILDREN), str(path)],
-        capture_output=True, text=True, timeout=120,
+        capture_output=True, text=True, timeout=600,
     )  # fmt: skip
     assert done.returncode == 0, done.stderr
     seen = [tuple(line.split(", ")) for line in done.stdout.splitlines()]

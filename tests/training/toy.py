@@ -94,7 +94,7 @@ def main(
     progress=False,
     signal_at=None,
     wait_at=None,
-    wait=0.0,
+    until=None,
     **changes,
 ):
     """Train; `signal_at` is the number of a batch and the signal that the process sends itself."""
@@ -111,7 +111,8 @@ def main(
             os.kill(os.getpid(), signal_at[1])
         if wait_at is not None and number >= wait_at:
             print("waiting", flush=True)
-            time.sleep(wait)
+            while not Path(until).exists():
+                time.sleep(0.01)
         return batch_at(number)
 
     model = new_model(dropout=dropout, core=core, unused=unused)
