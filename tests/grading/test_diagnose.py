@@ -18,7 +18,7 @@ from minitx.grading.judge.probes import Asker
 from minitx.grading.judge.run import grade
 from minitx.grading.own import OwnCaller
 from minitx.grading.registry import Registry, filling
-from minitx.grading.report import Report
+from minitx.grading.report import Named, Report
 from minitx.grading.worker.local import LocalCaller
 
 
@@ -71,6 +71,31 @@ def test_evidence_suffices_and_what_else_is_wrong_is_told(chapter: Chapter) -> N
     (each,) = assess(chapter, one, LocalCaller.of({"double": lambda x: x**2})).named
     assert each.id == "01.1/squared"
     assert each.extra.startswith("Besides, a call that must raise ValueError")
+
+
+def test_what_else_is_wrong_says_what_to_do(chapter: Chapter) -> None:
+    def squared_else(other: Any) -> Any:
+        return lambda x: other(x) if x.shape == (4,) else x**2
+
+    one = chapter.exercises["01.1"]
+    strange = LocalCaller.of({"double": squared_else(lambda x: np.cumsum(x) ** 3)})
+    (each,) = assess(chapter, one, strange).named
+    assert each.id == "01.1/squared"
+    assert each.extra.endswith(": mend this first, then check again.")
+    a_list = LocalCaller.of({"double": squared_else(lambda x: x.size * [0])})
+    (each,) = assess(chapter, one, a_list).named
+    assert each.extra.endswith("is a list; wanted is a NumPy array. np.array(…) makes one.")
+
+
+def test_a_page_is_named_once_below_the_last_that_asks_for_it(
+    chapter: Chapter, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    both = [Named(each, each, "", "book/01_small.md#twice") for each in ("one", "two")]
+    monkeypatch.setattr("minitx.grading.judge.assess.diagnose", lambda *_: ([*both, both[0]], None))
+    one = chapter.exercises["01.1"]
+    report = assess(chapter, one, LocalCaller.of({"double": lambda x: x**2}))
+    assert [each.page for each in report.named] == ["", "", "“Twice as much” in book/01_small.md"]
+    assert [bool(each.link) for each in report.named] == [False, False, True]
 
 
 def test_nothing_is_named_without_values(chapter: Chapter) -> None:

@@ -251,8 +251,8 @@ class Evidence:
         where = telling(fit.misses, [p for p in self.wrong if p not in fit.misses])
         words = f" {where.words}" if where else f" in {count(len(fit.misses), 'more call')}"
         if also:
-            return f"Besides,{words}: {also[0].sentence}"
-        return f"Besides, something else is wrong{words}."
+            return " ".join(filter(None, [f"Besides,{words}: {also[0].sentence}", also[0].advice]))
+        return f"Besides, something else is wrong{words}: mend this first, then check again."
 
     def accepted(self, probe: Probe) -> str:
         """For a call that must be refused and is not."""
