@@ -7,7 +7,8 @@ import numpy as np
 import pytest
 import torch
 
-from minitx.grading.judge.relations import Given, relate
+from minitx.grading.judge.relations.relate import relate
+from minitx.grading.judge.relations.relation import Given
 
 RNG = np.random.default_rng(0)
 B = RNG.normal(size=(3, 5))

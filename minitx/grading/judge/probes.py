@@ -10,7 +10,7 @@ from minitx.grading import values
 from minitx.grading.calling import Call, Caller, Outcome
 from minitx.grading.judge.alike import same_answer
 from minitx.grading.judge.notation import Notation
-from minitx.grading.judge.relations import Given
+from minitx.grading.judge.relations.relation import Given
 
 _SECONDS = 1.0
 

@@ -1,0 +1,1 @@
+"""How what came out is related to what should have."""
