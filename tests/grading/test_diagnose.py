@@ -325,6 +325,17 @@ def _at_temperature(change: Any) -> Any:
     return f
 
 
+def _asserting(query: Any, keys: Any, values: Any, temperature: float) -> Any:
+    assert temperature >= 0
+    return _at_temperature(lambda t: t)(query, keys, values, temperature)
+
+
+def _always_causal(x: Any, W_q: Any, W_k: Any, W_v: Any, allowed: Any = None) -> Any:
+    past = torch.ones(x.shape[1], x.shape[1]).tril() > 0
+    scores = x @ W_q @ (x @ W_k).mT / W_q.shape[1] ** 0.5
+    return _masked(scores, past if allowed is None else past & allowed) @ (x @ W_v)
+
+
 def _mean_of_heads(q: Any, k: Any, v: Any) -> Any:
     q, k, v = (x.transpose(1, 2) for x in (q, k, v))
     weights = (q @ k.mT / q.shape[-1] ** 0.5).softmax(-1).mean(1, keepdim=True)
@@ -364,6 +375,8 @@ def _complex(q: Any, k: Any) -> Any:
         ("01.1", _min_shift, "each weight is the score less the smallest one"),
         ("01.6", _at_temperature(lambda t: t + 1e-9), "temperature + 1e-9"),
         ("01.6", _at_temperature(lambda t: max(t, 1) if t else 0), "max(temperature, 1)"),
+        ("01.6", _asserting, "There it raises AssertionError, wanted is ValueError."),
+        ("02.6", _always_causal, "Every query sees every key that no given mask forbids."),
         ("02.7", _mean_of_heads, "the weights are averaged over the axis in front"),
         ("02.1", _numpy_results, "they come as a NumPy array; wanted is a tensor"),
         ("02.1", _stacked, "One tensor comes back, where a tuple of 3 values is wanted."),

@@ -558,7 +558,11 @@ class Evidence:
                 words += f" There: {best.sentence}"
                 advice = best.advice
             elif self.raised and not self.valued:
-                words += " There it raises an exception."
+                first = self.raised[0]
+                kind = first.got.error_kinds[0]
+                words += f" There it raises {kind}"
+                wanted = first.want.error_kinds[:1]
+                words += f", wanted is {wanted[0]}." if wanted else "."
             return [self.relation(str(self.where.key), words, advice)]
         if best and most >= max(2, 0.5 * len(self.valued)):
             share = f"In {most} of {len(self.valued)} calls that go wrong: "

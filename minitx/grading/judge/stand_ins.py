@@ -300,13 +300,13 @@ _WEIGHTS = (
     StandIn(
         "causal",
         "query i sees the keys up to i only.",
-        "No mask is asked for here: every query sees every key.",
+        "Every query sees every key that no given mask forbids.",
         _on_softmax(lambda x: _causal(x, 0, False)),
     ),
     StandIn(
         "causal_bottom_right",
         "no query sees later keys.",
-        "No mask is asked for here: every query sees every key.",
+        "Every query sees every key that no given mask forbids.",
         _on_softmax(lambda x: _causal(x, 0, True)),
     ),
     StandIn(
