@@ -200,6 +200,7 @@ def test_a_typical_mistake_is_turned_down_and_named(chapter, exercise, mistake):
     assert [one.id for one in named] == [mistake.id]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("chapter", "exercise", "mistake"), MISTAKES, ids=[mistake.id for _, _, mistake in MISTAKES]
 )

@@ -25,7 +25,10 @@ _AGAIN = 0.01  # seconds between two attempts of the timer thread
 
 
 def patience(seconds: float) -> float:
-    """Seconds of the clock on the wall that are granted for so many of CPU: others work too."""
+    """Seconds of the clock on the wall that are granted for so many of CPU: others work too.
+
+    Beside two others that compute, a process has a third of one core: 3 seconds for each of CPU.
+    """
     return 4 * seconds + 5
 
 
