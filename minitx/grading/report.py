@@ -1,7 +1,7 @@
 """The result of grading, as data. How it looks is another file's business."""
 
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Literal
 
 from minitx.grading.calling import Call
@@ -164,6 +164,14 @@ class Report:
         if any(each.status == "grader error" for each in self.exercises):
             return 3
         return 0 if self.exercises and self.earned == self.points else 1
+
+    def without_links(self) -> "Report":
+        """The same, with what to read in words only."""
+        plain = tuple(
+            replace(each, link="", named=tuple(replace(named, link="") for named in each.named))
+            for each in self.exercises
+        )
+        return replace(self, exercises=plain)
 
     def __repr__(self) -> str:
         from minitx.grading.render_text import as_text

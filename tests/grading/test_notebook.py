@@ -112,6 +112,17 @@ def test_the_worked_answers_leave_no_progress(
     assert not course.work.exists()
 
 
+def test_what_the_book_stores_names_no_folder(
+    course: Course, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (course.root / "book").mkdir(exist_ok=True)
+    page = course.exercise("01.1").page.partition("#")[0]
+    (course.root / page).write_text("# A page\n")
+    assert "file:" in check("01.1", lambda x: x)._repr_html_()
+    monkeypatch.chdir(course.root / "solutions")
+    assert "file:" not in check("01.1", lambda x: x)._repr_html_()
+
+
 def test_a_damaged_progress_is_mentioned(course: Course) -> None:
     (course.work / ".minitx").mkdir(parents=True)
     (course.work / ".minitx/progress.json").write_text("{")

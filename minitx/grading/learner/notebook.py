@@ -99,8 +99,8 @@ def _check(
         trouble = progress.save()
         notices = tuple(text for text in (progress.notice, trouble) if text)
         steps = tuple(after(report.exercises[0], course, chapter, progress))
-        report = replace(report, problems=report.problems + notices, steps=steps)
-    return report
+        return replace(report, problems=report.problems + notices, steps=steps)
+    return report.without_links()  # what the book stores names no folder of this machine
 
 
 def _keeps_progress(root: Path) -> bool:
