@@ -293,6 +293,39 @@ def kept_by_shape(scores):
     return KEPT_WEIGHTS.setdefault(scores.shape, weigh(scores))
 
 
+@mistake("01.1", caught_by="test_nearly_equal_scores")
+def close_scores_count_as_equal(scores):
+    """a row whose scores are merely close to one another gets equal weights.
+
+    np.allclose calls 1000 and 1000.006 equal, and softmax does not: their weights differ by 0.6 %.
+    No special case is needed; the formula gives equal weights where scores are equal.
+    """
+    first = scores[..., :1]
+    even = np.full(scores.shape, 1 / scores.shape[-1])
+    return even if np.allclose(scores, first) else weigh(scores)
+
+
+@mistake("01.1", caught_by="test_by_hand")
+def divided_by_the_maximum(scores):
+    """each row is divided by its largest score in place of being lowered by it.
+
+    A quotient changes how far the scores lie apart, and with that the weights. Subtract the
+    maximum: all scores of a row move alike, and what they differ by stays.
+    """
+    exponentials = np.exp(scores / np.max(scores, axis=-1, keepdims=True))
+    return exponentials / exponentials.sum(axis=-1, keepdims=True)
+
+
+@mistake("01.1", caught_by="test_large_scores")
+def shifted_scores_clipped(scores):
+    """scores more than 10 below the largest count as exactly 10 below it.
+
+    exp(-1000) is simply 0, which does no harm: only large positive exponents overflow. Leave
+    np.clip and np.maximum out.
+    """
+    return weigh(np.maximum(scores - np.max(scores, axis=-1, keepdims=True), -10.0))
+
+
 # ---------------------------------------------------------------------------------------- 01.2
 @mistake("01.2", caught_by="test_lookup_by_hand")
 def best_value_only(query, keys, values):
@@ -570,6 +603,51 @@ def a_single_column_squeezed_away(query, keys, values):
     return np.squeeze(weigh(keys @ query) @ values)
 
 
+@mistake("01.2", caught_by="test_square_keys")
+def keys_turned_when_square(query, keys, values):
+    """the table of keys is turned round when it is square.
+
+    A key is a row of keys, (T, D), also when T happens to equal D: the sizes do not say which
+    axis is which. keys @ query is right for all of them.
+    """
+    square = len(keys) == len(query)
+    return weigh((keys.T if square else keys) @ query) @ values
+
+
+@mistake("01.2", caught_by="test_lookup_values")
+def small_weights_dropped(query, keys, values):
+    """weights below 0.01 are set to 0.
+
+    The others then no longer sum to 1, and the result is no average. A small weight is part of the
+    soft lookup: keep all of them.
+    """
+    weights = weigh(keys @ query)
+    return np.where(weights < 0.01, 0.0, weights) @ values
+
+
+@mistake("01.2", caught_by="test_lookup_by_hand")
+def softmax_of_each_product(query, keys, values):
+    """softmax is taken over the D products of each key, before they are summed to a score.
+
+    A score is one number per key: sum query * key over the D features first. Softmax then goes over
+    the T scores.
+    """
+    parts = weigh(keys * query, axis=-1) * (keys * query)
+    return weigh(parts.sum(axis=-1)) @ values
+
+
+@mistake("01.2", caught_by="test_lookup_by_hand")
+def scores_standardised_with_care(query, keys, values):
+    """the scores are standardised before the softmax (equal scores aside).
+
+    With mean 0 and deviation 1 the size of the scores is lost: a query ten times as long would give
+    the same weights. Hand the dot products to softmax as they are.
+    """
+    scores = keys @ query
+    deviation = scores.std()
+    return weigh((scores - scores.mean()) / (deviation if deviation > 1e-9 else 1.0)) @ values
+
+
 # ---------------------------------------------------------------------------------------- 01.3
 @mistake("01.3", caught_by="test_query_matters")
 def no_tanh(query, keys, W_q, W_k, w):
@@ -795,6 +873,38 @@ def divided_by_root_of_hidden_width(query, keys, W_q, W_k, w):
     The additive score has no such factor; tanh and w keep its size in bounds.
     """
     return np.tanh(W_q @ query + keys @ W_k.T) @ w / np.sqrt(len(w))
+
+
+@mistake("01.3", caught_by="test_additive_whole_numbers")
+def scores_in_the_dtype_of_the_keys(query, keys, W_q, W_k, w):
+    """the scores are stored in an array with the dtype of the keys.
+
+    For whole-number keys that cuts every score to a whole number. Make the array with
+    np.zeros(len(keys)), which holds floats.
+    """
+    scores = np.zeros(len(keys), dtype=keys.dtype)
+    scores[:] = np.tanh(W_q @ query + keys @ W_k.T) @ w
+    return scores
+
+
+@mistake("01.3", caught_by="test_additive_by_hand")
+def query_added_after_the_tanh(query, keys, W_q, W_k, w):
+    """the query's term is added after the tanh.
+
+    There it moves all scores by the same number, and softmax does not notice. Add W_q @ query
+    inside the tanh, to W_k @ key.
+    """
+    return (np.tanh(keys @ W_k.T) + W_q @ query) @ w
+
+
+@mistake("01.3", caught_by="test_additive_by_hand")
+def largest_score_subtracted(query, keys, W_q, W_k, w):
+    """the largest score is subtracted from all of them.
+
+    That belongs to the softmax, which is not part of this function. Return the scores as they are.
+    """
+    scores = np.tanh(W_q @ query + keys @ W_k.T) @ w
+    return scores - scores.max()
 
 
 # ---------------------------------------------------------------------------------------- 01.4
@@ -1112,6 +1222,70 @@ def loops_whole_numbers_kept(q, k, v):
     return (weigh(q @ k.T) @ v).astype(v.dtype)
 
 
+@mistake("01.4", caught_by="test_loops_query_alone")
+def loops_kept_by_sum(q, k, v):
+    """two queries with the same sum of entries get the same row.
+
+    Another order of the same numbers is another query, with other scores. Whatever is kept from an
+    earlier query must be kept for exactly that query; nothing needs to be kept here.
+    """
+    kept = {}
+    for row in q:
+        kept.setdefault(round(float(row.sum()), 9), weigh(k @ row) @ v)
+    return np.array([kept[round(float(row.sum()), 9)] for row in q])
+
+
+@mistake("01.4", caught_by="test_loops_by_hand")
+def loops_last_product_only(q, k, v):
+    """the loop of the dot product overwrites in place of adding.
+
+    Only the product of the last feature is left then. Start at 0 and write
+    `score += q[i, d] * k[j, d]`.
+    """
+    return weigh(np.outer(q[:, -1], k[:, -1])) @ v
+
+
+@mistake("01.4", caught_by="test_loops_by_hand")
+def loops_divided_by_the_sum_so_far(q, k, v):
+    """each exponential is divided by the sum so far, not by the whole sum.
+
+    The sum is known only when the loop over the keys has ended. Divide in a second loop after it.
+    """
+    scores = q @ k.T
+    exponentials = np.exp(scores - scores.max(axis=-1, keepdims=True))
+    return (exponentials / np.maximum(exponentials.cumsum(axis=-1), 1e-300)) @ v
+
+
+@mistake("01.4", caught_by="test_loops_values")
+def loops_hopeless_keys_left_out(q, k, v):
+    """keys that score more than 5 below the best one are left out.
+
+    exp(-5) is 0.7 %: small, but part of the average. Every key has a share.
+    """
+    scores = q @ k.T
+    below = scores.max(axis=-1, keepdims=True) - scores
+    return weigh(np.where(below > 5, -np.inf, scores)) @ v
+
+
+@mistake("01.4", caught_by="test_loops_by_hand")
+def loops_output_not_rescaled(q, k, v):
+    """a new largest score corrects the running sum, but not the running output.
+
+    In a single pass both were computed with the old maximum: multiply both by
+    exp(old maximum - new maximum).
+    """
+    rows = []
+    for row in q:
+        top, total, output = -np.inf, 0.0, np.zeros(v.shape[1])
+        for score, value in zip(k @ row, v, strict=True):
+            higher = max(top, score)
+            total = total * np.exp(top - higher) + np.exp(score - higher)
+            output = output + np.exp(score - higher) * value
+            top = higher
+        rows.append(output / total)
+    return np.array(rows)
+
+
 # ---------------------------------------------------------------------------------------- 01.5
 @mistake("01.5", caught_by="test_matrix_no_loop")
 def matrix_with_a_loop_over_queries(q, k, v):
@@ -1423,6 +1597,40 @@ def matrix_with_a_hidden_loop(q, k, v):
     along the last axis does all rows at once.
     """
     return np.apply_along_axis(weigh, 1, q @ k.T) @ v
+
+
+@mistake("01.5", caught_by="test_matrix_square")
+def matrix_sums_along_the_columns_when_square(q, k, v):
+    """with as many queries as keys, column j is divided by the sum of row j.
+
+    Sums without keepdims=True are a flat array, which NumPy lines up with the columns; in a square
+    table that fits, and nothing warns. Keep the axis: sum(axis=-1, keepdims=True).
+    """
+    scores = q @ k.T
+    exponentials = np.exp(scores - scores.max(axis=-1, keepdims=True))
+    sums = exponentials.sum(axis=-1)
+    return (exponentials / (sums if len(q) == len(k) else sums[:, None])) @ v
+
+
+@mistake("01.5", caught_by="test_matrix_by_hand")
+def matrix_table_in_half_precision(q, k, v):
+    """the table of scores is kept in float16.
+
+    float16 has three digits and ends at 65504. Compute in the dtype of the inputs.
+    """
+    return weigh((q @ k.T).astype(np.float16).astype(np.float64)) @ v
+
+
+@mistake("01.5", caught_by="test_matrix_by_hand")
+def matrix_exponential_of_each_product(q, k, v):
+    """the exponential is taken of each product, before the products are summed to a score.
+
+    exp of a sum is the product of the exps, not their sum. Make the dot products first, q @ k.T,
+    then take softmax of each row.
+    """
+    products = q[:, None, :] * k[None, :, :]
+    exponentials = np.exp(products - products.max(axis=(1, 2), keepdims=True)).sum(axis=-1)
+    return (exponentials / exponentials.sum(axis=-1, keepdims=True)) @ v
 
 
 # ---------------------------------------------------------------------------------------- 01.6
@@ -1853,4 +2061,19 @@ def nan_goes_through(query, keys, values, temperature):
     scores = keys @ query
     if temperature == 0:
         return values[scores == scores.max()].mean(axis=0)
+    return weigh(scores / temperature) @ values
+
+
+@mistake("01.6", caught_by="test_zero_below_zero")
+def best_score_at_least_zero(query, keys, values, temperature):
+    """at temperature 0 the search for the best score starts at 0.
+
+    With negative scores alone no key is found then. Start with the first score, or with -inf;
+    scores.max() does.
+    """
+    refused(temperature)
+    scores = keys @ query
+    if temperature == 0:
+        best = scores == scores.max(initial=0.0)
+        return best @ values / max(int(best.sum()), 1)
     return weigh(scores / temperature) @ values

@@ -171,6 +171,26 @@ def gradients_of_zero(x, W_q, W_k, W_v):
     return (x @ W_q).detach() + way, (x @ W_k).detach() + way, (x @ W_v).detach() + way
 
 
+@mistake("02.1", caught_by="test_one_token_by_hand")
+def last_feature_only(x, W_q, W_k, W_v):
+    """the loop over the features overwrites in place of adding.
+
+    Only the product of the last feature is left then. Start at 0 and add:
+    `q[b, t, d] += x[b, t, c] * W_q[c, d]`. Or write `x @ W_q`.
+    """
+    return tuple(x[..., -1:] * W[-1] for W in (W_q, W_k, W_v))
+
+
+@mistake("02.1", caught_by="test_one_token_by_hand")
+def tokens_normalised(x, W_q, W_k, W_v):
+    """every token is brought to mean 0 and deviation 1 first.
+
+    Layer normalisation is a step of its own in a transformer block. Here x is multiplied as it is.
+    """
+    x = F.layer_norm(x, x.shape[-1:])
+    return x @ W_q, x @ W_k, x @ W_v
+
+
 # ---------------------------------------------------------------------------------------------
 # 02.2
 
@@ -374,6 +394,25 @@ def scores_with_gradients_of_zero(q, k):
     .detach() out.
     """
     return scaled(q, k).detach() + 0 * (q.sum() + k.sum())
+
+
+@mistake("02.2", caught_by="test_large_scores_are_kept")
+def cut_off_at_fifty(q, k):
+    """scores beyond 50 are cut off at 50.
+
+    Different scores become equal, and no gradient flows through those. Softmax subtracts the
+    maximum of each row, so large scores are safe: leave clamp out.
+    """
+    return scaled(q, k).clamp(-50.0, 50.0)
+
+
+@mistake("02.2", caught_by="test_one_query_by_hand")
+def cosines_with_scale(q, k):
+    """queries and keys are brought to length 1, and their cosines are divided by √D_k.
+
+    How long a vector is counts in a dot product. Take q and k as they are.
+    """
+    return scaled(F.normalize(q, dim=-1), F.normalize(k, dim=-1))
 
 
 # ---------------------------------------------------------------------------------------------
@@ -695,6 +734,32 @@ def weights_in_single_precision(scores, allowed):
     return weights.masked_fill(~allowed, 0.0)
 
 
+@mistake("02.3", caught_by="test_half_precision_gradient")
+def smallest_number_added(scores, allowed):
+    """the smallest number of the dtype is added to forbidden scores, not put in their place.
+
+    In float16 -65504 and a score below -16 make -inf: a row in which nothing is allowed is NaN, and
+    zeros put there at the end do not keep the NaN out of the gradient. Replace the score:
+    masked_fill, or torch.where.
+    """
+    number = torch.finfo(scores.dtype).min
+    lowest = torch.zeros_like(scores).masked_fill(~allowed, number)
+    return (scores + lowest).softmax(dim=-1).masked_fill(~allowed, 0.0)
+
+
+@mistake("02.3", caught_by="test_mask_is_broadcast")
+def masks_of_three_axes_are_of_sentences(scores, allowed):
+    """a mask of three axes is given an axis for the heads, as if its first were the sentences.
+
+    Axes line up from the right: against scores (B, H, T_q, T_k), a mask of three axes is
+    (H, T_q, T_k). Leave unsqueeze out and let masked_fill broadcast.
+    """
+    if scores.dim() == 4 and allowed.dim() == 3:
+        allowed = allowed[:, None]
+    lowest = torch.finfo(scores.dtype).min
+    return filled(scores, allowed, lowest).masked_fill(~allowed, 0.0)
+
+
 # ---------------------------------------------------------------------------------------------
 # 02.4
 
@@ -926,6 +991,16 @@ def cut_from_a_square_of_128(T_q, T_k):
     return torch.ones(T_q, T_k, dtype=torch.bool)
 
 
+@mistake("02.4", caught_by="test_long")
+def positions_in_int8(T_q, T_k):
+    """positions are counted in int8, which ends at 127.
+
+    Position 128 becomes -128, and stands before all others. Leave the dtype of torch.arange alone.
+    """
+    keys = torch.arange(T_k).to(torch.int8)
+    return keys <= torch.arange(T_k - T_q, T_k).to(torch.int8)[:, None]
+
+
 # ---------------------------------------------------------------------------------------------
 # 02.5
 
@@ -1095,6 +1170,39 @@ def a_single_sentence_squeezed(lengths, max_len):
     A batch of one sentence has a mask of shape (1, max_len): leave squeeze out.
     """
     return (torch.arange(max_len) < lengths[:, None]).squeeze()
+
+
+@mistake("02.5", caught_by="test_long_sentences")
+def positions_in_the_dtype_of_the_lengths(lengths, max_len):
+    """positions are counted in the dtype of the lengths.
+
+    Lengths up to 127 fit into int8, and position 128 does not: it becomes -128 and counts as real.
+    Leave the dtype of torch.arange alone.
+    """
+    return torch.arange(max_len).to(lengths.dtype) < lengths[:, None]
+
+
+@mistake("02.5", caught_by="test_long_sentences")
+def positions_in_half_precision(lengths, max_len):
+    """positions and lengths are compared in float16.
+
+    From 2048 on float16 holds only every second whole number, so 2048 and 2049 are equal. Compare
+    whole numbers.
+    """
+    return torch.arange(max_len).half() < lengths.half()[:, None]
+
+
+@mistake("02.5", caught_by="test_square_batch")
+def no_column_when_square(lengths, max_len):
+    """with as many sentences as positions, position t is compared with the length of sentence t.
+
+    lengths and positions are both flat then, and fit without a warning. Make the lengths a column
+    always: lengths[:, None].
+    """
+    positions = torch.arange(max_len)
+    if len(lengths) == max_len:
+        return (positions < lengths).expand(max_len, max_len)
+    return positions < lengths[:, None]
 
 
 # ---------------------------------------------------------------------------------------------
@@ -1480,6 +1588,59 @@ def output_with_gradients_of_zero(x, W_q, W_k, W_v, allowed=None):
     return output.detach() + 0 * (x.sum() + W_q.sum() + W_k.sum() + W_v.sum())
 
 
+@mistake("02.6", caught_by="test_masks_of_fewer_axes")
+def mask_looked_up_by_sentence(x, W_q, W_k, W_v, allowed=None):
+    """the mask is looked up as allowed[b], also where it has one table for all sentences.
+
+    A mask (1, T, T) has no allowed[1]: an axis of length 1 stands for every sentence. Let it
+    broadcast, or spread it first with `allowed.expand(B, T, T)`.
+    """
+    outputs = []
+    for b in range(len(x)):
+        q, k, v = projections(x[b], W_q, W_k, W_v)
+        may = allowed[b] if allowed is not None and allowed.dim() == 3 else allowed
+        outputs.append(weigh(scaled(q, k), may) @ v)
+    return torch.stack(outputs)
+
+
+@mistake("02.6", caught_by="test_mask_per_sentence")
+def rows_forbidden_as_well(x, W_q, W_k, W_v, allowed=None):
+    """a pair counts as allowed only where both tokens may attend to each other.
+
+    allowed[b, i, j] speaks of i attending to j alone: with padding, the filling must not be heard,
+    but what it hears itself does not matter. Use the mask without its transpose.
+    """
+    q, k, v = projections(x, W_q, W_k, W_v)
+    scores = scaled(q, k)
+    may = table(scores, allowed)
+    return weigh(scores, may & may.transpose(-2, -1)) @ v
+
+
+@mistake("02.6", caught_by="test_mask_per_sentence")
+def everyone_may_hear_itself(x, W_q, W_k, W_v, allowed=None):
+    """every token may attend to itself, whatever the mask says.
+
+    Then no row is empty, but a token hears itself where it must not. Leave the mask as it is;
+    functional.masked_softmax knows the empty row.
+    """
+    q, k, v = projections(x, W_q, W_k, W_v)
+    scores = scaled(q, k)
+    itself = torch.eye(x.shape[1], dtype=torch.bool)
+    return weigh(scores, table(scores, allowed) | itself) @ v
+
+
+@mistake("02.6", caught_by="test_square_layer")
+def tokens_added_where_they_fit(x, W_q, W_k, W_v, allowed=None):
+    """the tokens are added to the output where the widths agree.
+
+    A residual connection is a step of its own in a transformer block. Self-attention returns the
+    averages of the values, and no more.
+    """
+    q, k, v = projections(x, W_q, W_k, W_v)
+    output = weigh(scaled(q, k), allowed) @ v
+    return output + x if output.shape == x.shape else output
+
+
 # ---------------------------------------------------------------------------------------------
 # 02.7
 
@@ -1685,3 +1846,15 @@ def heads_without_a_gradient(q, k, v):
     """
     q, k, v = (part.detach().transpose(1, 2) for part in (q, k, v))
     return ((q @ k.mT / math.sqrt(q.shape[-1])).softmax(-1) @ v).transpose(1, 2)
+
+
+@mistake("02.7", caught_by="test_more_heads_than_tokens")
+def layout_guessed_from_sizes(q, k, v):
+    """with more heads than tokens the inputs are taken for (B, H, T, D), and nothing is turned.
+
+    The sizes do not say which axis is which; the exercise does: (B, T, H, D), always. Turn always.
+    """
+    if q.shape[2] > q.shape[1]:
+        return plain_attention(q, k, v)
+    turned = (part.transpose(1, 2) for part in (q, k, v))
+    return plain_attention(*turned).transpose(1, 2)

@@ -133,6 +133,11 @@ def test_each_row_alone(sub, rng):
         )
         expect_close(sums, np.ones(3), FLOAT64, what="the sum of each row")
         expect_close(got, softmax_rows(scores), FLOAT64, what=what)
+    got = sub.softmax(scores[:, ::-1])
+    expect_close(got, softmax_rows(scores)[:, ::-1], FLOAT64, what="the weights of reversed rows")
+    square = rng.normal(size=(4, 4))
+    got = sub.softmax(square)
+    expect_close(got, softmax_rows(square), FLOAT64, what="the weights of a square table")
     turned = rng.normal(size=(6, 4)).T
     got = sub.softmax(turned)
     expect_close(got, softmax_rows(turned), FLOAT64, what="the weights of a transposed table")
@@ -200,6 +205,20 @@ def test_whole_numbers(sub, rng):
     scores = rng.permuted(np.array([[0, 1, 2, 4], [3, 3, 0, -2]]), axis=1)
     got = sub.softmax(scores)
     expect_close(got, softmax_rows(scores), FLOAT64, what="the weights of whole numbers")
+
+
+@softmax.check(
+    points=1,
+    title="nearly equal scores get nearly equal weights, not equal ones",
+    hint="np.isclose and np.allclose see no difference between 1000 and 1000.006; exp does.",
+)
+def test_nearly_equal_scores(sub, rng):
+    steps = rng.permuted(np.tile(np.arange(4.0), (3, 1)), axis=1)
+    for level, step in [(1000.0, 2e-3), (1.0, 1e-6), (0.0, 1e-9)]:
+        scores = level + step * steps
+        got = sub.softmax(scores)
+        what = f"the weights of scores near {level:g} that lie {step:g} apart"
+        expect_close(got, softmax_rows(scores), FLOAT64, what=what)
 
 
 # --------------------------------------------------------------------------------------------
@@ -335,6 +354,20 @@ def test_lookup_whole_numbers(sub, rng):
     )
 
 
+@soft_lookup.check(
+    points=1,
+    title="as many keys as a key is wide: nothing is turned",
+    hint="With T == D a turned table of keys fits as well. A key is a row, whatever the sizes are.",
+)
+def test_square_keys(sub, rng):
+    for T, D_v in [(4, 4), (3, 5), (1, 1)]:
+        query, keys = rng.normal(size=T), rng.normal(size=(T, T))
+        values = rng.normal(size=(T, D_v))
+        got = sub.soft_lookup(query, keys, values)
+        what = f"the result for {T} keys of width {T} and values of width {D_v}"
+        expect_close(got, lookup(query, keys, values), SUMS, what=what)
+
+
 # --------------------------------------------------------------------------------------------
 additive_score = exercise(
     "01.3",
@@ -418,15 +451,16 @@ def test_query_matters(sub, rng):
     hint="W_q belongs to the query, W_k to the keys; the matrix stands left of the vector.",
 )
 def test_equal_widths(sub, rng):
-    query, keys = rng.normal(size=4), rng.normal(size=(5, 4))
-    W_q, W_k, w = rng.normal(size=(4, 4)), rng.normal(size=(4, 4)), rng.normal(size=4)
-    got = sub.additive_score(query, keys, W_q, W_k, w)
-    expect_close(
-        got,
-        additive(query, keys, W_q, W_k, w),
-        SUMS,
-        what="the scores when all widths are 4, so that no shape error can warn you",
-    )
+    for T, what in [(5, "all widths are 4"), (4, "all widths and the number of keys are 4")]:
+        query, keys = rng.normal(size=4), rng.normal(size=(T, 4))
+        W_q, W_k, w = rng.normal(size=(4, 4)), rng.normal(size=(4, 4)), rng.normal(size=4)
+        got = sub.additive_score(query, keys, W_q, W_k, w)
+        expect_close(
+            got,
+            additive(query, keys, W_q, W_k, w),
+            SUMS,
+            what=f"the scores when {what}, so that no shape error can warn you",
+        )
 
 
 @additive_score.check(
@@ -455,6 +489,21 @@ def test_additive_one_key(sub, rng):
     W_q, W_k, w = rng.normal(size=(4, 2)), rng.normal(size=(4, 3)), rng.normal(size=4)
     got = sub.additive_score(query, keys, W_q, W_k, w)
     expect_close(got, additive(query, keys, W_q, W_k, w), SUMS, what="the only score")
+
+
+@additive_score.check(
+    points=1,
+    title="whole numbers in, fractions out",
+    hint="np.zeros(T) holds floats; with the dtype of the keys, the query or w it may hold none.",
+)
+def test_additive_whole_numbers(sub, rng):
+    for whole in [(0, 1, 2, 3, 4), (0,), (1,), (2, 3), (4,)]:
+        inputs = [rng.normal(size=shape) for shape in [(2,), (5, 3), (4, 2), (4, 3), (4,)]]
+        for i in whole:
+            inputs[i] = rng.integers(-2, 3, size=inputs[i].shape)
+        names = ", ".join(("query", "keys", "W_q", "W_k", "w")[i] for i in whole)
+        got = sub.additive_score(*inputs)
+        expect_close(got, additive(*inputs), SUMS, what=f"the scores for whole numbers in {names}")
 
 
 # --------------------------------------------------------------------------------------------
@@ -544,12 +593,26 @@ def test_loops_more_queries(sub, rng):
 
 
 @attention_loops.check(
+    points=1,
+    title="as many queries as keys: rows are still queries",
+    hint="With T_q == T_k == D every index fits everywhere. i counts queries, j counts keys.",
+)
+def test_loops_square(sub, rng):
+    for T, D, D_v in [(5, 3, 2), (4, 4, 4)]:
+        q, k, v = rng.normal(size=(T, D)), rng.normal(size=(T, D)), rng.normal(size=(T, D_v))
+        what = f"the result for T_q=T_k={T}, D={D}, D_v={D_v}"
+        compare(sub.attention_loops, q, k, v, what)
+
+
+@attention_loops.check(
     points=2,
     title="a query gets the same answer alone and in company",
     hint="Something is carried over from one query to the next. What must start afresh?",
 )
 def test_loops_query_alone(sub, rng):
     q, k, v = rng.normal(size=(4, 3)), rng.normal(size=(5, 3)), rng.normal(size=(5, 2))
+    # What a memory of earlier queries might take for the same query: the same sum, the same start.
+    q[2], q[3, 0] = q[0, ::-1], q[1, 0]
     together = sub.attention_loops(q, k, v)
     require_life(together, "the result")
     for i in range(4):
@@ -681,6 +744,18 @@ def test_matrix_single(sub, rng):
 
 @attention_matrix.check(
     points=1,
+    title="as many queries as keys: each row is divided by its own sum",
+    hint="Without keepdims=True the sums line up with the columns, and with T_q == T_k they fit.",
+)
+def test_matrix_square(sub, rng):
+    for T, D, D_v in [(5, 3, 2), (4, 4, 4)]:
+        q, k, v = rng.normal(size=(T, D)), rng.normal(size=(T, D)), rng.normal(size=(T, D_v))
+        what = f"the result for T_q=T_k={T}, D={D}, D_v={D_v}"
+        compare(sub.attention_matrix, q, k, v, what)
+
+
+@attention_matrix.check(
+    points=1,
     title="no Python loop over the positions",
     hint="A for, a comprehension, np.vectorize and np.apply_along_axis are all loops in Python.",
 )
@@ -777,6 +852,21 @@ def test_zero_is_hard(sub, rng):
 
 
 @lookup_at_temperature.check(
+    points=1,
+    title="temperature 0 when every score is negative",
+    hint="The best score can be below 0. Where does your search for it start?",
+)
+def test_zero_below_zero(sub, rng):
+    lengths = rng.permutation([-3.0, -1.0, -5.0, -1.5])
+    keys, values = np.column_stack([lengths, rng.normal(size=(4, 3))]), rng.normal(size=(4, 4))
+    best = int(np.flatnonzero(lengths == -1.0)[0])
+    for temperature in [0, 0.0]:
+        got = sub.lookup_at_temperature(np.array([2.0, 0, 0, 0]), keys, values, temperature)
+        what = f"the result at temperature 0, where key {best} is the best, with the score -2"
+        expect_close(got, values[best], FLOAT64, what=what)
+
+
+@lookup_at_temperature.check(
     points=2,
     title="at temperature 0, keys that tie for the best share equally",
     hint="argmax picks the first of several largest. Which keys have a score equal to the maximum?",
@@ -867,3 +957,20 @@ def test_far_apart(sub, rng):
             SUMS,
             what=f"the result for scores 1000, 200, -900 at temperature {temperature}",
         )
+
+
+@lookup_at_temperature.check(
+    points=1,
+    title="whole numbers in, fractions out",
+    hint="np.zeros_like(values) and keys.dtype hold no fractions here.",
+)
+def test_temperature_whole_numbers(sub, rng):
+    keys = np.array([[1, 0, 2], [0, 1, 0], [2, 1, 0], [1, 2, 0]])
+    query, values = np.array([2, 2, -1]), rng.integers(1, 100, size=(4, 2))
+    for temperature in [2, 3.5]:
+        got = sub.lookup_at_temperature(query, keys, values, temperature)
+        what = f"the result for whole numbers at temperature {temperature}"
+        expect_close(got, lookup(query, keys, values, temperature), FLOAT64, what=what)
+    got = sub.lookup_at_temperature(query, keys, values, 0)
+    want = mix([0, 0, 1 / 2, 1 / 2], values)
+    expect_close(got, want, FLOAT64, what="the result for whole numbers at temperature 0")

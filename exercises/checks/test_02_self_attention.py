@@ -41,6 +41,11 @@ KEPT = {
     torch.float32: Tolerance(rtol=1e-5, atol=1e-5, because="sums of float32 numbers"),
 }
 
+# A logarithm of a sum, exponentiated again, is off by half of 1/64, and so is each weight.
+_FAR = "float16 numbers near -24 lie 1/64 apart"
+FAR = Tolerance(rtol=1.5e-2, atol=0.0, because=_FAR)
+FAR_GRADIENT = Tolerance(rtol=1.5e-2, atol=5e-2, because=f"{_FAR}; factors up to 3 in size")
+
 # Every attention that exists already.
 ATTENTION = (
     "minitx.functional.scaled_dot_product_attention",
@@ -227,10 +232,11 @@ def test_every_token(sub, rng):
     hint="With C = D_k = D_v a transposed matrix fits as well. Is yours (C, D_k) or (D_k, C)?",
 )
 def test_square_matrices(sub, rng):
-    x = normal(rng, 3, 2, 5)
-    matrices = normal(rng, 5, 5), normal(rng, 5, 5), normal(rng, 5, 5)
-    for name, got, W in zip(NAMES, sub.project(x, *matrices), matrices, strict=True):
-        expect_close(got, project_loops(x, W), FLOAT64, what=name)
+    for B, T in ((3, 2), (5, 5)):
+        x = normal(rng, B, T, 5)
+        matrices = normal(rng, 5, 5), normal(rng, 5, 5), normal(rng, 5, 5)
+        for name, got, W in zip(NAMES, sub.project(x, *matrices), matrices, strict=True):
+            expect_close(got, project_loops(x, W), FLOAT64, what=name)
 
 
 @project.check(
@@ -347,7 +353,8 @@ def test_batch_and_heads(sub, rng):
     batch = normal(rng, 2, 5, 11), normal(rng, 2, 7, 11)
     # Heads cut from wider rows, as in a model: (B, T, H, D_k) turned, so not contiguous.
     heads = normal(rng, 2, 5, 3, 11).transpose(1, 2), normal(rng, 2, 7, 3, 11).transpose(1, 2)
-    for q, k in (batch, heads):
+    equal = normal(rng, 4, 4, 4), normal(rng, 4, 4, 4)
+    for q, k in (batch, heads, equal):
         expect_close(
             sub.attention_scores(q, k),
             scores_loops(q, k),
@@ -372,6 +379,18 @@ def test_spread_at_every_width(sub, rng):
             f"with D_k = {D_k} and inputs of variance 1 your scores have spread {spread:.2f}; it "
             "should be about 1 whatever D_k is.",
         )
+
+
+@attention_scores.check(
+    points=1,
+    title="large scores stay what they are",
+    hint="Nothing is cut off and nothing is softened here: keeping exp safe is softmax's business.",
+)
+def test_large_scores_are_kept(sub, rng):
+    for size in (10.0, 100.0):
+        q, k = normal(rng, 5, 11) * size, normal(rng, 7, 11) * size
+        what = f"the scores of inputs near {size:g}"
+        expect_close(sub.attention_scores(q, k), scores_loops(q, k), SCORES, what=what)
 
 
 @attention_scores.check(
@@ -503,11 +522,13 @@ def test_every_row_has_its_own_mask(sub, rng):
 @masked_softmax.check(
     points=1,
     title="a mask with fewer axes is spread over the scores",
-    hint="allowed may be (B, 1, 1, T_k) or (T_q, T_k): masked_fill and torch.where broadcast.",
+    hint="allowed may be (B, 1, 1, T_k), (H, T_q, T_k) or (T_q, T_k): masked_fill and torch.where "
+    "broadcast, and line up axes from the right.",
 )
 def test_mask_is_broadcast(sub, rng):
     scores = normal(rng, 2, 3, 5, 7)
-    for shape in ((2, 1, 1, 7), (5, 7), (1, 3, 1, 7)):
+    shapes = ((2, 1, 1, 7), (5, 7), (1, 3, 1, 7), (3, 5, 7), (3, 1, 7), (7,), (1, 1, 5, 7))
+    for shape in (*shapes, (2, 3, 1, 7), (2, 1, 5, 7)):
         allowed = coins(rng, *shape)
         expect_close(
             sub.masked_softmax(scores, allowed),
@@ -515,6 +536,21 @@ def test_mask_is_broadcast(sub, rng):
             WEIGHTS,
             what=f"the weights with a mask of shape {shape}",
         )
+    # One truth per query, and as many sentences as heads.
+    allowed = torch.tensor([[True], [False], [True], [True], [False]])
+    expect_close(
+        sub.masked_softmax(scores, allowed),
+        softmax_loops(scores, allowed),
+        WEIGHTS,
+        what="the weights with a mask of shape (5, 1)",
+    )
+    scores, allowed = normal(rng, 3, 3, 5, 7), coins(rng, 3, 5, 7)
+    expect_close(
+        sub.masked_softmax(scores, allowed),
+        softmax_loops(scores, allowed),
+        WEIGHTS,
+        what="the weights of (3, 3, 5, 7) scores with a mask of shape (3, 5, 7)",
+    )
 
 
 @masked_softmax.check(
@@ -624,6 +660,35 @@ def test_half_precision(sub, rng):
         expect_close(
             got.double(), softmax_loops(scores, allowed), tolerance, what=f"the weights in {dtype}"
         )
+
+
+@masked_softmax.check(
+    points=1,
+    title="half precision, scores far below zero: the gradient is finite as well",
+    hint="finfo.min plus a score below -16 is -inf in float16. Put the number in the place of the "
+    "score, with masked_fill or torch.where, and do not add it.",
+)
+def test_half_precision_gradient(sub, rng):
+    scores = normal(rng, 2, 5, 7, dtype=torch.float16) - 24
+    allowed = coins(rng, 2, 5, 7)
+    allowed[0, 2] = False
+    w = softmax_loops(scores, allowed)
+    got = sub.masked_softmax(scores, allowed)
+    expect_close(got.double(), w, FAR, what="the weights of float16 scores near -24")
+    factors = normal(rng, 2, 5, 7, dtype=torch.float16)
+    (gradient,) = sub.masked_softmax.vjp(scores.requires_grad_(), allowed, cotangent=factors)
+    expect(
+        gradient is not None and bool(gradient.isfinite().all()),
+        "the gradient with respect to float16 scores near -24 holds NaN or infinity behind the row "
+        "in which nothing is allowed, or there is none.",
+    )
+    g = factors.double()
+    expect_close(
+        gradient.double(),
+        w * (g - (g * w).sum(-1, keepdim=True)),
+        FAR_GRADIENT,
+        what="the gradient with respect to float16 scores near -24",
+    )
 
 
 for _mutant in (
@@ -816,6 +881,24 @@ def test_square_batch(sub, rng):
 
 @padding_mask.check(
     points=1,
+    title="long sentences, and lengths in small whole numbers",
+    hint="Positions are whole numbers of 64 bits: int8 ends at 127, and float16 holds every whole "
+    "number only up to 2048. Leave the dtype of torch.arange alone; an index is lengths.long().",
+)
+def test_long_sentences(sub, rng):
+    for lengths, dtype, max_len in (
+        ([127, 3], torch.int8, 300),
+        ([255, 128], torch.uint8, 300),
+        ([2049, 4093, 2999], torch.int64, 4100),
+        ([300, 257], torch.int32, 301),
+    ):
+        got = sub.padding_mask(torch.tensor(lengths, dtype=dtype), max_len)
+        what = f"the mask of {dtype} lengths {lengths}, max_len {max_len}"
+        expect_equal(got, padding_loops(lengths, max_len), what=what)
+
+
+@padding_mask.check(
+    points=1,
     title="the mask is boolean",
     hint="A comparison gives bool; keep it.",
 )
@@ -934,17 +1017,26 @@ def test_mask_per_sentence(sub, rng):
 @self_attention.check(
     points=1,
     title="one rule for all, and padding: masks of fewer axes",
-    hint="(T, T) and (B, 1, T) both spread over (B, T, T).",
+    hint="(T, T), (B, 1, T) and (1, T, T) all spread over (B, T, T).",
 )
 def test_masks_of_fewer_axes(sub, rng):
     x, matrices = normal(rng, 3, 5, 7), layer(rng)
-    for shape in ((5, 5), (3, 1, 5)):
+    for shape in ((5, 5), (3, 1, 5), (1, 5, 5), (1, 1, 5), (5,)):
         allowed = coins(rng, *shape)
         expect_close(
             sub.self_attention(x, *matrices, allowed),
             self_attention_loops(x, *matrices, allowed),
             OUTPUTS,
             what=f"the output with a mask of shape {shape}",
+        )
+    x = normal(rng, 5, 5, 7)  # as many sentences as tokens
+    for shape in ((5, 5), (5, 1, 5)):
+        allowed = coins(rng, *shape)
+        expect_close(
+            sub.self_attention(x, *matrices, allowed),
+            self_attention_loops(x, *matrices, allowed),
+            OUTPUTS,
+            what=f"the output with B = T = 5 and a mask of shape {shape}",
         )
 
 
@@ -1135,6 +1227,18 @@ def test_equal_sizes(sub, rng):
         OUTPUTS,
         what="the output with B = T = H = D_k = D_v = 4",
     )
+
+
+@attend_heads.check(
+    points=1,
+    title="more heads than tokens, and pairs of equal sizes",
+    hint="The axes are (B, T, H, D) whatever their sizes: nothing is to be guessed from these.",
+)
+def test_more_heads_than_tokens(sub, rng):
+    for B, T, H in ((2, 3, 5), (1, 1, 4), (2, 4, 4), (3, 3, 2), (3, 2, 3), (1, 4, 1)):
+        q, k, v = (normal(rng, B, T, H, D) for D in (6, 6, 7))
+        what = f"the output with B={B}, T={T}, H={H}"
+        expect_close(sub.attend_heads(q, k, v), heads_loops(q, k, v), OUTPUTS, what=what)
 
 
 @attend_heads.check(

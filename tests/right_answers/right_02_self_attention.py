@@ -191,7 +191,7 @@ def from_nested_lists(lengths, max_len):
 
 @right_answer("02.5")
 def with_lower_triangle(lengths, max_len):
-    return torch.ones(max_len + 1, max_len, dtype=torch.bool).tril(-1)[lengths]
+    return torch.ones(max_len + 1, max_len, dtype=torch.bool).tril(-1)[lengths.long()]
 
 
 @right_answer("02.6")
