@@ -25,19 +25,15 @@ from pathlib import Path
 
 found = importlib.util.find_spec("minitx")
 if found is None or found.origin is None:  # without an origin it is a folder of that name
-    course = Path("{FOLDER}").resolve()
+    course, part = Path("{FOLDER}").resolve(), Path("{FOLDER}.part").resolve()
     if not (course / "pyproject.toml").is_file():
-        part = course.with_name(course.name + ".part")
-        address, branch = "{{address}}", "{{branch}}"
-        clone = ["git", "clone", "--quiet", "--depth", "1", "--branch", branch]
         for left in [part, *(git.parent for git in course.glob(".git"))]:
             shutil.rmtree(left, ignore_errors=True)  # a clone that was stopped half-way
-        subprocess.run([*clone, address, str(part)], check=True)
+        clone = "git clone --quiet --depth 1 --branch {{branch}} {{address}}".split()
+        subprocess.run([*clone, str(part)], check=True)
         part.rename(course)
-    install = [sys.executable, "-m", "pip", "install", "--quiet", "--editable", str(course)]
-    subprocess.run(install, check=True)
+    subprocess.run([sys.executable, "-m", "pip", "install", "-q", "-e", str(course)], check=True)
     sys.path.insert(0, str(course))
-    importlib.invalidate_caches()
 '''
 
 
