@@ -58,6 +58,7 @@ def test_a_python_of_the_wrong_version(checkout: Path, tmp_path: Path) -> None:
     assert "3.9.18" in done.stderr
 
 
+@pytest.mark.slow
 def test_no_network(checkout: Path) -> None:
     (checkout / "requirements.txt").write_text("a-package-that-is-not-here==1.0\n")
     done = set_up(

@@ -294,6 +294,7 @@ def dies_at_scale(group, device):
     return [Verdict(name_of(c), c.kind, c.problem.dtype) for c in group]
 
 
+@pytest.mark.slow
 def test_a_process_that_dies_takes_nothing_with_it(monkeypatch):
     monkeypatch.setattr(attention_verify, "verdicts", dies_at_scale)
     groups, found = [of_kind("scale")[:1], of_kind("window")[:2], of_kind("lengths")[:1]], []
@@ -401,6 +402,7 @@ def test_wrong_use_of_the_script(monkeypatch, capsys):
         assert text in capsys.readouterr().err
 
 
+@pytest.mark.slow
 def test_another_benchmark_is_a_process_that_is_stopped_in_time():
     stops = (
         "import time\ntry: print('a row', flush=True); time.sleep(3600)\n"
@@ -449,6 +451,7 @@ sys.exit(gpu.main(["--device", "cpu", "--quick", "--only", "causal", "--out", sy
 """
 
 
+@pytest.mark.slow
 def test_on_a_bare_machine(tmp_path):
     """Only torch: text and JSON, no picture, and the other benchmarks say what they miss."""
     answer = subprocess.run(

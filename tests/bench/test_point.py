@@ -195,6 +195,7 @@ def test_a_process_that_may_not_take_so_much_says_so():
     assert "can't allocate memory" in got.note or got.note == "MemoryError"
 
 
+@pytest.mark.slow
 def test_a_process_measures():
     got = point.in_fresh_process(replace(TASK, T=61, max_bytes=10**10))
     assert got.outcome == "measured"

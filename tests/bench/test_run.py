@@ -84,6 +84,7 @@ def tiny(monkeypatch, tmp_path):
     monkeypatch.setitem(models.SIZES, "quick", Sizes(2, 13, 12, 2, 1, 17, 11, 3))
 
 
+@pytest.mark.slow
 def test_the_command_writes_table_json_and_plot(tiny):
     answer = call("--quick", "--device", "cpu", "--only", "forward")
     assert answer.exit_code == 0, answer.output

@@ -290,6 +290,7 @@ def quickly(monkeypatch, tmp_path):
     monkeypatch.setattr(scaling, "within_time", measured)
 
 
+@pytest.mark.slow
 def test_the_command_with_real_processes(monkeypatch, tmp_path):
     monkeypatch.chdir(tmp_path)
     answer = call("--quick", "--device", "cpu", "--cores", "FusedAttention", "--lengths", "67")

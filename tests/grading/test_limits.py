@@ -113,6 +113,7 @@ def eager_threads():
     sys.setswitchinterval(before)
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures("eager_threads")
 @pytest.mark.parametrize("swallow", [False, True])
 def test_nothing_arrives_late(swallow: bool) -> None:

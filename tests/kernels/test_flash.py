@@ -236,6 +236,7 @@ def small():
     return [x.requires_grad_() for x in (q, k, v)], d_output
 
 
+@pytest.mark.slow
 def test_the_operators_keep_pytorchs_rules():
     (q, k, v), d_output = small()
     lengths = torch.tensor([7, 3])
@@ -382,6 +383,7 @@ except RuntimeError as error:
 """
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("before", "text"),
     [

@@ -304,6 +304,7 @@ def test_half_precision(make, dtype):
     assert (got - want).abs().max() < 32 * torch.finfo(dtype).eps * want.abs().max()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("make", [gpt, bert, t5])
 def test_one_batch_is_learned(make):
     model, x = make(dropout=0.0).float().train(), tokens()

@@ -151,6 +151,7 @@ def test_a_block_of_either_kind_is_one_long_pass(pre_norm):
     torch.testing.assert_close(got, want, **EXACT)
 
 
+@pytest.mark.slow
 def test_memory_reaches_back_further_with_every_layer():
     """Dai et al. 2019, §3.2: N layers see N memories back, and no further."""
     model, memory = gpt(), S

@@ -13,6 +13,8 @@ from nbclient import NotebookClient
 
 from minitx.authoring.execute import QUIET, kernel_environment
 
+pytestmark = pytest.mark.slow
+
 ROOT = Path(__file__).resolve().parents[2]
 NOTEBOOKS = sorted((ROOT / "exercises").glob("[0-9][0-9]_*.ipynb"))
 MISSED = re.compile(r"Exercise (\d+\.\d+) is not written yet")
