@@ -111,4 +111,5 @@ def _small_divisor(sums: Array, axis: int, name: str) -> Iterator[Relation]:
 
 def _sum_of_one(total: float) -> str:
     """Enough digits to see that it is not 1."""
-    return f"1 {total - 1:+.1e}" if abs(total - 1) < 1e-3 else short(total)
+    off = total - 1
+    return f"1 {off:+.1e}" if 0 < abs(off) < 1e-3 else short(total)

@@ -43,7 +43,7 @@ def trivially(a: Array, b: Array, given: Given, tol: float) -> Iterator[Relation
             shown = f"{number:.4g}" + (f" = {names[0]}" if names else "")
         yield Relation(
             ("constant", names[0] if names else number),
-            f"Every entry is {shown}, whatever goes in.",
+            f"Every entry of the result is {shown}.",
             "Follow one entry through the lines: from where on are they all the same?",
             1,
         )
