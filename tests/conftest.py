@@ -1,6 +1,11 @@
 """Set up for all tests, before anything imports torch, triton or minitx."""
 
 import os
+import signal
+
+# Jobs that a shell starts in the background ignore Ctrl-C, and so would all that they start.
+if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+    signal.signal(signal.SIGINT, signal.default_int_handler)
 
 # Triton kernels run on the CPU unless the caller decides otherwise; read at `import triton`.
 os.environ.setdefault("TRITON_INTERPRET", "1")
