@@ -16,11 +16,13 @@ def test_one_line_for_each_thing_that_is_missing():
     assert not_run([]) == []
 
 
-def test_it_stands_at_the_end_of_a_run(pytester: pytest.Pytester, request: pytest.FixtureRequest):
+def test_it_stands_at_the_end_of_a_run(
+    pytester: pytest.Pytester, request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch
+):
     root = request.config.rootpath
     pytester.makeconftest((root / "tests/conftest.py").read_text(encoding="utf-8"))
     pytester.makepyfile("import pytest\ndef test(): pytest.skip('needs a moon: fetch it')")
-    pytester.syspathinsert(root)
+    monkeypatch.setenv("PYTHONPATH", str(root))
     ran = pytester.runpytest_subprocess("-p", "no:cacheprovider")
     ran.assert_outcomes(skipped=1)
     ran.stdout.fnmatch_lines(["Not run: 1 test that needs a moon. fetch it"])

@@ -1286,6 +1286,17 @@ def loops_output_not_rescaled(q, k, v):
     return np.array(rows)
 
 
+@mistake("01.4", caught_by="test_loops_square")
+def loops_turned_until_it_fits(q, k, v):
+    """the scores are transposed where that makes their shape fit.
+
+    With as many queries as keys both ways round fit, and only one is right: row i belongs to query
+    i, whatever the sizes are.
+    """
+    scores = k @ q.T
+    return weigh(scores if scores.shape == (len(q), len(k)) else scores.T) @ v
+
+
 # ---------------------------------------------------------------------------------------- 01.5
 @mistake("01.5", caught_by="test_matrix_no_loop")
 def matrix_with_a_loop_over_queries(q, k, v):
@@ -1676,6 +1687,19 @@ def temperature_ignored(query, keys, values, temperature):
     refused(temperature)
     scores = keys @ query
     return hard(scores, values) if temperature == 0 else weigh(scores) @ values
+
+
+@mistake("01.6", caught_by="test_temperature_whole_numbers")
+def temperature_whole_numbers_kept(query, keys, values, temperature):
+    """the result is an array with the dtype of the values.
+
+    np.zeros_like(values) and dtype=values.dtype hold whole numbers when the values are whole, and
+    cut every average. Use np.zeros(values.shape[1]), which holds floats.
+    """
+    refused(temperature)
+    scores = keys @ query
+    mixed = hard(scores, values) if temperature == 0 else weigh(scores / temperature) @ values
+    return mixed.astype(values.dtype)
 
 
 @mistake("01.6", caught_by="test_zero_is_hard")
