@@ -24,16 +24,18 @@ ROOMS = {
     "": frozenset(),  # minitx/__init__.py
     "viz": frozenset().union(*LADDER[:4]),
     "data": NO_MODEL,
+    "measure": EVERY_STEP | {"viz", "data", "training", "generate"},
     "training": NO_MODEL,
     "generate": EVERY_STEP,
     "terminal": frozenset(),
-    "bench": EVERY_STEP | {"viz", "data", "training", "generate", "terminal", "projects"},
-    "projects": EVERY_STEP | {"viz", "data", "training", "generate", "terminal"},
+    "bench": EVERY_STEP
+    | {"viz", "data", "training", "generate", "terminal", "projects", "measure"},
+    "projects": EVERY_STEP | {"viz", "data", "training", "generate", "terminal", "measure"},
     "grading": NO_MODEL | {"terminal"},
     "authoring": NO_MODEL | {"grading", "terminal"},
     "cli": EVERY_STEP
     | {"viz", "data", "training", "generate", "bench", "projects", "grading", "authoring"}
-    | {"terminal"},
+    | {"terminal", "measure"},
     "__main__": frozenset({"cli"}),
 }
 GRADING = {  # rooms within grading; what lies directly in it is below them all
