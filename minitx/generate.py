@@ -18,6 +18,7 @@ from torch.nn import functional as F
 from minitx.cache import KVCache
 from minitx.masks import NO_MASK, Mask
 from minitx.models.gpt import GPT
+from minitx.models.recurrent import Reading, RecurrentTranslator
 from minitx.models.seq2seq import Transformer
 from minitx.models.t5 import T5
 from minitx.positions import positions_from
@@ -129,6 +130,55 @@ class TranslationDecoding:
         self.memory = self.memory[rows]
         if self.memory_mask.key_padding is not None:
             self.memory_mask = Mask(key_padding=self.memory_mask.key_padding[rows])
+
+
+class RecurrentDecoding:
+    """Generation with a `RecurrentTranslator`, its source read once, its state kept.
+
+    Args:
+        model: in evaluation mode.
+        src: source tokens.
+        src_mask: the source's padding.
+
+    Raises:
+        ValueError: if the model is in training mode, or src_mask holds another rule.
+    """
+
+    @torch.no_grad()
+    def __init__(
+        self,
+        model: RecurrentTranslator,
+        src: Int[Tensor, "B T_src"],
+        *,
+        src_mask: Mask = NO_MASK,
+    ) -> None:
+        _require_evaluation(model)
+        self.model = model
+        self.reading = model.encode(src, mask=src_mask)
+        self.state = self.reading.start
+
+    @torch.no_grad()
+    def feed(self, token_ids: Int[Tensor, "B T"]) -> Float[Tensor, "B V"]:
+        logits, self.state, _ = self.model.decode(token_ids, self.reading, state=self.state)
+        return logits[:, -1]
+
+    def reorder(self, rows: Int[Tensor, " B_new"]) -> None:
+        self.state = self.state[rows]
+        is_token = self.reading.is_token
+        self.reading = Reading(
+            self.reading.states[rows],
+            self.reading.summary[rows],
+            None if is_token is None else is_token[rows],
+            self.reading.start[rows],
+        )
+
+
+def translation_decoding(
+    model: nn.Module, src: Int[Tensor, "B T_src"], *, src_mask: Mask = NO_MASK
+) -> Decoding:
+    """The decoding for a model that translates, whichever it is; see the classes above."""
+    kind = RecurrentDecoding if isinstance(model, RecurrentTranslator) else TranslationDecoding
+    return kind(model, src, src_mask=src_mask)
 
 
 def left_padded(

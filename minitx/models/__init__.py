@@ -13,6 +13,7 @@ from minitx.models.bert import BERT, BERTConfig
 from minitx.models.compressive import Compression, CompressiveMemory
 from minitx.models.gpt import GPT, GPTConfig
 from minitx.models.longformer import LongformerAttention
+from minitx.models.recurrent import AdditiveAttention, RecurrentConfig, RecurrentTranslator
 from minitx.models.seq2seq import Transformer, TransformerConfig
 from minitx.models.t5 import T5, T5Config
 
@@ -20,11 +21,14 @@ __all__ = [
     "BERT",
     "GPT",
     "T5",
+    "AdditiveAttention",
     "BERTConfig",
     "Compression",
     "CompressiveMemory",
     "GPTConfig",
     "LongformerAttention",
+    "RecurrentConfig",
+    "RecurrentTranslator",
     "T5Config",
     "Transformer",
     "TransformerConfig",

@@ -6,11 +6,12 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from jaxtyping import Float
+from jaxtyping import Float, Int
 from torch import Tensor, nn
 
 from minitx.data.vocabulary import BOS, EOS
-from minitx.generate import TranslationDecoding, greedy
+from minitx.generate import greedy, translation_decoding
+from minitx.models.recurrent import RecurrentTranslator
 from minitx.projects.translation import Translator
 
 END = "⟨end⟩"
@@ -41,24 +42,43 @@ def align(translator: Translator, text: str, *, max_new_tokens: int = 40) -> Ali
     """Translate text, then let the decoder read its own translation and watch its attention.
 
     Raises:
-        ValueError: if text cannot be read, or holds what was never seen in training.
+        ValueError: if text cannot be read, or holds what was never seen in training, or the
+            translator has no attention.
     """
     model = translator.model
     device = next(model.parameters()).device
     src = torch.tensor([[*translator.encode(text), EOS]], device=device)
     begin = torch.tensor([[BOS]], device=device)
     written = greedy(
-        TranslationDecoding(model, src), begin, max_new_tokens=max_new_tokens, eos_id=EOS
+        translation_decoding(model, src), begin, max_new_tokens=max_new_tokens, eos_id=EOS
     )
-    weights = attention_weights(
-        [block.get_submodule("cross_attention.core") for block in model.decoder.blocks],
-        lambda: model(src, torch.cat([begin, written[:, :-1]], dim=1)),
-    )
+    read = torch.cat([begin, written[:, :-1]], dim=1)
+    if isinstance(model, RecurrentTranslator):
+        weights = recurrent_weights(model, src, read)
+    else:
+        weights = attention_weights(
+            [block.get_submodule("cross_attention.core") for block in model.decoder.blocks],
+            lambda: model(src, read),
+        )
     return Alignment(
         [translator.src.tokens[i].strip() or "␣" for i in src[0, :-1]] + [END],
         [*translator.tgt.decode(written[0].tolist()), END][: written.size(1)],
         torch.cat(weights),
     )
+
+
+def recurrent_weights(
+    model: RecurrentTranslator, src: Int[Tensor, "B T_src"], tgt: Int[Tensor, "B T_tgt"]
+) -> list[Float[Tensor, "B 1 T_tgt T_src"]]:
+    """The weights of every step, as those of one block with one head.
+
+    Raises:
+        ValueError: if the translator has no attention.
+    """
+    _, _, weights = model.decode(tgt, model.encode(src))
+    if weights is None:
+        raise ValueError("this translator has no attention, so there is nothing to align")
+    return [weights[:, None]]
 
 
 def attention_weights(

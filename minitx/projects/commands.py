@@ -174,6 +174,26 @@ def train_masked(
                 click.echo(f"\n{name}:\n{piece}")
 
 
+@train.command(name="ladder")
+@click.option(
+    "--folder",
+    type=click.Path(path_type=Path, file_okay=False),
+    default=Path("runs", "ladder"),
+    show_default=True,
+    help="Where the trainings are kept.",
+)
+@click.option("--keep", is_flag=True, help="Keep the result in the package, for the book.")
+def train_ladder(*, folder: Path, keep: bool) -> None:
+    """The book's translator as it stands after each chapter, three seeds each."""
+    from minitx.projects import ladder
+
+    with running("cpu") as group:
+        measured = ladder.climb(folder, group=group)
+        if keep:
+            ladder.keep(measured)
+        click.echo(ladder.table_of(measured))
+
+
 @click.command()
 @click.argument("texts", nargs=-1)
 @click.option(

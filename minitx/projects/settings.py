@@ -1,6 +1,7 @@
 """The numbers that decide how a training turns out; nothing heavy is imported here."""
 
 from dataclasses import dataclass
+from typing import Literal
 
 
 @dataclass(frozen=True)
@@ -43,3 +44,17 @@ class TextSettings(Settings):
     """
 
     length: int = 128
+
+
+@dataclass(frozen=True, kw_only=True)
+class TranslationSettings(Settings):
+    """The same for a translator, which need not be the transformer of 2017.
+
+    Args:
+        architecture: a transformer, or a recurrent encoder and decoder; num_heads, num_layers and
+            positions are the transformer's.
+        positions: "none" leaves them out: then the encoder sees a bag of words.
+    """
+
+    architecture: Literal["transformer", "recurrent", "recurrent, with attention"] = "transformer"
+    positions: Literal["sinusoidal", "none"] = "sinusoidal"

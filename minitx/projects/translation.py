@@ -11,11 +11,13 @@ from torch import Tensor, nn
 from minitx.data.batching import Batch, sources, translation_batch, translation_batches
 from minitx.data.cached import version_of
 from minitx.data.vocabulary import BOS, EOS, UnknownToken, Vocabulary
-from minitx.generate import TranslationDecoding, greedy
+from minitx.generate import greedy, translation_decoding
 from minitx.masks import padding
+from minitx.models.recurrent import RecurrentConfig, RecurrentTranslator
 from minitx.models.seq2seq import Transformer, TransformerConfig
+from minitx.positions import NoPosition
 from minitx.projects import learning, runs
-from minitx.projects.settings import Settings
+from minitx.projects.settings import TranslationSettings
 from minitx.projects.translators import Pair, TranslationProject
 from minitx.training import Processes
 from minitx.training import train as train_loop
@@ -36,7 +38,7 @@ class Translator:
     """
 
     project: TranslationProject
-    model: Transformer
+    model: Transformer | RecurrentTranslator
     src: Vocabulary
     tgt: Vocabulary
 
@@ -65,7 +67,7 @@ class Translator:
         for start in range(0, len(texts), AT_ONCE):
             src, lengths = sources([self.encode(text) for text in texts[start : start + AT_ONCE]])
             mask = padding(lengths.to(device), src.size(1))
-            decoding = TranslationDecoding(self.model, src.to(device), src_mask=mask)
+            decoding = translation_decoding(self.model, src.to(device), src_mask=mask)
             begin = torch.full((len(src), 1), BOS, device=device)
             ids = greedy(decoding, begin, max_new_tokens=max_new_tokens, eos_id=EOS)
             translations += ["".join(self.tgt.decode(row)) for row in ids.tolist()]
@@ -86,7 +88,7 @@ def loss_sum(model: nn.Module, batch: Batch, *, smoothing: float) -> tuple[Tenso
 
 def train(
     project: TranslationProject,
-    settings: Settings,
+    settings: TranslationSettings,
     *,
     group: Processes,
     folder: Path,
@@ -156,22 +158,39 @@ def load(project: TranslationProject, folder: Path) -> tuple[Translator, int]:
 
 def untrained(project: TranslationProject, record: runs.Record, device: torch.device) -> Translator:
     """The translator at its start; the weights are drawn from the run's seed."""
-    settings = Settings(**record.settings)
+    settings = TranslationSettings(**record.settings)
     src, tgt = (Vocabulary(tuple(record.vocabularies[side])) for side in ("src", "tgt"))
     with learning.first_weights_of(settings.seed):
-        model = Transformer(
-            TransformerConfig(
-                src_vocab_size=len(src),
-                tgt_vocab_size=len(tgt),
+        model = model_of(settings, src_vocab_size=len(src), tgt_vocab_size=len(tgt))
+    return Translator(project, model.to(device).eval(), src, tgt)
+
+
+def model_of(
+    settings: TranslationSettings, *, src_vocab_size: int, tgt_vocab_size: int
+) -> Transformer | RecurrentTranslator:
+    """The model that the settings describe, with new weights."""
+    if settings.architecture != "transformer":
+        return RecurrentTranslator(
+            RecurrentConfig(
+                src_vocab_size=src_vocab_size,
+                tgt_vocab_size=tgt_vocab_size,
                 d_model=settings.d_model,
-                num_heads=settings.num_heads,
-                num_encoder_layers=settings.num_layers,
-                num_decoder_layers=settings.num_layers,
-                d_ff=4 * settings.d_model,
-                dropout=settings.dropout,
+                attention=settings.architecture == "recurrent, with attention",
             )
         )
-    return Translator(project, model.to(device).eval(), src, tgt)
+    return Transformer(
+        TransformerConfig(
+            src_vocab_size=src_vocab_size,
+            tgt_vocab_size=tgt_vocab_size,
+            d_model=settings.d_model,
+            num_heads=settings.num_heads,
+            num_encoder_layers=settings.num_layers,
+            num_decoder_layers=settings.num_layers,
+            d_ff=4 * settings.d_model,
+            dropout=settings.dropout,
+            position=NoPosition if settings.positions == "none" else None,
+        )
+    )
 
 
 @dataclass(frozen=True)
