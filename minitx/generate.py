@@ -174,11 +174,15 @@ class RecurrentDecoding:
 
 
 def translation_decoding(
-    model: nn.Module, src: Int[Tensor, "B T_src"], *, src_mask: Mask = NO_MASK
+    model: Transformer | T5 | RecurrentTranslator,
+    src: Int[Tensor, "B T_src"],
+    *,
+    src_mask: Mask = NO_MASK,
 ) -> Decoding:
     """The decoding for a model that translates, whichever it is; see the classes above."""
-    kind = RecurrentDecoding if isinstance(model, RecurrentTranslator) else TranslationDecoding
-    return kind(model, src, src_mask=src_mask)
+    if isinstance(model, RecurrentTranslator):
+        return RecurrentDecoding(model, src, src_mask=src_mask)
+    return TranslationDecoding(model, src, src_mask=src_mask)
 
 
 def left_padded(

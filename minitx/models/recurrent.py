@@ -1,7 +1,7 @@
 """The translator before 2017: a recurrent encoder, a recurrent decoder, and what lies between.
 
-Shape letters: B batch, T_src and T_tgt lengths, C model width, A width of the score's hidden layer,
-V vocabulary of the target.
+Shape letters: B batch, T_src and T_tgt lengths, C model width, D = 2C width of an encoder state,
+A width of the score's hidden layer, V vocabulary of the target.
 """
 
 from dataclasses import dataclass
@@ -87,8 +87,8 @@ class Reading:
         start: the decoder's first state.
     """
 
-    states: Float[Tensor, "B T_src 2*C"]
-    summary: Float[Tensor, "B 2*C"]
+    states: Float[Tensor, "B T_src D"]
+    summary: Float[Tensor, "B D"]
     is_token: Bool[Tensor, "B T_src"] | None
     start: Float[Tensor, "B C"]
 
@@ -199,9 +199,7 @@ class RecurrentTranslator(nn.Module):
 def _right_padding(mask: Mask, src: Int[Tensor, "B T_src"]) -> Bool[Tensor, "B T_src"] | None:
     """Where src holds tokens, which must come first; None if all are tokens."""
     if not mask.rules <= {"key_padding"}:
-        raise ValueError(
-            f"src_mask may hold key_padding only, got {', '.join(sorted(mask.rules))}"
-        )
+        raise ValueError(f"src_mask may hold key_padding only, got {', '.join(sorted(mask.rules))}")
     is_token = mask.key_padding
     if is_token is None:
         return None
