@@ -91,10 +91,12 @@ def train(
     settings: TranslationSettings,
     *,
     group: Processes,
-    folder: Path,
+    folder: Path | None,
     progress: bool,
 ) -> Translator:
     """Train on the project's pairs in folder, or go on with what was begun there.
+
+    Without a folder nothing is kept, and nothing can go on.
 
     Raises:
         OtherRun: if folder holds another run.
@@ -114,7 +116,8 @@ def train(
         {"src": list(src.tokens), "tgt": list(tgt.tokens)},
         group.count,
     )
-    runs.claim(folder, record, group)
+    if folder is not None:
+        runs.claim(folder, record, group)
     translator = untrained(project, record, group.device)
     held_out = [translator.ids(pair) for pair in data.validation]
     train_loop(
@@ -136,6 +139,12 @@ def train(
         progress=progress,
     )
     return translator
+
+
+def learned(project: TranslationProject) -> Translator:
+    """The project's translator, trained here and now on the CPU: for those that take seconds."""
+    alone = Processes(rank=0, count=1, device=torch.device("cpu"))
+    return train(project, project.settings, group=alone, folder=None, progress=False)
 
 
 def load(project: TranslationProject, folder: Path) -> tuple[Translator, int]:

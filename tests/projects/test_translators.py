@@ -15,13 +15,13 @@ from minitx.data.batching import translation_batch
 from minitx.data.split import Split
 from minitx.data.vocabulary import EOS, UnknownToken
 from minitx.projects import alignment, learning, runs, translation
-from minitx.projects.settings import Settings
+from minitx.projects.settings import TranslationSettings
 from minitx.projects.translators import DATES, NUMBERS, TRANSLATORS
 from minitx.training import Processes
 
 ALONE = Processes(rank=0, count=1, device=torch.device("cpu"))
 PAIRS = [number_data.pairs()[n] for n in (7, 21, 80, 81, 200, 281, 1971, 20_003)]
-TINY = Settings(
+TINY = TranslationSettings(
     num_steps=60, max_lr=1e-2, batch_size=len(PAIRS), warmup_steps=5, d_model=32, num_heads=2,
     num_layers=1,
 )  # fmt: skip
@@ -331,3 +331,22 @@ def test_training_with_the_loop_leaves_a_log(folder):
     rows = (folder / "log.csv").read_text().splitlines()
     assert len(rows) == TINY.num_steps + 1
     assert training.checkpoints.load(folder / "checkpoint.pt")["rows"][-1]["step"] == 60
+
+
+def test_german_is_learned_in_seconds_and_turned_round():
+    """Every number never seen is right; tens and units look where German says them."""
+    german = TRANSLATORS["german"]
+    translator = translation.learned(german)
+    assert translation.scored(translator, german.split().test).mistakes == []
+    looked = alignment.align(translator, "524")
+    assert looked.text == "five hundred twenty four"
+    assert looked.source[:-1] == ["fünf", "hundert", "vier", "und", "zwanzig"]
+    most = looked.weights[0, 0].argmax(dim=-1).tolist()
+    assert [most[0], most[2], most[3]] == [0, 4, 2]
+
+
+def test_without_attention_there_is_nothing_to_align():
+    settings = replace(TINY, architecture="recurrent", num_steps=1)
+    plain = translation.learned(replace(FEW, settings=settings))
+    with pytest.raises(ValueError, match="has no attention, so there is nothing to align"):
+        alignment.align(plain, "seven")
