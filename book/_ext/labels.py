@@ -1,6 +1,6 @@
 """A link to `page.ipynb#label` finds a label written as `(label)=`, on any page.
 
-MyST knows the headings of another page by their text only; a label stays when a heading is reworded.
+MyST knows the headings of another page by their text only; a label outlives a new wording.
 """
 
 from docutils import nodes
