@@ -1,19 +1,27 @@
-"""A link to `page.ipynb#label` finds a label written as `(label)=`, on any page.
+"""A link to `page.ipynb#place` finds every place that the built page has.
 
-MyST knows the headings of another page by their text only; a label outlives a new wording.
+MyST knows of another page its headings only, as GitHub spells them. A label `(label)=` outlives a
+new wording; figures, questions and headings as docutils spells them are places, too.
 """
+
+import re
 
 from docutils import nodes
 from sphinx.application import Sphinx
 
+_ID = re.compile(r'\bid="([^"]+)"')
+
 
 def setup(app: Sphinx) -> dict[str, bool]:
-    app.connect("doctree-read", note_labels)
+    app.connect("doctree-read", note_places)
     return {"parallel_read_safe": True, "parallel_write_safe": True}
 
 
-def note_labels(app: Sphinx, doctree: nodes.document) -> None:
+def note_places(app: Sphinx, doctree: nodes.document) -> None:
     known = app.env.metadata[app.env.docname].setdefault("myst_slugs", {})
-    for name, written in doctree.nametypes.items():
-        if written and (label := doctree.nameids.get(name)):
-            known.setdefault(label, (None, label, name))
+    for element in doctree.findall(nodes.Element):
+        places = list(element.get("ids", ()))
+        if isinstance(element, nodes.raw):
+            places += _ID.findall(element.astext())
+        for place in places:
+            known.setdefault(place, (element.line, place, ""))

@@ -1,6 +1,6 @@
 """Everything that is derived, from its sources: `minitx exercises build`.
 
-    book/NN.md       -> book/NN.ipynb
+    book/NN.md       -> how long it takes to read, where pages say so -> book/NN.ipynb
     minitx           -> solutions/NN.py, where a worked answer shows the library's own source
     solutions/NN.py  -> exercises/NN.py -> exercises/NN.ipynb
     solutions/NN.py  -> solutions/NN.ipynb
@@ -29,6 +29,7 @@ from minitx.authoring.execute import CELL_TIMEOUT
 from minitx.authoring.execute import execute as execute_notebook
 from minitx.authoring.imports import package_fingerprint
 from minitx.authoring.library_source import with_library_source
+from minitx.authoring.reading_time import states_times, with_times
 from minitx.authoring.stubs import strip_solutions, unwritten
 from minitx.authoring.typical_mistakes import typical_mistakes
 
@@ -114,7 +115,11 @@ def build(
 
 def sources(root: Path) -> list[Path]:
     """Every text from which something is derived, relative to the checkout."""
-    pages = [p for p in sorted((root / "book").glob("*.md")) if notebooks.is_notebook_source(p)]
+    pages = [
+        page
+        for page in sorted((root / "book").glob("*.md"))
+        if notebooks.is_notebook_source(page) or states_times(page.read_text(encoding="utf-8"))
+    ]
     answers = [p for p in sorted((root / "solutions").glob("*.py")) if _NUMBERED.match(p.stem)]
     return [path.relative_to(root) for path in pages + answers]
 
@@ -127,7 +132,7 @@ def derive(root: Path, source: Path) -> list[Derived]:
     """
     text = (root / source).read_text(encoding="utf-8")
     if source.suffix == ".md":
-        return [_notebook(root, source, source.with_suffix(".ipynb"), text)]
+        return list(_derive_page(root, source, text))
     text = with_library_source(root, text, name=source.as_posix())
     stub = strip_solutions(text, name=source.as_posix())
     path = Path("exercises", source.name)
@@ -145,6 +150,14 @@ def derive(root: Path, source: Path) -> list[Derived]:
             insertions=typical_mistakes(root, source.stem),
         ),
     ]
+
+
+def _derive_page(root: Path, source: Path, text: str) -> Iterator[Derived]:
+    if states_times(text):
+        text = with_times(root, text, name=source.stem)
+        yield Derived(source, Path("minitx/authoring/reading_time.py"), text)
+    if notebooks.is_notebook_source(root / source):
+        yield _notebook(root, source, source.with_suffix(".ipynb"), text)
 
 
 def _notebook(
