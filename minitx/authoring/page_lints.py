@@ -80,7 +80,7 @@ def question_faults(page: Page) -> Iterator[str]:
             continue
         if not re.fullmatch(rf"q-{chapter or '[a-z0-9]+'}-[a-z0-9-]+", question.id):
             yield f"question {question.id}: its id must be q-{chapter or 'page'}-…"
-        for fault in questions.faults(question):
+        for fault in questions.faults(question, must_name=page.is_chapter):
             yield f"question {question.id}: {fault}"
         if question.kind == "Predict":
             for fault in _too_late(page, at, question):

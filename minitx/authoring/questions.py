@@ -95,12 +95,20 @@ def parse(text: str) -> Question:
     )
 
 
-def faults(question: Question) -> Iterator[str]:
-    """What keeps a question from being asked and judged."""
+def faults(question: Question, *, must_name: bool = True) -> Iterator[str]:
+    """What keeps a question from being asked and judged.
+
+    Args:
+        question: what `parse` gave.
+        must_name: whether its wrong answers need a line each that says what one gets them by. Where
+            the choices are verdicts (true, not quite, false) the explanation is enough.
+    """
     if question.choices:
         yield from _faults_of_choices(question)
     else:
         yield from _faults_of_number(question)
+    if must_name:
+        yield from _unnamed(question)
     if len(question.named) != len(set(question.named)):
         yield "it names a wrong answer twice"
 
@@ -167,9 +175,6 @@ def _faults_of_choices(question: Question) -> Iterator[str]:
         yield f"it has {len(numbers)} choices; a guess should not be right half the time"
     if question.right not in question.choices:
         yield f"the right choice is **{question.right}.**, and there is none of that number"
-    for choice in numbers:
-        if choice != question.right and choice not in question.named:
-            yield f"choice {choice} is wrong and nothing says what one gets it by (`- {choice}: …`)"
     for named in question.named:
         if named not in question.choices:
             yield f"`- {named}: …` names no choice"
@@ -183,8 +188,6 @@ def _faults_of_number(question: Question) -> Iterator[str]:
     except ValueError as error:
         yield str(error)
         return
-    if not question.named:
-        yield "no wrong number is named (`- 0.155: …`)"
     for named in question.named:
         try:
             wrong = number(named)
@@ -193,3 +196,11 @@ def _faults_of_number(question: Question) -> Iterator[str]:
             continue
         if low <= wrong <= high or isclose(wrong, low) or isclose(wrong, high):
             yield f"`- {named}: …` is accepted as right"
+
+
+def _unnamed(question: Question) -> Iterator[str]:
+    if not question.choices and not question.named:
+        yield "no wrong number is named (`- 0.155: …`)"
+    for choice in question.choices:
+        if choice != question.right and choice not in question.named:
+            yield f"choice {choice} is wrong and nothing says what one gets it by (`- {choice}: …`)"

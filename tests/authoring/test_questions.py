@@ -100,6 +100,12 @@ def test_what_cannot_be_judged_is_said(text, old, new, said):
     assert any(said in fault for fault in faults(parse(text.replace(old, new))))
 
 
+def test_verdicts_need_no_names():
+    unnamed = parse(CHOICE.replace("- 3: ", "- 1: ", 1).replace("- 1: ", "* ", 2))
+    assert len(list(faults(unnamed))) == 2
+    assert list(faults(unnamed, must_name=False)) == []
+
+
 @pytest.mark.parametrize(
     ("right", "bracket", "low", "high"),
     [
