@@ -34,6 +34,10 @@ def faults(root: Path) -> list[str]:
                 place = seen[question.id]
                 found.append(f"book/{page.name}.md: the question {question.id} is in {place} too")
             seen[question.id] = f"book/{page.name}.md"
+    start = next((page.text for page in book if page.name == "intro"), None)
+    for page in book:
+        if page.is_main and start is not None and f"<!-- time {page.name} -->" not in start:
+            found.append(f"book/intro.md: no `<!-- time {page.name} --><!-- end -->`")
     return found
 
 

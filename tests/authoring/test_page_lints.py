@@ -152,6 +152,16 @@ def test_a_chapter_says_how_long_it_takes(book):
     assert fault.startswith("book/01_small.md: no line `**Time.** About")
 
 
+def test_the_start_page_has_the_time_of_every_chapter(book):
+    start = book / "book/intro.md"
+    start.write_text("# Start\n\n| 1 | <!-- time 01_small -->?<!-- end --> |\n")
+    assert faults(book) == []
+    (book / "book/01_small_further.md").write_text("# More\n\n**Time.** About 1 worked through\n")
+    assert faults(book) == []
+    start.write_text("# Start\n")
+    assert faults(book) == ["book/intro.md: no `<!-- time 01_small --><!-- end -->`"]
+
+
 @pytest.mark.parametrize(
     ("link", "fault"),
     [
