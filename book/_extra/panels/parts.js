@@ -1,0 +1,106 @@
+// What the panels have in common: a field for a number, and tables of numbers that can be asked how they came about.
+"use strict";
+
+globalThis.parts = (() => {
+  const { element, show, button } = playable;
+
+  // A token as it is shown: without the blank before it; the special ones by name.
+  const NAMES = { "<bos>": "⟨start⟩", "<eos>": "⟨end⟩", "<pad>": "⟨padding⟩", "<unk>": "⟨unknown⟩" };
+  const shown = (token) => NAMES[token] ?? token.trim();
+
+  let fields = 0;
+
+  // A field in which a number is typed, and a line for what was not understood. use(tokens, typed) gets the rest.
+  function numberField(start, use) {
+    const id = `panel-number-${(fields += 1)}`;
+    const field = element("input", { type: "text", id, value: start, autocomplete: "off", spellcheck: "false",
+      autocapitalize: "off", "aria-describedby": `${id}-error` });
+    const error = element("p", { class: "panel-error", id: `${id}-error`, role: "alert" });
+    const form = element("form", { class: "panel-form" },
+      element("label", { for: id }, "A number, in English words or in digits"),
+      element("span", { class: "panel-field" }, field, element("button", { class: "playable-button" }, "Translate")));
+    function read() {
+      let tokens = null;
+      try {
+        tokens = reading.numbers(field.value);
+        error.textContent = "";
+        field.removeAttribute("aria-invalid");
+      } catch (problem) {
+        error.textContent = problem.message;
+        field.setAttribute("aria-invalid", "true");
+      }
+      if (tokens) use(tokens);
+    }
+    form.addEventListener("submit", (event) => {
+      event.preventDefault();
+      read();
+    });
+    return { parts: [form, error], read };
+  }
+
+  // A number that can be pressed. All its digits are kept for whoever checks it.
+  function numberButton(number, digits, label, act) {
+    const made = button(show(number, digits), act);
+    made.classList.add("panel-number");
+    made.setAttribute("aria-label", `${label}: ${show(number, digits)}`);
+    made.dataset.value = number;
+    return made;
+  }
+
+  // One tab stop for a whole table of buttons; the arrow keys move inside it.
+  function rove(rows) {
+    let current = rows[0][0];
+    const all = rows.flat();
+    const enter = (cell) => {
+      current.tabIndex = -1;
+      current = cell;
+      cell.tabIndex = 0;
+    };
+    all.forEach((cell) => { cell.tabIndex = -1; });
+    enter(current);
+    rows.forEach((row, i) => row.forEach((cell, j) => {
+      cell.addEventListener("focus", () => enter(cell));
+      cell.addEventListener("keydown", (event) => {
+        const next = {
+          ArrowRight: row[j + 1], ArrowLeft: row[j - 1], Home: row[0], End: row.at(-1),
+          ArrowDown: rows[i + 1]?.[Math.min(j, rows[i + 1].length - 1)],
+          ArrowUp: rows[i - 1]?.[Math.min(j, rows[i - 1].length - 1)],
+        };
+        if (!(event.key in next)) return;
+        event.preventDefault();
+        next[event.key]?.focus();
+      });
+    }));
+  }
+
+  // caption, headings, and rows of { label, kind, cells: buttons or texts }.
+  function numberTable(caption, headings, rows, kind = "") {
+    rove(rows.map((row) => row.cells.filter((cell) => cell instanceof HTMLButtonElement)));
+    const head = headings.map((text) => element("th", { scope: "col" }, text));
+    const body = rows.map((row) => element("tr", { class: row.kind ?? null },
+      element("th", { scope: "row" }, row.label), ...row.cells.map((cell) => element("td", {}, cell))));
+    return element("div", { class: "panel-scroll" },
+      element("table", { class: `panel-table ${kind}` }, element("caption", {}, caption),
+        element("thead", {}, element("tr", {}, ...head)), element("tbody", {}, ...body)));
+  }
+
+  // Weights as a table whose cells are the darker the more they weigh; what may not meet is hatched.
+  // press(i, j) is called for the cell that is pressed, and the row of it is marked by chosen(i).
+  function heatMap({ caption, corner, rows, columns, weight, allowed = () => true, press }) {
+    const cells = rows.map((query, i) => columns.map((key, j) => {
+      const label = allowed(i, j) ? `${query}, ${key}` : `${query}, ${key}, forbidden`;
+      const cell = numberButton(weight(i, j), 2, label, () => press(i, j));
+      cell.style.setProperty("--weight", `${Math.round(100 * weight(i, j))}%`);
+      cell.classList.add(allowed(i, j) ? "panel-heat" : "panel-forbidden");
+      if (!allowed(i, j)) cell.textContent = "";
+      return cell;
+    }));
+    const made = numberTable(caption, [corner, ...columns],
+      rows.map((label, i) => ({ label, cells: cells[i] })), "panel-map");
+    made.chosen = (row) => cells.forEach((line, i) =>
+      line[0].closest("tr").classList.toggle("panel-chosen", i === row));
+    return made;
+  }
+
+  return { shown, numberField, numberButton, numberTable, heatMap };
+})();

@@ -1,0 +1,86 @@
+"""The command `minitx export`. Everything heavy is imported inside it."""
+
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+from minitx import __version__
+from minitx.terminal import friendly_errors, program, shown
+
+if TYPE_CHECKING:
+    from minitx.projects.runs import Record
+    from minitx.projects.translation import Translator
+
+
+@click.command()
+@click.argument("folder", type=click.Path(path_type=Path, file_okay=False))
+@click.option(
+    "-o",
+    "--output",
+    required=True,
+    type=click.Path(path_type=Path, dir_okay=False),
+    help="The script to write, FILE.js.",
+)
+def export(folder: Path, output: Path) -> None:
+    """Write the translator trained in FOLDER as a script that a page of the book can run.
+
+    Its weights are rounded to 8 bits; how many numbers it translates right before and after is
+    measured and stands at the top of the script. The same training gives the same bytes.
+    """
+    from minitx.projects import runs, translation
+    from minitx.projects.page import script
+    from minitx.projects.translators import TRANSLATORS
+    from minitx.training import DamagedCheckpoint
+
+    if output.suffix != ".js":
+        raise click.BadParameter(f"{output} must end in .js: it will be a script", param_hint="-o")
+    with friendly_errors(DamagedCheckpoint):
+        record = runs.read(folder)
+        if record.project not in TRANSLATORS:
+            raise script.NotForPages(
+                f"{folder} holds a run of {record.project}; a page can run translators of "
+                f"{' and '.join(script.READ_IN_THE_PAGE)}"
+            )
+        translator, steps = translation.load(TRANSLATORS[record.project], folder)
+        page_model = script.PageModel.of(translator)
+        if steps < record.settings["num_steps"]:
+            click.echo(
+                f"This translator is unfinished: {steps} of {record.settings['num_steps']} steps. "
+                f"{program()} train {record.project} --folder {folder} goes on.",
+                err=True,
+            )
+        measured = measured_matches(translator, page_model.translator())
+        for line in measured:
+            click.echo(line)
+        about = [*made_how(record, folder, output, steps), *measured]
+        size = script.write(page_model, output, about)
+        click.echo(f"{shown(output)}: {size:,} bytes")
+
+
+def made_how(record: "Record", folder: Path, output: Path, steps: int) -> list[str]:
+    """Where a script comes from: the commands, the seed, the date of the checkpoint."""
+    written = datetime.fromtimestamp((folder / "checkpoint.pt").stat().st_mtime, UTC)
+    return [
+        f"A translator of {record.project} for the pages of this book, made by",
+        f"    minitx train {record.project} --seed {record.settings['seed']}",
+        f"    minitx export {shown(folder)} -o {shown(output)}",
+        f"from the weights after {steps:,} steps, saved on {written:%Y-%m-%d}; "
+        f"minitx {__version__}.",
+        "Weights in 8 bits: a level from -127 to 127 each, a scale for each row of a matrix.",
+    ]
+
+
+def measured_matches(whole: "Translator", rounded: "Translator") -> list[str]:
+    """Exact matches of both on all that the project measures, a sentence for each."""
+    from minitx.projects.translation import scored
+
+    lines = []
+    for what, pairs in whole.project.measured().items():
+        before, after = scored(whole, pairs), scored(rounded, pairs)
+        lines.append(
+            f"Exact match on {what}: {after.right:,} of {after.count:,} in 8 bits, "
+            f"{before.right:,} before rounding."
+        )
+    return lines
