@@ -4,7 +4,7 @@
 (() => {
   // What is wider than its column scrolls inside itself, and the keyboard must be able to scroll it: such an
   // element has a place in the tab order for as long as it needs one.
-  const WIDE = "pre, .output, .pst-scrollable-table-container, .scrolls, div.math, .playable-scroll";
+  const WIDE = "pre, .output, .pst-scrollable-table-container, .scrolls, div.math, .playable-scroll, .panel-scroll";
 
   function mark() {
     for (const formula of document.querySelectorAll("span.math mjx-container")) {

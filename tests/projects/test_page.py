@@ -21,13 +21,13 @@ from minitx.positions import Rotary
 from minitx.projects import text, translation
 from minitx.projects.page import rounding, script
 from minitx.projects.page.commands import measured_matches
-from minitx.projects.settings import Settings
+from minitx.projects.settings import TranslationSettings
 from minitx.projects.translators import DATES, NUMBERS
 from minitx.training import Processes
 
 ALONE = Processes(rank=0, count=1, device=torch.device("cpu"))
 PAIRS = [number_data.pairs()[n] for n in (7, 21, 80, 81, 200, 281, 1971, 20_003)]
-TINY = Settings(
+TINY = TranslationSettings(
     num_steps=60, max_lr=1e-2, batch_size=len(PAIRS), warmup_steps=5, d_model=24, num_heads=3,
     num_layers=1, seed=5,
 )  # fmt: skip
@@ -169,6 +169,14 @@ def test_what_the_runtime_lacks_is_refused(translator, change, said):
     torch.nn.Module.__init__(model)
     model.config = replace(translator.model.config, **change)
     with pytest.raises(script.NotForPages, match=f"as `minitx train` makes it, got one {said}"):
+        script.PageModel.of(replace(translator, model=model))
+
+
+def test_the_translator_of_2014_is_refused(translator):
+    model = translation.model_of(
+        replace(TINY, architecture="recurrent"), src_vocab_size=11, tgt_vocab_size=13
+    )
+    with pytest.raises(script.NotForPages, match=r"makes it, got a RecurrentTranslator$"):
         script.PageModel.of(replace(translator, model=model))
 
 

@@ -1,5 +1,6 @@
 // One head of the translator, from the tokens to the next word; every number tells how it was computed.
 //   data-text="two hundred and one"   data-kind="encoder | decoder | cross"   data-layer="1"   data-head="1"
+//   data-query="1"   the row that is looked at first; all are counted from 1
 "use strict";
 
 panel.define("head", "One head of the translator", (place, model) => {
@@ -19,8 +20,8 @@ panel.define("head", "One head of the translator", (place, model) => {
   };
   const BREAKS = {
     scale: `no scale: scores are not divided by √${D}`,
-    mask: "no mask: the decoder sees later words too",
-    positions: "no positions: nothing tells the order of the words",
+    mask: "no mask: the decoder's words see later words too",
+    positions: "no positions: nothing tells the order of the words (try 1203 and 1302)",
   };
 
   // --- what the reader chooses ---------------------------------------------------------------------------
@@ -46,12 +47,13 @@ panel.define("head", "One head of the translator", (place, model) => {
 
   const answer = element("p", { class: "panel-answer" });
   const map = element("div", {});
-  const details = element("div", {});
+  const stepsPlace = element("div", {});
+  const details = element("div", { class: "panel-columns" });
   const how = element("div", { class: "panel-how", role: "status" });
   const spoken = speaker();
   let tokens = [];
   let ran = null; // the result of the translation, and all that was watched on the way
-  let query = 0;
+  let query = (place.dataset.query ?? 1) - 1;
   let all = false; // all features, or the first few
 
   function run() {
@@ -139,7 +141,8 @@ panel.define("head", "One head of the translator", (place, model) => {
     });
     more.classList.add("panel-more");
     more.setAttribute("aria-expanded", all);
-    details.replaceChildren(steps, vectors, more, ...nextWords(now));
+    stepsPlace.replaceChildren(steps);
+    details.replaceChildren(element("div", {}, vectors, more), ...nextWords(now));
   }
 
   function nextWords(now) {
@@ -252,6 +255,6 @@ panel.define("head", "One head of the translator", (place, model) => {
     ...field.parts,
     element("div", { class: "panel-controls" }, kind.label, layer.label, head.label),
     element("fieldset", { class: "panel-breaks" }, element("legend", {}, "Break it"), ...switches.map(({ label }) => label)),
-    answer, map, details, how, spoken,
+    answer, element("div", { class: "panel-columns" }, map, stepsPlace), details, how, spoken,
   ];
 });

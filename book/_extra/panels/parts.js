@@ -8,11 +8,11 @@ globalThis.parts = (() => {
   const NAMES = { "<bos>": "⟨start⟩", "<eos>": "⟨end⟩", "<pad>": "⟨padding⟩", "<unk>": "⟨unknown⟩" };
   const shown = (token) => NAMES[token] ?? token.trim();
 
-  let fields = 0;
+  let ids = 0;
 
   // A field in which a number is typed, and a line for what was not understood. use(tokens, typed) gets the rest.
   function numberField(start, use) {
-    const id = `panel-number-${(fields += 1)}`;
+    const id = `panel-number-${(ids += 1)}`;
     const field = element("input", { type: "text", id, value: start, autocomplete: "off", spellcheck: "false",
       autocapitalize: "off", "aria-describedby": `${id}-error` });
     const error = element("p", { class: "panel-error", id: `${id}-error`, role: "alert" });
@@ -79,9 +79,12 @@ globalThis.parts = (() => {
     const head = headings.map((text) => element("th", { scope: "col" }, text));
     const body = rows.map((row) => element("tr", { class: row.kind ?? null },
       element("th", { scope: "row" }, row.label), ...row.cells.map((cell) => element("td", {}, cell))));
-    return element("div", { class: "panel-scroll" },
-      element("table", { class: `panel-table ${kind}` }, element("caption", {}, caption),
-        element("thead", {}, element("tr", {}, ...head)), element("tbody", {}, ...body)));
+    // Not a <caption>, which would be as wide as its table and scroll away with it.
+    const id = `panel-table-${(ids += 1)}`;
+    return element("div", { class: "panel-tabled" }, element("p", { class: "panel-caption", id }, caption),
+      element("div", { class: "panel-scroll" },
+        element("table", { class: `panel-table ${kind}`, "aria-labelledby": id },
+          element("thead", {}, element("tr", {}, ...head)), element("tbody", {}, ...body))));
   }
 
   // Weights as a table whose cells are the darker the more they weigh; what may not meet is hatched.

@@ -78,8 +78,8 @@ class PageModel:
     def translator(self) -> Translator:
         """The same as a translator of minitx: the rounded weights, in float32."""
         src, tgt = (Vocabulary(tuple(self.vocabularies[side])) for side in ("src", "tgt"))
-        config = TransformerConfig(len(src), len(tgt), dropout=0.0, **self.config)
-        model = Transformer(config).eval()
+        sizes: dict[str, Any] = dict(self.config)
+        model = Transformer(TransformerConfig(len(src), len(tgt), dropout=0.0, **sizes)).eval()
         put(self.parameters, model)
         return Translator(TRANSLATORS[self.project], model, src, tgt)
 
@@ -157,6 +157,11 @@ def require_runnable(translator: Translator) -> None:
             f"{translator.project.name}: no script of the book reads what is typed for it"
         )
     config = translator.model.config
+    if not isinstance(config, TransformerConfig):
+        raise NotForPages(
+            "a page can run the transformer of 2017 as `minitx train` makes it, got a "
+            f"{type(translator.model).__name__}"
+        )
     exact = (FullAttention, FusedAttention)
     for name, got, runs in (
         ("core", config.core, config.core in exact),
