@@ -7,17 +7,21 @@ is a visible skip on a laptop and a failure where `CI=true`.
 import os
 import shutil
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
-from playwright.sync_api import Browser, sync_playwright
+from playwright.sync_api import Browser, BrowserContext, expect, sync_playwright
 
 ROOT = Path(__file__).resolve().parents[2]
 HTML = Path(os.environ.get("MINITX_BOOK_HTML", ROOT / "_build/html"))
 CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser")
 FLAGS = ["--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run"]
 FLAGS += ["--disable-background-networking", "--disable-component-update", "--disable-sync"]
+# A page on a busy machine is slow, not wrong: no test waits less than this, in milliseconds.
+PATIENCE = 300_000
+expect.set_options(timeout=PATIENCE)
 
 
 def all_pages() -> list[Path]:
@@ -69,3 +73,19 @@ def browser() -> Iterator[Browser]:
         )
         yield browser
         browser.close()
+
+
+@pytest.fixture
+def new_context(browser: Browser) -> Iterator[Callable[..., BrowserContext]]:
+    """Makes contexts without a network that are patient, and closes them after the test."""
+    contexts: list[BrowserContext] = []
+
+    def made(**settings: Any) -> BrowserContext:
+        context = browser.new_context(offline=True, **settings)
+        context.set_default_timeout(PATIENCE)
+        contexts.append(context)
+        return context
+
+    yield made
+    for context in contexts:
+        context.close()

@@ -1,7 +1,7 @@
 """Questions in the page: judged, named, kept, by keyboard, and a fold without scripts."""
 
 import re
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
@@ -10,7 +10,7 @@ from axe_playwright_python.base import AXE_SCRIPT
 from docutils.core import publish_parts
 from markdown_it import MarkdownIt
 from myst_parser.docutils_ import Parser
-from playwright.sync_api import Browser, BrowserContext, Locator, Page, expect
+from playwright.sync_api import BrowserContext, Locator, Page, expect
 
 from minitx.authoring import questions
 from minitx.authoring.pages import pages
@@ -119,19 +119,6 @@ def file(tmp_path_factory: pytest.TempPathFactory) -> Path:
     path = tmp_path_factory.mktemp("page") / "01_page.html"
     path.write_text(FRAME.format(static=STATIC.as_uri(), body=body), encoding="utf-8")
     return path
-
-
-@pytest.fixture
-def new_context(browser: Browser) -> Iterator[Callable[..., BrowserContext]]:
-    contexts: list[BrowserContext] = []
-
-    def made(**settings: Any) -> BrowserContext:
-        contexts.append(browser.new_context(offline=True, **settings))
-        return contexts[-1]
-
-    yield made
-    for context in contexts:
-        context.close()
 
 
 @pytest.fixture
@@ -410,10 +397,10 @@ ASKED = of_the_book()
 
 @pytest.mark.parametrize("name", sorted({name for name, _ in ASKED}))
 def test_every_question_of_the_book_knows_right_from_wrong(
-    browser: Browser, html: Path, name: str
+    new_context: Any, html: Path, name: str
 ) -> None:
     """Each right answer is called right, and each named wrong one shows its line."""
-    context = browser.new_context(offline=True)
+    context = new_context()
     context.route("**/mathjax/**", lambda route: route.abort())  # takes long; not needed here
     page = context.new_page()
     page.goto((html / f"book/{name}.html").as_uri(), wait_until="domcontentloaded")
@@ -430,4 +417,3 @@ def test_every_question_of_the_book_knows_right_from_wrong(
                 expect(verdict).to_have_text("Right.")
             else:
                 expect(verdict.get_by_role("listitem")).to_contain_text(f"{given}:")
-    context.close()
