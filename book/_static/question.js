@@ -199,7 +199,7 @@
       }
       place.dataset.answered = which === "right" ? "right" : "wrong";
       verdict.replaceChildren(element("p", {}, which === "right" ? "Right."
-        : which === null ? `Not quite. ${kind.solution}` : "Not quite."));
+        : which === null ? `No. ${kind.solution}` : "No."));
       if (which instanceof Element) verdict.append(element("ul", {}, which));
       kind.mark(given);
       summary.textContent = "The answer";

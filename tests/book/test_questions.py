@@ -161,7 +161,7 @@ def test_a_wrong_choice_is_named_by_its_own_line(page: Page) -> None:
     for label, line in (("whole", "exponential of the score"), ("depends", "mixed with the weigh")):
         place.get_by_label(label).check()
         place.get_by_role("button", name="Answer").click()
-        expect(place.get_by_role("status")).to_contain_text("Not quite.")
+        expect(place.get_by_role("status")).to_contain_text("No.")
         expect(place.get_by_role("status")).to_contain_text(line)
     # The other line is back among the rest, and both are there once.
     expect(place.get_by_role("status")).not_to_contain_text("exponential")
@@ -225,7 +225,7 @@ def test_a_right_number_in_any_spelling(page: Page, name: str) -> None:
 @pytest.mark.parametrize("name", WRONG)
 def test_a_wrong_number_is_named_or_told(page: Page, name: str) -> None:
     for text, said in verdicts(page, name, WRONG[name]).items():
-        assert said.startswith("Not quite. "), text
+        assert said.startswith("No. "), text
         assert WRONG[name][text] in said, text
 
 
