@@ -1,6 +1,7 @@
 // A query among 2-D keys: move it, change the temperature, and see weights and result follow.
 //   data-keys="[[1,0],[0,1]]"   data-values="[10,20]" (numbers, or lists of numbers)   data-query="[1,0.5]"
 //   optional: data-labels='["a","b"]'   data-temperature="1"   data-digits="2" (of scores and result)
+//             data-reach="4" (how far the query can go; unless given, a little further than the keys)
 // scores = keys · query; weights = softmax(scores / temperature): minitx.numpy_core.soft_lookup.
 "use strict";
 
@@ -15,7 +16,7 @@ playable.figure("soft-lookup", "Soft lookup: move the query", (data) => {
   const start = data.query;
   const startTemperature = data.temperature ?? 1;
   // Pixels to a unit of the plane, the same both ways, with room for labels.
-  const reach = 1.3 * Math.max(...[...keys, start].flat().map(Math.abs));
+  const reach = data.reach ?? 1.3 * Math.max(...[...keys, start].flat().map(Math.abs));
   const step = 10 ** Math.floor(Math.log10(reach / 5));
   const x = (unit) => SIZE / 2 + (unit / reach) * (SIZE / 2);
   const y = (unit) => SIZE / 2 - (unit / reach) * (SIZE / 2);

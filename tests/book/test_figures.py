@@ -113,6 +113,20 @@ def test_soft_lookup_at_every_temperature(figure: Locator) -> None:
 
 
 @pytest.mark.parametrize("figure", ["soft-lookup"], indirect=True)
+def test_soft_lookup_reaches_the_query_that_undoes_temperature_two(figure: Locator) -> None:
+    """The page asks for it: twice the query at twice the temperature has the first weights."""
+    start = shown(figure, WEIGHTS)
+    figure.get_by_label("temperature").press("ArrowRight")
+    assert not np.allclose(start, shown(figure, WEIGHTS), atol=0.05)
+    x, y = data(figure, "query")
+    handle = figure.get_by_role("slider", name="query")
+    for key, places in (("ArrowRight", x), ("ArrowUp", y)):
+        for _ in range(round(places / 0.1)):
+            handle.press(key)
+    np.testing.assert_allclose(shown(figure, WEIGHTS), start, rtol=1e-12)
+
+
+@pytest.mark.parametrize("figure", ["soft-lookup"], indirect=True)
 def test_soft_lookup_can_be_dragged(figure: Locator) -> None:
     before = shown(figure, WEIGHTS)
     handle = figure.get_by_role("slider", name="query")
