@@ -41,9 +41,7 @@ def from_state(T: int, width: int, *, symbols: int = SYMBOLS) -> float:
     return float((read == tokens[LEARNED:]).mean())
 
 
-def by_attention(
-    T: int, width: int, *, symbols: int = SYMBOLS, temperature: float = 0.05
-) -> float:
+def by_attention(T: int, width: int, *, symbols: int = SYMBOLS, temperature: float = 0.05) -> float:
     """Share of symbols got back by looking each position up among T keys and T values.
 
     A key says at which position a value stands. Keys are random vectors, nearly orthogonal to each
