@@ -36,5 +36,5 @@ def test_the_table_has_five_kinds_and_attention_takes_one_step() -> None:
 
 
 def test_a_way_that_does_not_exist_is_said() -> None:
-    with pytest.raises(ValueError, match="^position 2 never hears from position 0$"):
+    with pytest.raises(ValueError, match=r"^position 2 never hears from position 0$"):
         path_length.steps(3, path_length.KINDS["dilated convolution, 3 wide"])
