@@ -1,6 +1,7 @@
 """One training in several processes: what `torchrun` starts, and what each of them must know."""
 
 import os
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -61,4 +62,8 @@ def processes(device: torch.device | str | None = None) -> Iterator[Processes]:
         yield Processes(rank, count, device)
     finally:
         if joined:
+            # When torch ends a group it waits for gloo's thread and keeps Python's lock meanwhile,
+            # for which that thread waits where it has not yet let go of the last tensor: for ever,
+            # now and then. So it gets the lock first.
+            time.sleep(0.1)
             dist.destroy_process_group()
