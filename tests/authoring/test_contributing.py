@@ -7,7 +7,16 @@ from pathlib import Path
 import pytest
 
 from minitx.authoring import questions
-from minitx.authoring.page_lints import CELL_LINES, CODE_LINES, LINE, PICTURES, QUESTIONS, WORDS
+from minitx.authoring.build import build
+from minitx.authoring.page_lints import (
+    CELL_LINES,
+    CODE_LINES,
+    LINE,
+    PICTURES,
+    QUESTIONS,
+    WORDS,
+    faults,
+)
 from minitx.authoring.pages import Page
 from tests.authoring.conftest import HEADER
 
@@ -45,3 +54,20 @@ def test_every_file_it_names_is_there():
     fixed = [name for name in named if "NN_" not in name]
     assert len(fixed) >= 8
     assert [name for name in fixed if not (ROOT / name).exists()] == []
+
+
+def test_a_chapter_of_these_pieces_is_accepted(course):
+    """Built, its time filled in, and without a fault, on a main page and on the further one."""
+    time = re.search(r"line `(\*\*Time\.\*\* [^`]*)`", CHAPTER)[1]
+    parts = [
+        f"## Part {i}\n\n{QUESTION.replace('q-2-', f'q-1-{i}-')}\n{DRAWING}"
+        for i in range(max(QUESTIONS, PICTURES))
+    ]
+    for name, text in (("01_small", "\n".join(parts)), ("01_small_further", "More.\n")):
+        page = f"{HEADER}\n# A chapter\n\n{time}\n\n{text}"
+        (course / f"book/{name}.md").write_text(page, encoding="utf-8")
+    build(course, echo=lambda line: None)
+    assert faults(course) == []
+    stated = r"\*\*Time\.\*\* About \d+ minutes skimmed, \d+ minutes worked through\."
+    for built in ("01_small.md", "01_small.ipynb"):
+        assert re.search(stated, (course / "book" / built).read_text(encoding="utf-8"))
