@@ -59,7 +59,8 @@ def masked_softmax(
     """
     if allowed is None:
         return scores.softmax(dim=-1)
-    # Not -inf: a row of nothing but -inf is 0/0, and no NaN should arise, not even on the way.
+    # Not -inf: a row of nothing but -inf is 0/0, and no NaN should arise,
+    # not even on the way.
     lowest = torch.finfo(scores.dtype).min
     weights = scores.masked_fill(~allowed, lowest).softmax(dim=-1)
     return weights.masked_fill(~allowed, 0.0)

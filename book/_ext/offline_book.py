@@ -1,12 +1,15 @@
 """Makes the built book whole without a network, also where its pages are opened from a disk.
 
 Browsers refuse font files to such pages. So MathJax comes from the book itself as one script that
-draws SVG, and the icon font is written into its style sheet.
+draws SVG and holds every TeX package it may need, and the icon font is written into its style
+sheet.
 """
 
 import base64
 import re
+import shutil
 from functools import partial
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
@@ -15,12 +18,16 @@ from sphinx.application import Sphinx
 _FACE = re.compile(r"@font-face\{[^}]*fa-solid-900\.woff2[^}]*\}")
 _PRELOAD = re.compile(r'\s*<link rel="preload" as="font"[^>]*>')
 _DEPRECATED = 'role="doc-biblioentry"'
+# One script of 2.3 MB, of the 24 MB that the package holds.
+_MATHJAX = Path("mathjax/tex-svg-full.js")
 
 
 def setup(app: Sphinx) -> dict[str, bool]:
-    app.setup_extension("sphinx-mathjax-offline")  # copies MathJax into _static/mathjax
-    app.config.mathjax_path = "mathjax/tex-svg.js"
+    app.config.mathjax_path = _MATHJAX.as_posix()
+    # Without the menu no formula asks for another script, and none is a stop of the tab key.
+    app.config.mathjax3_config = {"options": {"enableMenu": False}}
     app.connect("html-page-context", drop_deprecated_roles)
+    app.connect("build-finished", copy_mathjax)
     app.connect("build-finished", embed_icons)
     return {"parallel_read_safe": True, "parallel_write_safe": True}
 
@@ -31,6 +38,17 @@ def drop_deprecated_roles(
     """docutils gives citations a role that WAI-ARIA has since withdrawn."""
     if "body" in context:
         context["body"] = context["body"].replace(_DEPRECATED, 'role="listitem"')
+
+
+def copy_mathjax(app: Sphinx, exception: Exception | None) -> None:
+    """The one script that the pages name."""
+    if exception is not None or app.builder.format != "html":
+        return
+    package = find_spec("sphinx-mathjax-offline")
+    assert package is not None and package.origin is not None
+    target = Path(app.outdir, "_static", _MATHJAX)
+    target.parent.mkdir(parents=True, exist_ok=True)
+    shutil.copyfile(Path(package.origin).parent / "static" / _MATHJAX, target)
 
 
 def embed_icons(app: Sphinx, exception: Exception | None) -> None:

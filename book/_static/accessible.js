@@ -2,9 +2,18 @@
 "use strict";
 
 (() => {
-  // What is wider than its column scrolls inside itself, and the keyboard must be able to scroll it: such an
-  // element has a place in the tab order for as long as it needs one.
-  const WIDE = "pre, .output, .pst-scrollable-table-container, .scrolls, div.math, .playable-scroll, .panel-scroll";
+  // What is wider than its column scrolls inside itself. For as long as it does, the keyboard must be able to
+  // scroll it, so it has a place in the tab order, and the edge behind which there is more fades out.
+  const WIDE = "pre, .output, .pst-scrollable-table-container, .scrolls, div.math, mjx-container[display], "
+    + ".playable-scroll, .panel-scroll";
+
+  function fade(element) {
+    const scrolls = /auto|scroll/.test(getComputedStyle(element).overflowX);
+    const hidden = scrolls ? element.scrollWidth - element.clientWidth : 0;
+    element.classList.toggle("more-left", hidden > 1 && element.scrollLeft > 1);
+    element.classList.toggle("more-right", hidden > 1 && element.scrollLeft < hidden - 1);
+    return hidden > 1;
+  }
 
   function mark() {
     for (const formula of document.querySelectorAll("span.math mjx-container")) {
@@ -13,12 +22,28 @@
       formula.classList.toggle("scrolls", formula.offsetWidth > column.clientWidth);
     }
     for (const element of document.querySelectorAll(WIDE)) {
-      const scrolls = /auto|scroll/.test(getComputedStyle(element).overflowX)
-        && (element.scrollWidth > element.clientWidth || element.scrollHeight > element.clientHeight);
-      if (scrolls) element.tabIndex = 0;
-      else element.removeAttribute("tabindex");
+      const long = element.scrollHeight > element.clientHeight + 1
+        && /auto|scroll/.test(getComputedStyle(element).overflowY);
+      if (fade(element) || long) element.tabIndex = 0;
+      else if (element.tabIndex === 0) element.removeAttribute("tabindex");
     }
   }
+
+  document.addEventListener("scroll", (event) => {
+    if (event.target instanceof Element && event.target.matches(WIDE)) fade(event.target);
+  }, { capture: true, passive: true });
+
+  // On paper nothing can be unfolded: answers are open there, and afterwards as they were.
+  const unfolded = [];
+  window.addEventListener("beforeprint", () => {
+    for (const fold of document.querySelectorAll("main details:not([open])")) {
+      fold.open = true;
+      unfolded.push(fold);
+    }
+  });
+  window.addEventListener("afterprint", () => {
+    for (const fold of unfolded.splice(0)) fold.open = false;
+  });
 
   // The arrows that unfold the table of contents have no text.
   function name() {
@@ -33,8 +58,10 @@
 
   document.addEventListener("DOMContentLoaded", name);
   window.addEventListener("load", () => {
-    mark();
-    window.MathJax?.startup?.promise?.then(mark);
+    // Marked anew whenever the page changes its size: a turned phone, an opened fold, a figure that grew.
+    let waiting = 0;
+    const later = () => { cancelAnimationFrame(waiting); waiting = requestAnimationFrame(mark); };
+    new ResizeObserver(later).observe(document.querySelector("article") ?? document.body);
+    window.MathJax?.startup?.promise?.then(later);
   });
-  window.addEventListener("resize", mark);
 })();

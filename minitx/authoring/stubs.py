@@ -17,7 +17,7 @@ from minitx.authoring.errors import SourceError
 
 BEGIN = "### BEGIN SOLUTION"
 END = "### END SOLUTION"
-WIDTH = 100
+WIDTH = 78
 
 _ALMOST = re.compile(r"#+\s*(begin|end)\s+solutions?\b", re.IGNORECASE)
 _HEADER = re.compile(r"# %%(?!%)(?P<rest>.*)")

@@ -1,5 +1,6 @@
 """Every page in Chromium, opened from the disk with no network: quiet, rendered, accessible."""
 
+import os
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -11,8 +12,27 @@ from playwright.sync_api import Browser, Page, Request
 
 pytestmark = pytest.mark.browser
 
+ROOT = Path(__file__).resolve().parents[2]
 WIDTHS = (1200, 360)
 THEMES = ("light", "dark")
+PHONE = 375
+PAPER = 665  # A4 without its margins, in the 96ths of an inch that a browser calls a pixel
+SCREENSHOTS = os.environ.get("MINITX_SCREENSHOTS") or (
+    str(ROOT / "_build/screenshots") if os.environ.get("CI") == "true" else ""
+)
+TALLEST = 8000  # Chromium repeats itself in pictures that are taller than twice that
+# Elements that hide a part of themselves and do not say so, by a fade and a place for the keyboard.
+CUT = """() => [...document.querySelectorAll(
+        "main *:not(svg *, mjx-assistive-mml, mjx-assistive-mml *)")]
+    .filter(element => {
+        const style = getComputedStyle(element);
+        const more = element.scrollWidth - element.clientWidth;
+        if (more <= 1 || element.clientWidth <= 2 || style.overflowX === "visible") return false;
+        const says = style.maskImage !== "none" && element.tabIndex === 0;
+        return !(/auto|scroll/.test(style.overflowX) && says);
+    })
+    .map(e => `${e.tagName}.${e.className}: ${e.scrollWidth} in ${e.clientWidth} px: `
+        + e.textContent.trim().slice(0, 60))"""
 WCAG = {
     "runOnly": ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa"],
     "resultTypes": ["violations"],
@@ -58,7 +78,7 @@ def visit(browser: Browser, each_page: Path) -> Iterator[Visit]:
     """The page, open; everything but files from the disk is refused and written down."""
     context = browser.new_context(reduced_motion="reduce", offline=True)
     page = context.new_page()
-    visit = Visit(each_page.stem, page)
+    visit = Visit(f"{each_page.parent.name}-{each_page.stem}", page)
 
     def note(request: Request) -> None:
         if not request.url.startswith(("file:", "data:", "blob:")):
@@ -131,6 +151,61 @@ def test_nothing_is_wider_than_a_phone(visit: Visit) -> None:
         }"""
     )
     assert wide == []
+
+
+def test_what_is_cut_on_a_phone_says_that_it_scrolls(visit: Visit) -> None:
+    visit.dress("light", PHONE)
+    assert visit.page.evaluate(CUT) == []
+
+
+def test_the_number_of_an_equation_has_a_line_of_its_own_on_a_phone(visit: Visit) -> None:
+    visit.dress("light", PHONE)
+    beside = visit.page.evaluate(
+        """() => [...document.querySelectorAll("main div.math > .eqno")]
+            .filter(number => number.getBoundingClientRect().height > 0)
+            .filter(number => {
+                const formula = number.parentElement.querySelector("mjx-container");
+                return number.getBoundingClientRect().top
+                    < formula.getBoundingClientRect().bottom - 1;
+            })
+            .map(number => number.textContent)"""
+    )
+    assert beside == []
+
+
+def test_nothing_is_cut_on_paper_and_every_fold_is_open(visit: Visit) -> None:
+    visit.dress("light", PAPER)
+    visit.page.emulate_media(media="print")
+    cut = visit.page.evaluate(
+        """() => {
+            const text = document.querySelector("article") ?? document.querySelector("main");
+            const edge = text.getBoundingClientRect().right + 1;
+            const all = [...text.querySelectorAll(
+                "*:not(svg *, mjx-assistive-mml, mjx-assistive-mml *, .playable-spoken)")];
+            const hides = e => getComputedStyle(e).overflowX !== "visible"
+                && e.scrollWidth > e.clientWidth + 1 && e.clientWidth > 2;
+            const beyond = e => e.getBoundingClientRect().right > edge;
+            const shut = e => e.matches("details > :not(summary)") && e.textContent.trim() !== ""
+                && e.getBoundingClientRect().height === 0 && getComputedStyle(e).display !== "none";
+            return all.filter(e => hides(e) || beyond(e) || shut(e))
+                .map(e => `${e.tagName}.${e.className}: ${e.textContent.trim().slice(0, 60)}`);
+        }"""
+    )
+    visit.page.emulate_media(media="screen")
+    assert cut == []
+
+
+@pytest.mark.skipif(not SCREENSHOTS, reason="MINITX_SCREENSHOTS names no folder to put pictures in")
+@pytest.mark.parametrize("width", (1200, PHONE))
+@pytest.mark.parametrize("theme", THEMES)
+def test_a_picture_for_whoever_wants_to_look(visit: Visit, theme: str, width: int) -> None:
+    """Kept as output of CI; nothing is compared."""
+    visit.dress(theme, width)
+    height: int = visit.page.evaluate("document.documentElement.scrollHeight")
+    for part, top in enumerate(range(0, height, TALLEST)):
+        path = f"{SCREENSHOTS}/{visit.name}-{width}-{theme}-{part + 1}.jpg"
+        clip = {"x": 0, "y": top, "width": width, "height": min(TALLEST, height - top)}
+        visit.page.screenshot(path=path, full_page=True, clip=clip, type="jpeg", quality=70)  # type: ignore[arg-type]
 
 
 @pytest.fixture(scope="module")

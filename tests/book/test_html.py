@@ -161,3 +161,89 @@ def test_what_colab_opens_is_tracked(notebook: str) -> None:
         ["git", "ls-files", "--error-unmatch", notebook], cwd=ROOT, capture_output=True, text=True
     )
     assert done.returncode == 0, f"{notebook} is not committed: Colab would not find it"
+
+
+def test_mathjax_is_one_script(html: Path) -> None:
+    """It comes in 24 MB of files; the browser test shows that formulas are drawn from this one."""
+    files = [path.name for path in (html / "_static/mathjax").rglob("*") if path.is_file()]
+    assert files == ["tex-svg-full.js"]
+
+
+def test_what_is_not_text_stays_small(html: Path) -> None:
+    """Without the weights of models; the whole book is to stay below 40 MB."""
+    sizes = {
+        path.relative_to(html).as_posix(): path.stat().st_size
+        for path in (html / "_static").rglob("*")
+        if path.is_file() and "weights" not in path.name
+    }
+    assert sum(sizes.values()) < 12e6, sorted(sizes.items(), key=lambda item: -item[1])[:10]
+
+
+def following(page: Path, way: str = "next") -> Path | None:
+    link = soup(page).find("link", rel=way)
+    if link is None:
+        return None
+    return Path(unquote(urlsplit(urljoin(page.as_uri(), str(link["href"]))).path))
+
+
+def test_next_leads_from_chapter_to_chapter_and_past_no_solution(html: Path) -> None:
+    """Chapter, going further, exercises, next chapter; worked answers after everything else."""
+    page: Path | None = html / "book/intro.html"
+    way = []
+    while page is not None:
+        way.append(page.relative_to(html).with_suffix("").as_posix())
+        page = following(page)
+    assert sorted(way) == sorted(str(Path(name).with_suffix("")) for name in toc_files())
+    answers = [name for name in way if name.startswith("solutions/")]
+    assert answers and way[-len(answers) :] == answers
+    numbered = [name for name in way if re.match(r"(book|exercises)/\d\d_", name)]
+    kinds = [(name.split("/")[1][:2], name.startswith("exercises/")) for name in numbered]
+    assert kinds == sorted(kinds)
+
+
+def test_links_to_an_exercise_lead_to_the_exercise(each_page: Path) -> None:
+    """Not to the top of its page: `#exercise-1-2`."""
+    vague = [
+        f"{link.get_text()} -> {link['href']}"
+        for link in soup(each_page).select("article a[href]")
+        if re.match(r"\W*Exercise \d+\.\d+", link.get_text())
+        and re.search(r"(exercises|solutions)/\d\d_\w+\.html$", link["href"])
+    ]
+    assert vague == []
+
+
+def test_every_exercise_can_be_pointed_at(html: Path) -> None:
+    for folder in ("exercises", "solutions"):
+        for page in (html / folder).glob("*.html"):
+            titles = re.findall(r"<h2>Exercise (\d+)\.(\d+):", page.read_text(encoding="utf-8"))
+            assert titles, page.name
+            assert {f"exercise-{chapter}-{number}" for chapter, number in titles} <= anchors(page)
+
+
+def sources() -> dict[str, str]:
+    """The entries of the bibliography, by key."""
+    text = (ROOT / "book/references.bib").read_text(encoding="utf-8")
+    entries = re.split(r"^@\w+\{", text, flags=re.MULTILINE)[1:]
+    return {entry.split(",")[0]: entry for entry in entries}
+
+
+@pytest.mark.parametrize("key", sources())
+def test_every_source_has_a_link(key: str) -> None:
+    fields = re.findall(r"^\s*(\w+)\s*=", sources()[key], flags=re.MULTILINE)
+    assert {"eprint", "doi", "url"} & set(fields)
+
+
+def test_sources_stand_as_they_were_printed_with_links_there_and_back(html: Path) -> None:
+    """A style that lowers capitals made o(n²) of O(n²), which is another claim."""
+    page = soup(html / "book/bibliography.html")
+    text = " ".join(page.get_text().split())
+    for entry in sources().values():
+        title = re.search(r"\btitle\s*=\s*\{(.*)\},?$", entry, flags=re.MULTILINE)
+        assert title is not None
+        assert title[1].replace("{", "").replace("}", "").replace("--", "–") in text
+    entries = page.select("div.citation")
+    assert len(entries) == len(sources())
+    for entry in entries:
+        assert re.search(r"\d{4}[a-h]?$", entry.select_one(".label").get_text(" ").strip(" []"))
+        assert entry.select("a.external"), entry.get_text()
+    assert len(page.select(".cited-in a")) >= 30

@@ -1,0 +1,45 @@
+"""Exercises keep their anchor when their title changes: `#exercise-1-2` on every page that has one.
+
+Links from the text, `[Exercise 1.2](../exercises/01_attention_intuition.ipynb#exercise-1-2)`, are
+checked when the book is built: a number that is not there is a warning, and warnings are errors.
+What a link says after the number (`#exercise-1-2-a-soft-lookup`) is for whoever reads the source.
+"""
+
+import re
+
+from docutils import nodes
+from myst_parser.mdit_to_docutils.base import default_slugify
+from sphinx.addnodes import pending_xref
+from sphinx.application import Sphinx
+
+_EXERCISE = re.compile(r"Exercise (\d+)\.(\d+)\b")
+_ANCHOR = re.compile(r"exercise-\d+-\d+(?=-|$)")
+
+
+def setup(app: Sphinx) -> dict[str, bool]:
+    app.config.myst_heading_slug_func = "stable_anchors.slug"
+    app.connect("doctree-read", mark_exercises)
+    app.connect("doctree-read", shorten_links)
+    return {"parallel_read_safe": True, "parallel_write_safe": True}
+
+
+def slug(title: str) -> str:
+    """What links in Markdown call a heading."""
+    exercise = _EXERCISE.match(title)
+    return "exercise-{}-{}".format(*exercise.groups()) if exercise else default_slugify(title)
+
+
+def mark_exercises(app: Sphinx, doctree: nodes.document) -> None:
+    """The same name in the page, for links from outside the book."""
+    for section in doctree.findall(nodes.section):
+        title = section.next_node(nodes.title)
+        if title is not None and _EXERCISE.match(title.astext()):
+            section["ids"].append(slug(title.astext()))
+
+
+def shorten_links(app: Sphinx, doctree: nodes.document) -> None:
+    """Only the number counts."""
+    for link in doctree.findall(pending_xref):
+        anchor = _ANCHOR.match(link.get("reftargetid") or "")
+        if anchor:
+            link["reftargetid"] = anchor[0]

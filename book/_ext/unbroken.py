@@ -1,0 +1,34 @@
+"""A formula in a sentence keeps its comma, its bracket and its ending ("d-dimensional") beside it.
+
+MathJax draws a formula as one box, and browsers may break a line before and after a box, whatever
+stands there. So what touches the formula is wrapped together with it.
+"""
+
+import re
+from typing import Any
+
+from sphinx.application import Sphinx
+
+_TOUCHING = re.compile(
+    r"(?P<before>[(\[“‘±−–]*)"
+    r"(?P<formula><span class=\"math notranslate nohighlight\">[^<]*</span>)"
+    r"(?P<after>(?:[^\s<&]|&[#\w]+;){0,14})"
+)
+
+
+def setup(app: Sphinx) -> dict[str, bool]:
+    app.connect("html-page-context", keep_together)
+    return {"parallel_read_safe": True, "parallel_write_safe": True}
+
+
+def keep_together(
+    app: Sphinx, name: str, template: str, context: dict[str, Any], doctree: object
+) -> None:
+    if "body" in context:
+        context["body"] = _TOUCHING.sub(_wrapped, context["body"])
+
+
+def _wrapped(match: re.Match[str]) -> str:
+    if match["before"] or match["after"]:
+        return f'<span class="unbroken">{match[0]}</span>'
+    return match[0]
