@@ -1,6 +1,6 @@
 # make book | test | serve | …        each sets up .venv where it is missing
 .DEFAULT_GOAL := help
-.PHONY: help setup book smoke test-fast test serve lint notebooks exercises clean
+.PHONY: help setup book pdf smoke test-fast test serve lint notebooks exercises clean
 
 BIN := .venv/bin
 HTML := _build/html
@@ -10,6 +10,7 @@ run = PATH="$(CURDIR)/$(BIN):$$PATH"
 
 help:
 	@echo "make book       build the book and print the page to open"
+	@echo "make pdf        the book as one PDF (needs Chromium)"
 	@echo "make smoke      a little of everything, while you work (20 s)"
 	@echo "make test-fast  all tests but the slow ones and the browser's (3 minutes)"
 	@echo "make test       everything: lint, derived files, book, tests, notebooks (12 minutes)"
@@ -26,6 +27,9 @@ book: setup
 	@echo
 	@echo "The book is built. Open this page:  $(CURDIR)/$(HTML)/book/intro.html"
 	@echo "or run 'make serve'."
+
+pdf: book
+	@$(run) python -m minitx.authoring.pdf
 
 serve: book
 	@echo "The book is at http://localhost:$(PORT)/book/intro.html   (Ctrl-C stops)"

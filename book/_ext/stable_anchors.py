@@ -8,33 +8,26 @@ What a link says after the number (`#exercise-1-2-a-soft-lookup`) is for whoever
 import re
 
 from docutils import nodes
-from myst_parser.mdit_to_docutils.base import default_slugify
 from sphinx.addnodes import pending_xref
 from sphinx.application import Sphinx
 
-_EXERCISE = re.compile(r"Exercise (\d+)\.(\d+)\b")
+_TITLE = re.compile(r"Exercise (\d+)\.(\d+)\b")
 _ANCHOR = re.compile(r"exercise-\d+-\d+(?=-|$)")
 
 
 def setup(app: Sphinx) -> dict[str, bool]:
-    app.config.myst_heading_slug_func = "stable_anchors.slug"
-    app.connect("doctree-read", mark_exercises)
+    # Before `labels` notes every place of the page.
+    app.connect("doctree-read", mark_exercises, priority=400)
     app.connect("doctree-read", shorten_links)
     return {"parallel_read_safe": True, "parallel_write_safe": True}
 
 
-def slug(title: str) -> str:
-    """What links in Markdown call a heading."""
-    exercise = _EXERCISE.match(title)
-    return "exercise-{}-{}".format(*exercise.groups()) if exercise else default_slugify(title)
-
-
 def mark_exercises(app: Sphinx, doctree: nodes.document) -> None:
-    """The same name in the page, for links from outside the book."""
     for section in doctree.findall(nodes.section):
         title = section.next_node(nodes.title)
-        if title is not None and _EXERCISE.match(title.astext()):
-            section["ids"].append(slug(title.astext()))
+        exercise = _TITLE.match(title.astext()) if title is not None else None
+        if exercise:
+            section["ids"].append("exercise-{}-{}".format(*exercise.groups()))
 
 
 def shorten_links(app: Sphinx, doctree: nodes.document) -> None:

@@ -25,8 +25,6 @@ from minitx.authoring.pdf_file import destinations
 
 FIRST = Path("book/intro.html")
 FLAGS = ["--no-sandbox", "--disable-gpu", "--no-first-run", "--disable-background-networking"]
-# A tree of headings beside the pages, and the marks that screen readers need.
-EXTRAS = {"outline": True, "tagged": True}
 # What a reader on paper has no use for.
 LEFT_OUT = "a.headerlink, script, button, .playable-controls, .tocwrapper, .toctree-wrapper"
 _POINTS = ("href", "xlink:href", "for", "aria-labelledby", "aria-describedby", "aria-controls")
@@ -77,7 +75,13 @@ def make_pdf(html: Path, out: Path) -> int:
         page.evaluate("window.MathJax?.startup?.promise")
         page.emulate_media(media="print")
         for _ in range(2):
-            page.pdf(path=out, prefer_css_page_size=True, print_background=True, **EXTRAS)
+            page.pdf(
+                path=out,
+                prefer_css_page_size=True,
+                print_background=True,
+                outline=True,  # a tree of headings beside the pages
+                tagged=True,  # for screen readers
+            )
             places, total = destinations(out.read_bytes())
             page.evaluate(
                 """places => {
@@ -139,7 +143,7 @@ def article(page: Page, keys: dict[Path, str], folder: Path) -> Tag:
 
 def _rename(tag: Tag, page: Page, keys: dict[Path, str], folder: Path) -> None:
     if tag.name == "style" and tag.string:
-        tag.string.replace_with(_URL.sub(rf"url(\1#{page.key}--", tag.string))
+        tag.string = _URL.sub(rf"url(\1#{page.key}--", tag.string)
     for name, value in list(tag.attrs.items()):
         if not isinstance(value, str):
             continue

@@ -89,8 +89,9 @@ def softmax(scores):
     """
     note = "### BEGIN SOLUTION"
     raise NotImplementedError(
-        "Exercise 1.1 is yours to write: A softmax that does not overflow. Put your code in place "
-        "of this line; `minitx hint 01.1` gives a first nudge."
+        "Exercise 1.1 is yours to write: A softmax that does not overflow. "
+        "Put your code in place of this line; `minitx hint 01.1` gives a "
+        "first nudge."
     )
 
 # %%
@@ -104,8 +105,8 @@ class Lookup:
     def __call__(self, query):
         """Look up."""
         raise NotImplementedError(
-            'Exercise 1.2 is yours to write: Why "softmax"? Put your code in place of this line; '
-            "`minitx hint 01.2` gives a first nudge."
+            'Exercise 1.2 is yours to write: Why "softmax"? Put your code '
+            "in place of this line; `minitx hint 01.2` gives a first nudge."
         )
 '''
 

@@ -204,10 +204,11 @@ def test_next_leads_from_chapter_to_chapter_and_past_no_solution(html: Path) -> 
 def test_links_to_an_exercise_lead_to_the_exercise(each_page: Path) -> None:
     """Not to the top of its page: `#exercise-1-2`."""
     vague = [
-        f"{link.get_text()} -> {link['href']}"
-        for link in soup(each_page).select("article a[href]")
-        if re.match(r"\W*Exercise \d+\.\d+", link.get_text())
-        and re.search(r"(exercises|solutions)/\d\d_\w+\.html$", link["href"])
+        f"{paragraph.get_text()[:60]} -> {link['href']}"
+        for paragraph in soup(each_page).select("article p")
+        for link in paragraph.select("a[href]")
+        if paragraph.get_text().startswith("→") or re.match(r"Exercise \d+\.", link.get_text())
+        if re.search(r"(exercises|solutions)/\d\d_\w+\.html$", link["href"])
     ]
     assert vague == []
 
