@@ -21,7 +21,7 @@ from minitx.viz.colours import on_the_page
 _ID = re.compile(r'\sid="([^"]*)"')
 _POINTS = re.compile(r'(url\(#|href="#|aria-labelledby=")([^")]*)([")])')
 _NOT_FOR_PAGES = re.compile(
-    r"<\?xml.*?\?>|<!DOCTYPE.*?>|<metadata>.*?</metadata>|<style.*?</style>", re.S
+    r"<\?xml.*?\?>|<!DOCTYPE.*?>|<metadata>.*?</metadata>|<style type=.*?</style>", re.S
 )
 _NOT_INSIDE = re.compile(r'\s(?:class|xmlns(?::\w+)?|version)="[^"]*"')
 _CODE_BELOW = "Code of this figure"

@@ -17,6 +17,7 @@ PAPER = "var(--minitx-paper, #fcfcfc)"  # around letters that stand on a hatch
 QUERY = "var(--minitx-q, #0067a6)"
 KEY = "var(--minitx-k, #a84600)"
 VALUE = "var(--minitx-v, #006f55)"
+LIT = "var(--minitx-lit, #ffe08a)"  # behind what stands out, as by a marker; ink lies on it
 SCORE = "var(--minitx-score, #5a6472)"
 
 ROLES: dict[Role, str] = {"q": QUERY, "k": KEY, "v": VALUE, "score": SCORE, "ink": INK}

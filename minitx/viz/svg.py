@@ -117,8 +117,8 @@ Part: TypeAlias = str | Box
 class Drawing:
     """A drawing: one idea, legible on a phone, said in words as well.
 
-    A notebook shows it as SVG. Where links are in it, a screen reader finds them; otherwise it is
-    one picture with a name and a description.
+    A notebook shows it as SVG. Where links or boxes to tick are in it, a screen reader finds them;
+    otherwise it is one picture with a name and a description.
 
     Args:
         title: what it is, in a few words.
@@ -139,7 +139,7 @@ class Drawing:
         body = "".join(map(str, self.parts))
         name = re.sub(r"\W+", "-", self.title.lower()).strip("-")
         hatches = "".join(_hatch(role) for role in ROLES if f"url(#hatch-{role})" in body)
-        role = "group" if "<a " in body else "img"
+        role = "group" if "<a " in body or "<input" in body else "img"
         return (
             f'<svg xmlns="http://www.w3.org/2000/svg" class="minitx-drawing" role="{role}" '
             f'aria-labelledby="{name}-title {name}-words" '

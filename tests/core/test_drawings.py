@@ -13,7 +13,7 @@ import pytest
 from PIL import ImageFont
 
 from minitx.viz import Drawing, drawings
-from minitx.viz.colours import INK, ROLES
+from minitx.viz.colours import INK, LIT, ROLES
 from minitx.viz.svg import FONT, WIDEST, Box, arrow, bracket, curve, elbow, grid, group, link, text
 
 SVG = "{http://www.w3.org/2000/svg}"
@@ -100,14 +100,21 @@ def faults(drawing: Drawing) -> list[str]:
     return found
 
 
+ARGUMENTS = {"you_are_here": (2,), "mistake_pair": ([0.5, 0.5], [0.5, 1.0])}
+
+
+def drawn(name):
+    return getattr(drawings, name)(*ARGUMENTS.get(name, ()))
+
+
 @pytest.mark.parametrize("name", drawings.__all__)
 def test_a_drawing_can_be_read(name):
-    assert faults(getattr(drawings, name)()) == []
+    assert faults(drawn(name)) == []
 
 
 @pytest.mark.parametrize("name", drawings.__all__)
 def test_a_drawing_is_the_same_twice(name):
-    assert getattr(drawings, name)().svg() == getattr(drawings, name)().svg()
+    assert drawn(name).svg() == drawn(name).svg()
 
 
 def a_drawing(*parts, width=300, alt="A box with a word in it, and nothing beside it.", title="A"):
@@ -174,6 +181,7 @@ def test_arrows_end_where_they_are_told():
 def test_colours_stand_out_on_the_picture_s_own_ground():
     for colour in (INK, *ROLES.values()):
         assert contrast(colour[-8:-1], "#fcfcfc") >= 4.5, colour
+    assert contrast(INK[-8:-1], LIT[-8:-1]) >= 4.5
 
 
 def contrast(one: str, other: str) -> float:

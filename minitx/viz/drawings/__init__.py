@@ -1,11 +1,18 @@
-"""The drawings of the chapters: functions that need no arguments, one idea each.
+"""The drawings of the chapters: most are functions without arguments, with one idea each.
 
 A drawing shows numbers only where minitx computes them. Whatever `__all__` names is tested: well
 formed, legible on a phone, no word over another or outside, and the same twice.
 """
 
+from minitx.viz.drawings.book_map import transformer, you_are_here
+from minitx.viz.drawings.equivariance import same_vectors_reordered
+from minitx.viz.drawings.heads import head_block
 from minitx.viz.drawings.layers import path_lengths, two_sequences_one_sequence
 from minitx.viz.drawings.lookup import highlighter_and_jigsaw, lookup_bars, score_grid
+from minitx.viz.drawings.masks import mask_stencil, padded_batch, two_triangles
+from minitx.viz.drawings.mistakes import mistake_pair
+from minitx.viz.drawings.motion import translation_in_motion
+from minitx.viz.drawings.projections import three_projections
 from minitx.viz.drawings.recurrence import (
     gradient_paths,
     lstm_conveyor,
@@ -13,20 +20,36 @@ from minitx.viz.drawings.recurrence import (
     unrolled_rnn,
     wavefront,
 )
+from minitx.viz.drawings.softmax import saturation
+from minitx.viz.drawings.steps import recipe
 from minitx.viz.drawings.translation import bottleneck, crossing_numbers, decoder_looks_back
+from minitx.viz.drawings.work import work_and_depth
 
 __all__ = [
     "bottleneck",
     "crossing_numbers",
     "decoder_looks_back",
     "gradient_paths",
+    "head_block",
     "highlighter_and_jigsaw",
     "lookup_bars",
     "lstm_conveyor",
+    "mask_stencil",
+    "mistake_pair",
+    "padded_batch",
     "path_lengths",
+    "recipe",
+    "same_vectors_reordered",
+    "saturation",
     "scan_tree",
     "score_grid",
+    "three_projections",
+    "transformer",
+    "translation_in_motion",
     "two_sequences_one_sequence",
+    "two_triangles",
     "unrolled_rnn",
     "wavefront",
+    "work_and_depth",
+    "you_are_here",
 ]
