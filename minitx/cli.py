@@ -30,6 +30,7 @@ HELP = f"""Do the exercises of the course on transformers, and run its models.
 {program()} watch           grades what you save, says what is wrong
 {program()} hint 01.1       helps with an exercise
 {program()} train numbers   trains a translator, in about a minute
+{program()} export runs/numbers -o numbers.js   makes a script of it that runs in a page
 {program()} bench models    compares with other libraries
 """
 HELP_NAMES = {"help_option_names": ["-h", "--help"]}

@@ -49,6 +49,9 @@ pytestmark = pytest.mark.browser
 
 def place(name: str, **data: object) -> str:
     """A panel with its example."""
+    data = {"text": TEXT, **data}
+    if name == "head":
+        data = {"kind": "cross", "layer": 1, "head": 1, "query": 1, **data}
     attributes = "".join(f' data-{key}="{value}"' for key, value in data.items())
     return (
         f'<div class="panel" data-panel="{name}" data-model="numbers"{attributes}>{EXAMPLE}</div>'
@@ -605,6 +608,8 @@ def test_an_example_shows_minitxs_numbers(translator: Translator) -> None:
 def test_there_is_an_example_of_known_panels_only() -> None:
     with pytest.raises(ValueError, match='panels are translate, head, got data-panel="tail"'):
         example.example('data-panel="tail"')
+    with pytest.raises(ValueError, match="the panel head needs data-kind, data-layer, data-query"):
+        example.example('data-panel="head" data-model="numbers" data-text="1" data-head="1"')
 
 
 @pytest.mark.parametrize("name", built_panels())

@@ -34,9 +34,9 @@ panel.define("head", "One head of the translator", (place, model) => {
   }
   const counted = (size) => Object.fromEntries([...Array(size).keys()].map((i) => [i + 1, i + 1]));
   const kind = choice("attention", Object.fromEntries(Object.entries(KINDS).map(([name, { label }]) => [name, label])),
-    place.dataset.kind ?? "cross", () => draw());
-  const layer = choice("layer", counted(layers), place.dataset.layer ?? 1, () => draw());
-  const head = choice("head", counted(H), place.dataset.head ?? 1, () => draw());
+    place.dataset.kind, () => draw());
+  const layer = choice("layer", counted(layers), place.dataset.layer, () => draw());
+  const head = choice("head", counted(H), place.dataset.head, () => draw());
   const switches = Object.entries(BREAKS).map(([name, label]) => {
     const box = element("input", { type: "checkbox", value: name });
     box.addEventListener("change", () => run());
@@ -53,7 +53,7 @@ panel.define("head", "One head of the translator", (place, model) => {
   const spoken = speaker();
   let tokens = [];
   let ran = null; // the result of the translation, and all that was watched on the way
-  let query = (place.dataset.query ?? 1) - 1;
+  let query = place.dataset.query - 1;
   let all = false; // all features, or the first few
 
   function run() {
@@ -132,7 +132,7 @@ panel.define("head", "One head of the translator", (place, model) => {
         vector("q", name, "panel-q", now.q, i, tellProjection("q", now.queries)),
         ...now.keys.map((key, j) => vector("k", key, "panel-k", now.k, j, tellProjection("k", now.keys))),
         ...now.keys.map((key, j) => vector("v", key, "panel-v", now.v, j, tellProjection("v", now.keys))),
-        vector("mix", name, "panel-mix", now.mixture, i, tellMixture),
+        vector("mixture", name, "panel-mix", now.mixture, i, tellMixture),
       ], "panel-vectors");
     const more = button(all ? `only the first ${FEW}` : `all ${D} features`, () => {
       all = !all;
@@ -246,7 +246,7 @@ panel.define("head", "One head of the translator", (place, model) => {
         + `${large(Math.exp(logits[id]))} / ${large(total)} = ${show(softmax(logits)[id], 3)}`));
   }
 
-  const field = numberField(place.dataset.text ?? "two hundred and one", (read) => {
+  const field = numberField(place.dataset.text, (read) => {
     tokens = read;
     run();
   });

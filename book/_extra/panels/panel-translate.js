@@ -32,7 +32,7 @@ panel.define("translate", "Translate a number", (place, model) => {
     spoken.say(`${tokens.join("")} is ${written}.`);
   }
 
-  const field = numberField(place.dataset.text ?? "two hundred and eighty-one", translate);
+  const field = numberField(place.dataset.text, translate);
   field.read();
   return [...field.parts, answer, map, said, spoken];
 });

@@ -24,7 +24,7 @@ from minitx.projects.translation import Translator
 
 ROOT = Path(__file__).resolve().parents[3]
 MODELS = ROOT / "book/_extra/panels/models"
-PANEL = re.compile(r'<div class="panel" (?P<data>[^>]*)>\n.*?\n</div>', re.DOTALL)
+PANEL = re.compile(r'<div class="panel" (?P<data>[^>]*)>\n(?:.*?\n)??</div>', re.DOTALL)
 FEW = 4
 """Features of a vector that are shown."""
 
@@ -45,12 +45,14 @@ def example(attributes: str) -> str:
     """The whole panel, from the attributes of its <div>.
 
     Raises:
-        ValueError: if there is no such panel.
+        ValueError: if there is no such panel, or an attribute is missing.
     """
     data = dict(re.findall(r'data-([a-z]+)="([^"]*)"', attributes))
-    make = EXAMPLES.get(data.get("panel", ""))
-    if make is None:
+    if data.get("panel") not in EXAMPLES:
         raise ValueError(f"panels are {', '.join(EXAMPLES)}, got {attributes}")
+    needs, make = EXAMPLES[data["panel"]]
+    if missing := [f"data-{name}" for name in ("model", *needs) if name not in data]:
+        raise ValueError(f"the panel {data['panel']} needs {', '.join(missing)}, got {attributes}")
     translator = script.read(MODELS / f"{data['model']}.js").translator()
     translator.model.double()  # the digits shown are then the same on every machine
     content = make(Read.of(translator, data["text"]), data)
@@ -133,7 +135,7 @@ def head_example(read: Read, data: dict[str, str]) -> str:
     if kind == "decoder":
         allowed = allowed.tril()
     weights = scores.masked_fill(~allowed, -math.inf).softmax(-1)
-    i = int(data.get("query", 1)) - 1
+    i = int(data["query"]) - 1
     mixture = weights[i] @ v
     rows = [
         [
@@ -163,7 +165,10 @@ def head_example(read: Read, data: dict[str, str]) -> str:
     )
 
 
-EXAMPLES = {"translate": translate_example, "head": head_example}
+EXAMPLES = {  # panel: the attributes that its example needs, and what makes it
+    "translate": (("text",), translate_example),
+    "head": (("text", "kind", "layer", "head", "query"), head_example),
+}
 
 
 def written(read: Read) -> str:
