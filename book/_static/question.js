@@ -150,9 +150,10 @@
         const found = readings(given, number.unit);
         if (found.length === 0) return undefined;
         if (found.some((x) => atMost(range.low, x) && atMost(x, range.high))) return "right";
-        const close = ({ value, lastDigit }) => found.some((x) =>
-          atMost(Math.abs(x - value), Math.max(range.margin, lastDigit / 2)));
-        return names.find(([text]) => close(written(text)))?.[1] ?? null;
+        // A named number is meant where it is nearer than the right one, and as near as it was written exactly.
+        const meant = ({ value, lastDigit }) => found.some((x) => Math.abs(x - value) < Math.abs(x - number.value)
+          && atMost(Math.abs(x - value), Math.max(range.margin, Math.min(lastDigit / 2, Math.abs(value) / 20))));
+        return names.find(([text]) => meant(written(text)))?.[1] ?? null;
       },
       mark() {},
     };

@@ -57,6 +57,7 @@ The keys are those of this table:
 
 - 0.155: the weights were not divided by their sum.
 - −3: the sign of the score is wrong.
+- 1: everything goes to one key.
 
 </details>
 </div>
@@ -196,6 +197,9 @@ WRONG = {
         "0,16": "the weights were not divided",
         "-3": "the sign of the score",
         "−3": "the sign of the score",
+        "1": "everything goes to one key",
+        "0.98": "everything goes to one key",
+        "0.6": "The answer is 0.25.",
         "0.2": "The answer is 0.25.",
         "0.2611": "The answer is 0.25.",
         "-0.25": "The answer is 0.25.",
