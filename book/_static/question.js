@@ -42,24 +42,22 @@
     return wanted === "%" ? finite.flatMap((number) => [number / 100, number]) : finite;
   }
 
-  // The number that an author's text begins with: a comma parts thousands there.
-  function written(text) {
+  // The number that an author's text begins with: a comma parts thousands there, and where the answer is in per cent
+  // all its numbers are.
+  function written(text, allInPercent = false) {
     const found = text.trim().match(/^([-−]?)(\d[\d,]*)(\.\d+)?(e[-−]?\d+)?/);
     if (!found) return null;
     const rest = text.trim().slice(found[0].length).trim();
     const value = Number(found[0].replace("−", "-").replaceAll(",", "").replace("−", "-"));
     const digit = 10 ** -((found[3]?.length ?? 1) - 1) * 10 ** Number((found[4] ?? "e0").slice(1).replace("−", "-"));
-    const scale = rest.startsWith("%") ? 100 : 1;
+    const scale = allInPercent || rest.startsWith("%") ? 100 : 1;
     return { value: value / scale, unit: rest, lastDigit: digit / scale };
   }
 
   // Least and greatest number accepted: "± 0.01", "± 5 %", "300 to 3,000", or nothing.
   function accepted(right, bracket) {
     const percent = right.unit.startsWith("%");
-    const within = (text) => {
-      const number = written(text);
-      return number.value / (percent && !number.unit.startsWith("%") ? 100 : 1);
-    };
+    const within = (text) => written(text, percent).value;
     if (bracket.startsWith("±")) {
       const by = written(bracket.slice(1));
       const relative = !percent && by.unit.startsWith("%");
@@ -153,7 +151,7 @@
         // A named number is meant where it is nearer than the right one, and as near as it was written exactly.
         const meant = ({ value, lastDigit }) => found.some((x) => Math.abs(x - value) < Math.abs(x - number.value)
           && atMost(Math.abs(x - value), Math.max(range.margin, Math.min(lastDigit / 2, Math.abs(value) / 20))));
-        return names.find(([text]) => meant(written(text)))?.[1] ?? null;
+        return names.find(([text]) => meant(written(text, number.unit.startsWith("%"))))?.[1] ?? null;
       },
       mark() {},
     };

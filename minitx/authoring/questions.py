@@ -183,6 +183,9 @@ def _faults_of_choices(question: Question) -> Iterator[str]:
 
 
 def _faults_of_number(question: Question) -> Iterator[str]:
+    in_percent = "%" in question.right
+    if not in_percent and re.search(r"per ?cent\b|\bpercentage\b", question.prompt):
+        yield f"it asks for per cent: write its answer as **{question.right} %**"
     try:
         low, high = accepted(question.right, question.accepted)
     except ValueError as error:
@@ -190,7 +193,7 @@ def _faults_of_number(question: Question) -> Iterator[str]:
         return
     for named in question.named:
         try:
-            wrong = number(named)
+            wrong = _in_percent(named, in_percent)
         except ValueError as error:
             yield str(error)
             continue

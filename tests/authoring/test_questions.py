@@ -93,10 +93,13 @@ def test_another_shape_is_no_question(old, new, said):
         (NUMBER, "- 0.155: ", "- 0.43: ", "`- 0.43: …` is accepted as right"),
         (NUMBER, "- 0.155: ", "- one: ", "'one' begins with no number"),
         (NUMBER, "- ", "* ", "no wrong number is named"),
+        (NUMBER, "What comes", "How many percent comes", "write its answer as **0.42 %**"),
+        (NUMBER, "**0.42** (± 0.01)", "**15 %** (± 1)", "`- 15.5: …` is accepted as right"),
     ],
 )
 def test_what_cannot_be_judged_is_said(text, old, new, said):
     assert old in text
+    text = text.replace("- 0.155: ", "- 15.5: ") if "15.5" in said else text
     assert any(said in fault for fault in faults(parse(text.replace(old, new))))
 
 

@@ -71,6 +71,7 @@ The keys are those of this table:
 **30 %** (± 5) Nearly a third.
 
 - 3 %: a decimal place is missing.
+- 70: that is the rest.
 
 </details>
 </div>
@@ -204,7 +205,12 @@ WRONG = {
         "0.2611": "The answer is 0.25.",
         "-0.25": "The answer is 0.25.",
     },
-    "share": {"3": "a decimal place is missing", "36 %": "The answer is 30 %."},
+    "share": {
+        "3": "a decimal place is missing",
+        "36 %": "The answer is 30 %.",
+        "70": "the rest",
+        "70 %": "the rest",
+    },
     "scores": {"256": "that is one row", "65535": "The answer is 65,536 scores."},
     "bytes": {"1000000": "that is bits", "299": "The answer is 1,000."},
 }
