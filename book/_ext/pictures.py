@@ -24,12 +24,11 @@ _NOT_FOR_PAGES = re.compile(
     r"<\?xml.*?\?>|<!DOCTYPE.*?>|<metadata>.*?</metadata>|<style type=.*?</style>", re.S
 )
 _NOT_INSIDE = re.compile(r'\s(?:class|xmlns(?::\w+)?|version)="[^"]*"')
-_CODE_BELOW = "Code of this figure"
+_FOLD = '<details class="below-figure"><summary>Code of this figure</summary>'
 
 
 def setup(app: Sphinx) -> dict[str, bool]:
     app.add_post_transform(PicturesInThePage)
-    app.connect("html-page-context", name_the_folds)
     return {"parallel_read_safe": True, "parallel_write_safe": True}
 
 
@@ -85,10 +84,10 @@ def _with_ids_of_its_own(svg: str, prefix: str) -> str:
 def _put_code_below(cell: nodes.Element) -> None:
     for fold in list(cell.findall(HideCodeCellNode)):
         if "above-input" in fold["classes"]:
-            fold["prompt_show"] = fold["prompt_hide"] = _CODE_BELOW
-            fold["classes"] = ["below-figure"]
             cell.remove(fold)
-            cell.append(fold)
+            cell.append(nodes.raw("", _FOLD, format="html"))
+            cell.extend(fold.children)
+            cell.append(nodes.raw("", "</details>", format="html"))
 
 
 def _is_cell(node: nodes.Node) -> bool:
@@ -97,11 +96,3 @@ def _is_cell(node: nodes.Node) -> bool:
 
 def _is_svg(node: nodes.Node) -> bool:
     return isinstance(node, nodes.image) and node["uri"].endswith(".svg")
-
-
-def name_the_folds(
-    app: Sphinx, name: str, template: str, context: dict[str, Any], doctree: object
-) -> None:
-    """What a fold says is its name; myst-nb calls all of them by the same."""
-    if "body" in context:
-        context["body"] = context["body"].replace(' aria-label="Toggle hidden content"', "")

@@ -7,7 +7,8 @@ Colours survive the usual kinds of colour blindness and a black-and-white printe
 
 from minitx.viz import drawings
 from minitx.viz.curves import gradient_norms, lines, training_curves
-from minitx.viz.style import BACKGROUND, MARKERS, PALETTE, style
+from minitx.viz.notebook import plots_as_svg
+from minitx.viz.style import BACKGROUND, MARKERS, PALETTE, WIDTH, style
 from minitx.viz.svg import Drawing
 from minitx.viz.tables import (
     alignment,
@@ -22,6 +23,7 @@ __all__ = [
     "BACKGROUND",
     "MARKERS",
     "PALETTE",
+    "WIDTH",
     "Drawing",
     "alignment",
     "attention_heads",
@@ -35,3 +37,5 @@ __all__ = [
     "style",
     "training_curves",
 ]
+
+plots_as_svg()

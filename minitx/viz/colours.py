@@ -33,14 +33,20 @@ PLOTS = {
     "#a3478a": "--minitx-rose",
     "#7a5c00": "--minitx-ochre",
     "#dddddd": "--minitx-grid",
+    "#aab1bb": "--minitx-hatch",
+    "#3f86c9": "--minitx-amount",
+    "#d97b29": "--minitx-debt",
 }
 # What a cell of a chapter may have said in words.
 _WORDS = {"#000000": "#14181e", "#808080": "#5a6472"}
+_LETTERS = re.compile(r"'?DejaVu Sans[^;\"]*")  # those that matplotlib brings along
 _COLOUR = re.compile(r"\b(fill|stroke): ?(#[0-9a-fA-F]{6})\b")
 
 
 def on_the_page(svg: str) -> str:
-    """A plot's SVG with the book's variables for its colours; all others stay.
+    """A plot's SVG with the page's letters and the book's variables for its colours.
+
+    Colours that no variable stands for stay.
 
     >>> on_the_page('<path style="fill: #0067a6; stroke: #123456"/>')
     '<path style="fill: var(--minitx-q, #0067a6); stroke: #123456"/>'
@@ -51,4 +57,4 @@ def on_the_page(svg: str) -> str:
         name = PLOTS.get(_WORDS.get(colour, colour))
         return f"{found[1]}: var({name}, {colour})" if name else found[0]
 
-    return _COLOUR.sub(variable, svg)
+    return _COLOUR.sub(variable, _LETTERS.sub("var(--pst-font-family-base, sans-serif)", svg))

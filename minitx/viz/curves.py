@@ -13,7 +13,8 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator, NullLocator
 
-from minitx.viz.style import MARKERS, PALETTE, canvas, style
+from minitx.viz.names import name_lines
+from minitx.viz.style import MARKERS, PALETTE, WIDTH, canvas, style
 from minitx.viz.values import as_array
 
 
@@ -31,7 +32,8 @@ def lines(
 
     Args:
         x: (N,) positions, shared by all series.
-        series: name to (N,) values; the names stand in the legend.
+        series: name to (N,) values; the names stand in a legend or, where
+            there are five or more or it would cover a line, at the lines' ends.
         xlabel: what x is, with its unit.
         ylabel: what the values are, with their unit.
         scale: on "log-log" axes a power law is a straight line, its exponent the slope.
@@ -63,7 +65,7 @@ def lines(
             ax.xaxis.set_minor_locator(NullLocator())
         ax.set_yscale("log" if scale in ("log-log", "log-y") else "linear")
         ax.set(xlabel=xlabel, ylabel=ylabel, title=title or "")
-        ax.legend()
+        name_lines(ax)
     return figure
 
 
@@ -92,14 +94,14 @@ def training_curves(
     validated = [row for row in rows if "validation_loss" in row]
     with style():
         figure, (top, middle, bottom) = plt.subplots(
-            3, 1, figsize=(6.0, 6.0), sharex=True, height_ratios=(2, 1, 1)
+            3, 1, figsize=(WIDTH, 5.4), sharex=True, height_ratios=(2, 1, 1)
         )
         plain = {"marker": "", "linewidth": 1.5}
         top.plot(step, loss, label="training", **plain)
         if validated:
             x, y = ([row[name] for row in validated] for name in ("step", "validation_loss"))
             top.plot(x, y, label="validation", color=PALETTE[1], marker=MARKERS[1])
-            top.legend()
+            name_lines(top)
         middle.plot(step, np.where(np.isfinite(grad_norm), grad_norm, np.nan), **plain)
         bottom.plot(step, rate, **plain)
         top.set(ylabel="loss (nats)", title=title or "")

@@ -5,35 +5,51 @@ from typing import Any, cast
 import matplotlib.pyplot as plt
 from cycler import cycler
 from matplotlib.axes import Axes
+from matplotlib.colors import LinearSegmentedColormap
 from matplotlib.figure import Figure
 
-# Okabe & Ito 2008, in the order of contrast with the background; yellow is left out, too pale.
-PALETTE = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#56B4E9", "#E69F00", "#000000")
+# In the hues of Okabe & Ito 2008, darkened until letters of these colours can be read on white.
+PALETTE = ("#0067a6", "#a84600", "#006f55", "#a3478a", "#5a6472", "#7a5c00", "#14181e")
 MARKERS = ("o", "s", "^", "D", "v", "P", "X")
-BACKGROUND = "#FCFCFC"  # opaque: dark letters stay legible when the page around them is dark
+BACKGROUND = "#fcfcfc"  # opaque, for pictures that stand alone; the book's pages make it clear
+INK = "#14181e"
+WIDTH = 4.8  # inches: letters of 12 points are 11 pixels high where it is shown 327 pixels wide
+
+# Amounts from nothing, which is the ground itself, to a blue on which black letters can be read;
+# and with a sign, negative ones in orange.
+AMOUNTS = LinearSegmentedColormap.from_list("amounts", ["#3f86c900", "#3f86c9ff"])
+SIGNED = LinearSegmentedColormap.from_list(
+    "signed", ["#d97b29ff", "#d97b2900", "#3f86c900", "#3f86c9ff"]
+)
 
 _RC: dict[str, Any] = {
-    "figure.figsize": (6.0, 3.6),  # scaled to 360 px, 12 points are still about 10 px high
+    "figure.figsize": (WIDTH, 3.1),
     "figure.facecolor": BACKGROUND,
     "savefig.facecolor": BACKGROUND,
     "axes.facecolor": BACKGROUND,
     "figure.dpi": 110,
     "figure.constrained_layout.use": True,
     "font.size": 12,
+    "figure.titlesize": 13,
     "axes.titlesize": 13,
     "axes.labelsize": 12,
-    "xtick.labelsize": 11,
-    "ytick.labelsize": 11,
-    "legend.fontsize": 11,
+    "xtick.labelsize": 12,
+    "ytick.labelsize": 12,
+    "legend.fontsize": 12,
     "legend.frameon": False,
+    "text.color": INK,
+    "axes.labelcolor": INK,
+    "axes.edgecolor": INK,
+    "xtick.color": INK,
+    "ytick.color": INK,
     "axes.spines.top": False,
     "axes.spines.right": False,
     "axes.grid": True,
     "axes.axisbelow": True,
-    "grid.color": "#DDDDDD",
+    "grid.color": "#dddddd",
     "lines.linewidth": 2.0,
-    "lines.markersize": 6,
-    "image.cmap": "viridis",
+    "lines.markersize": 5,
+    "image.cmap": "Blues",
     "axes.prop_cycle": cycler(color=PALETTE, marker=MARKERS),
 }
 
@@ -58,8 +74,8 @@ class style:
         self._settings.update(self._before)
 
 
-def canvas(ax: Axes | None, height: float = 3.6) -> tuple[Figure, Axes]:
+def canvas(ax: Axes | None, height: float = 3.1) -> tuple[Figure, Axes]:
     if ax is None:
-        figure, ax = plt.subplots(figsize=(6.0, height))
+        figure, ax = plt.subplots(figsize=(WIDTH, height))
         return figure, ax
     return cast(Figure, ax.get_figure(root=True)), ax

@@ -7,12 +7,13 @@ import matplotlib.pyplot as plt
 import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
+from matplotlib.patches import Rectangle
 from matplotlib.ticker import MaxNLocator
 
-from minitx.viz.style import canvas, style
+from minitx.viz.style import AMOUNTS, SIGNED, WIDTH, canvas, style
 from minitx.viz.values import as_array, as_table, require_names, require_weights
 
-ROOM_FOR_NUMBERS = (12, 9)  # rows and columns up to which a number of 11 points fits its cell
+ROOM_FOR_NUMBERS = (12, 8)  # rows and columns up to which a number of 12 points fits its cell
 
 
 def attention_heatmap(
@@ -24,6 +25,8 @@ def attention_heatmap(
     title: str | None = None,
 ) -> Figure:
     """One row per query, one column per key, the weight as colour from 0 to 1.
+
+    A weight of exactly 0, as a mask gives it, is a hatched cell without a number.
 
     Args:
         weights: (T_q, T_k), numbers from 0 to 1.
@@ -40,7 +43,7 @@ def attention_heatmap(
     require_weights(table)
     return _draw_table(
         table, rows=queries, columns=keys, ax=ax, title=title, limits=(0.0, 1.0),
-        axes_names=("query", "key"), colourbar="weight",
+        axes_names=("query", "key"), colourbar="weight", forbidden=table == 0,
     )  # fmt: skip
 
 
@@ -57,6 +60,8 @@ def heat_table(
 ) -> Figure:
     """Any table of numbers (scores, masks, gradients) as colours with the numbers written in.
 
+    Where some are negative, these are orange, and both colours begin at 0.
+
     Args:
         values: (rows, columns); True and False are drawn as 1 and 0, -inf stays uncoloured.
         rows: names of the rows.
@@ -65,7 +70,7 @@ def heat_table(
         title: printed above.
         row_axis: what a row is, printed at the left.
         column_axis: what a column is, printed below.
-        label: what the colours mean, printed at the colour bar.
+        label: what the colours mean, printed at the colour bar where no numbers are written.
 
     Raises:
         ValueError: if values is not a table or the names do not match its sizes.
@@ -111,11 +116,13 @@ def attention_heads(
         # Tall enough for a name of 11 points in every row, and for the names below.
         height = max(2.0, 0.6 + 0.2 * T_q)
         figure, grid = plt.subplots(
-            rows, columns, figsize=(6.0, rows * height + 0.6), squeeze=False,
+            rows, columns, figsize=(WIDTH, rows * height + 0.6), squeeze=False,
             sharex=True, sharey=True,
         )  # fmt: skip
         for h, (ax, head) in enumerate(zip(grid.flat, heads, strict=False), start=1):
-            image = ax.imshow(head, vmin=0.0, vmax=1.0, aspect="auto")
+            image = ax.imshow(
+                head, vmin=0.0, vmax=1.0, cmap=AMOUNTS, aspect="auto", interpolation="none"
+            )
             ax.grid(False)
             ax.set_title(f"head {h}")
         for ax in grid.flat[H:]:
@@ -214,31 +221,57 @@ def _draw_table(
     limits: tuple[float, float] | None,
     axes_names: tuple[str, str],
     colourbar: str,
+    forbidden: np.ndarray | None = None,
 ) -> Figure:
     require_names("row", rows, table.shape[0])
     require_names("column", columns, table.shape[1])
     finite = np.ma.masked_invalid(table)
     low, high = limits or (float(finite.min()), float(finite.max()))
+    if low < 0:
+        low, high = -max(-low, high), max(-low, high)
+    look: dict[str, Any] = {"vmin": low, "vmax": high, "cmap": SIGNED if low < 0 else AMOUNTS}
     with style():
-        figure, ax = canvas(ax, height=1.2 + 4.8 * min(1.0, table.shape[0] / table.shape[1]))
-        image = ax.imshow(finite, vmin=low, vmax=high, aspect="auto")
+        numbered = table.shape[0] <= ROOM_FOR_NUMBERS[0] and table.shape[1] <= ROOM_FOR_NUMBERS[1]
+        inches = 3.8 * min(1.0, table.shape[0] / table.shape[1])
+        figure, ax = canvas(ax, height=1.0 + min(inches, 0.65 * len(table) if numbered else inches))
+        if numbered:
+            hidden = np.zeros(table.shape, dtype=bool) if forbidden is None else forbidden
+            _cells(ax, np.ma.masked_where(hidden, finite), look)
+            _hatch(ax, hidden)
+            _write_numbers(ax, np.where(hidden, np.nan, table))
+        else:
+            image = ax.imshow(finite, aspect="auto", interpolation="none", **look)
+            ax.figure.colorbar(image, ax=ax, label=colourbar)
         ax.grid(False)
         _name_ticks(ax, rows, columns)
         ax.set(ylabel=axes_names[0], xlabel=axes_names[1], title=title or "")
-        ax.figure.colorbar(image, ax=ax, label=colourbar)
-        if table.shape[0] <= ROOM_FOR_NUMBERS[0] and table.shape[1] <= ROOM_FOR_NUMBERS[1]:
-            _write_numbers(ax, table, middle=(low + high) / 2)
     return figure
 
 
-def _write_numbers(ax: Axes, table: np.ndarray, *, middle: float) -> None:
+def _cells(ax: Axes, table: np.ma.MaskedArray, look: dict[str, Any]) -> None:
+    """As `imshow`, but every cell is a rectangle: sharp at any size, and of the page's colours."""
+    rows, columns = table.shape
+    edges = np.arange(columns + 1) - 0.5, np.arange(rows + 1) - 0.5
+    ax.pcolormesh(*edges, table, edgecolors="#dddddd", linewidth=0.5, **look)
+    ax.invert_yaxis()
+
+
+def _hatch(ax: Axes, forbidden: np.ndarray) -> None:
+    for row, column in np.argwhere(forbidden):
+        corner = (float(column) - 0.5, float(row) - 0.5)
+        ax.add_patch(
+            Rectangle(corner, 1, 1, fill=False, linewidth=0, hatch="////", edgecolor="#aab1bb")
+        )
+
+
+def _write_numbers(ax: Axes, table: np.ndarray) -> None:
+    """Not a number leaves its cell empty; whole numbers only have no digits after the point."""
+    finite = table[np.isfinite(table)]
+    digits = 0 if finite.size and (finite == np.round(finite)).all() else 2
     for (row, column), value in np.ndenumerate(table):
-        on_dark = np.isfinite(value) and value < middle
-        text = f"{value:.2f}" if np.isfinite(value) else str(value).replace("inf", "∞")
-        ax.text(
-            column, row, text, ha="center", va="center", fontsize=11,
-            color="white" if on_dark else "black",
-        )  # fmt: skip
+        if not np.isnan(value):
+            text = f"{value:.{digits}f}".replace("inf", "∞").replace("-", "−")
+            ax.text(column, row, text, ha="center", va="center")
 
 
 def _name_ticks(ax: Axes, rows: Sequence[str] | None, columns: Sequence[str] | None) -> None:

@@ -65,6 +65,47 @@ def place(tag: ElementTree.Element) -> Place:
     return Place(words, left, left + long, y - 0.74 * size, y + 0.2 * size)
 
 
+@cache
+def theme(name: str) -> dict[str, str]:
+    """The book's variables and their colours on one theme."""
+    css = (Path(__file__).resolve().parents[2] / "book/_static/custom.css").read_text("utf-8")
+    block = re.search(rf'data-theme="{name}"\] \{{(.*?)\n}}', css, re.S)
+    assert block
+    return dict(re.findall(r"(--minitx-[\w-]+): (#\w{6});", block[1]))
+
+
+def faint(root: ElementTree.Element) -> Iterator[str]:
+    """Words that do not stand out from the boxes they stand on, on either theme."""
+    for name in ("light", "dark"):
+        colours = theme(name)
+        drawn: list[tuple[float, float, float, float, str, float]] = []
+        for tag in root.iter():
+            at = tag.attrib
+            if tag.tag == f"{SVG}rect" and "fill-opacity" in at:
+                x, y, wide, high = (float(at[side]) for side in ("x", "y", "width", "height"))
+                drawn.append((x, y, x + wide, y + high, at["fill"], float(at["fill-opacity"])))
+            if tag.tag == f"{SVG}text":
+                here = place(tag)
+                x, y = (here.left + here.right) / 2, (here.top + here.bottom) / 2
+                ground = colours["--minitx-paper"]
+                for left, top, right, bottom, colour, strength in drawn:
+                    if left < x < right and top < y < bottom:
+                        ground = mixed(ground, shown(colour, colours), strength)
+                found = contrast(shown(at["fill"], colours), ground)
+                if found < 4.5:
+                    yield f"{here.words!r} has a contrast of {found:.1f} on the {name} theme"
+
+
+def shown(colour: str, colours: dict[str, str]) -> str:
+    name = re.match(r"var\((--[\w-]+),", colour)
+    return colours[name[1] if name else "--minitx-ink"]
+
+
+def mixed(ground: str, colour: str, strength: float) -> str:
+    pairs = ((int(c[i : i + 2], 16) for c in (ground, colour)) for i in (1, 3, 5))
+    return "#" + "".join(f"{round(a + strength * (b - a)):02x}" for a, b in pairs)
+
+
 def faults(drawing: Drawing) -> list[str]:
     """What is wrong with a drawing, in words."""
     root = ElementTree.fromstring(drawing.svg())
@@ -92,6 +133,7 @@ def faults(drawing: Drawing) -> list[str]:
                 r"none|currentColor|var\(--[\w-]+, #\w{6}\)|url\(#[\w-]+\)", colour
             ):
                 found.append(f"{name} {colour} is the same on every theme")
+    found += faint(root)
     ids = [tag.attrib["id"] for tag in root.iter() if "id" in tag.attrib]
     named = re.findall(r"url\(#([\w-]+)\)", drawing.svg())
     named += root.attrib["aria-labelledby"].split()
@@ -130,6 +172,10 @@ WRONG = {
     "silent": (a_drawing(alt="A box."), "the alternative text says too little"),
     "nameless": (a_drawing(title=" "), "the alternative text says too little"),
     "black": (a_drawing('<path d="M0,0" fill="#000"/>'), "fill #000 is the same on every theme"),
+    "faint": (
+        a_drawing(Box(50, 20, 90, 40, "ab", fill=0.8)),
+        "'ab' has a contrast of 1.9 on the light theme",
+    ),
     "a hatch from nowhere": (
         a_drawing('<path d="M0,0" fill="url(#dots)"/>'), "ids are double or missing"
     ),

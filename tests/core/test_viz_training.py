@@ -13,7 +13,7 @@ from torch import nn
 from minitx import viz
 from minitx.positions import Sinusoidal
 
-from .test_viz import words
+from .test_viz import sizes_on_a_phone, words
 
 
 @pytest.fixture(autouse=True)
@@ -99,12 +99,7 @@ def test_a_figure_is_legible_in_dark_mode_and_on_a_phone(name):
     figure.canvas.draw()
     for face in (figure.get_facecolor(), *(ax.get_facecolor() for ax in figure.axes)):
         assert face[3] == 1.0 and min(face[:3]) > 0.95, "the background must be opaque and light"
-    assert figure.get_figwidth() <= 6.0
-    sizes = [
-        t.get_fontsize() for t in figure.findobj(plt.Text)
-        if re.search(r"\w", t.get_text()) and "^" not in t.get_text()  # powers of ten on log axes
-    ]  # fmt: skip
-    assert min(sizes) >= 11
+    assert min(sizes_on_a_phone(figure)) >= 11
     drawn, page = figure.get_tightbbox(), figure.bbox_inches
     assert drawn.x0 >= page.x0 and drawn.y0 >= page.y0
     assert drawn.x1 <= page.x1 and drawn.y1 <= page.y1
@@ -132,7 +127,7 @@ def test_each_head_is_drawn_as_it_is():
 
 
 def test_an_alignment_has_a_row_per_written_token():
-    image = FIGURES["alignment"]().axes[0].images[0]
+    (image,) = FIGURES["alignment"]().axes[0].collections
     np.testing.assert_array_equal(image.get_array(), HEADS[0, :2, :3])
 
 
@@ -188,7 +183,8 @@ def test_the_spectrum_of_waves(T):
     )
     if T % 2 == 0:
         table[:, 0] = 0.7 * (-1.0) ** p[:, 0]
-    amplitude = np.asarray(viz.positional_spectrum(table).axes[0].images[0].get_array())
+    ax = viz.positional_spectrum(table).axes[0]
+    amplitude = np.asarray((ax.images or ax.collections)[0].get_array())
     want = np.zeros((T // 2 + 1, 3))
     want[0 if T % 2 else T // 2, 0], want[3, 1], want[7, 2] = 0.7, 0.5, 2.0
     np.testing.assert_allclose(amplitude, want, atol=1e-12)  # sums of 24 float64 cosines

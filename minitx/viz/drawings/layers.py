@@ -17,13 +17,13 @@ def two_sequences_one_sequence() -> Drawing:
     parts: list[Part] = [
         text(98, 16, "two sequences", bold=True),
         text(302, 16, "one sequence", bold=True),
-        line((200, 8), (200, 232), role="score", dashed=True),
+        line((200, 8), (200, 240), role="score", dashed=True),
         *_asking(6, ("twenty", "three"), ("drei", "und", "zwanzig")),
         *_asking(210, ("the", "cat", "sat"), ("the", "cat", "sat")),
-        text(98, 208, "the written one asks"),
-        text(98, 227, "the one that was read"),
-        text(302, 208, "every word asks"),
-        text(302, 227, "all words, itself too"),
+        text(98, 214, "the written one asks"),
+        text(98, 233, "the one that was read"),
+        text(302, 214, "every word asks"),
+        text(302, 233, "all words, itself too"),
     ]
     alt = (
         "Left, cross-attention: the queries are of the words twenty, three, and lines lead from "
@@ -31,20 +31,20 @@ def two_sequences_one_sequence() -> Drawing:
         "self-attention: queries above and keys and values below are of the same words, the, cat, "
         "sat, and each word is joined with all of them, itself included."
     )
-    return Drawing("Two sequences, or one", alt, 400, 240, parts)
+    return Drawing("Two sequences, or one", alt, 400, 248, parts)
 
 
 def _asking(x: Number, asking: Sequence[str], asked: Sequence[str]) -> list[Part]:
-    upper = _words(x, 34, asking, "q")
-    lower = _words(x, 134, asked, "k")
+    upper = _words(x, 50, asking, "q")
+    lower = _words(x, 146, asked, "k")
     parts: list[Part] = [
         arrow((a.bottom[0], a.bottom[1] + 2), (b.top[0], b.top[1] - 3), role="score")
         for a in upper
         for b in lower
     ]
     parts += [*upper, *lower]
-    parts += [text(x + 92, 178, "keys, values", role="k")]
-    parts += [text(x + 92, 84, "queries", role="q", halo=True)]
+    parts += [text(x + 92, 188, "keys, values", role="k")]
+    parts += [text(x + 92, 38, "queries", role="q")]
     return parts
 
 

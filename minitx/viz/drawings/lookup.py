@@ -24,13 +24,13 @@ def lookup_bars() -> Drawing:
         text(10, 18, "query: the farm", role="q", bold=True, anchor="start"),
         _pointer(152, 18, FARM, "q"),
         text(10, 60, "key", role="k", bold=True, anchor="start"),
-        text(128, 60, "score", role="score", bold=True),
-        text(128, 79, "query · key"),
+        text(136, 60, "score", role="score", bold=True),
+        text(136, 79, "query · key"),
         text(250, 60, "weight", bold=True),
         text(250, 79, "softmax"),
         text(360, 60, "value", role="v", bold=True),
         text(360, 79, "rain, mm"),
-        line((128, 92), (128, 248), role="score"),
+        line((136, 92), (136, 248), role="score"),
     ]
     rows = []
     for row, (name, key) in enumerate(DIRECTIONS.items()):
@@ -38,8 +38,8 @@ def lookup_bars() -> Drawing:
         score, weight, value = (float(each[row]) for each in (scores, weights, values))
         parts += [
             text(10, y + 12, name, role="k", anchor="start"),
-            _pointer(70, y + 12, key, "k"),
-            *_score_bar(128, y, score),
+            _pointer(64, y + 12, key, "k"),
+            *_score_bar(136, y, score),
             Box(206, y, 78 * weight, 24, fill=0.55, radius=0),
             text(212 + 78 * weight, y + 12, f"{weight:.3f}", anchor="start"),
             text(324, y + 12, "×"),
@@ -57,7 +57,7 @@ def lookup_bars() -> Drawing:
 
 def _score_bar(zero: Number, y: Number, score: Number) -> list[Part]:
     side = 1 if score > 0 else -1
-    long = 16 * abs(score)
+    long = 15 * abs(score)
     return [
         Box(
             zero + min(0.0, side * long), y, long, 24, role="score", fill=0.2, hatch=True, radius=0

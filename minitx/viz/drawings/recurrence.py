@@ -17,9 +17,9 @@ def unrolled_rnn() -> Drawing:
         text(40, 200, "x_t"),
         arrow((40, 92), (40, 58)),
         text(40, 44, "h_t"),
-        curve((70, 104), (70, 130), bend=-1.1),
-        text(98, 77, "h_{t−1}"),
-        text(118, 122, "=", size=22, bold=True),
+        curve((70, 104), (70, 130), bend=1.0),
+        text(100, 88, "h_{t−1}"),
+        text(124, 118, "=", size=22, bold=True),
     ]
     state = 0.0
     for t, value in enumerate(INPUTS):
@@ -31,7 +31,7 @@ def unrolled_rnn() -> Drawing:
             arrow((x, 186), (x, 144)),
             text(x, 200, f"x_{t + 1} = {value:.0f}"),
             arrow((x, 92), (x, 58)),
-            Box(x - 23, 34, 46, 22, f"{state:.3f}", fill=0.6 * state, radius=2),
+            Box(x - 23, 34, 46, 22, f"{state:.3f}", fill=0.45 * state, radius=2),
             text(x, 20, f"h_{t + 1}"),
         ]
         if t < len(INPUTS) - 1:
@@ -67,7 +67,7 @@ def gradient_paths() -> Drawing:
     ]
     for i, x in enumerate(xs):
         left = factor ** (steps - 1 - i)
-        parts += [Box(x - 17, 44, 34, 34, f"h_{i + 1}", fill=0.6 * left)]
+        parts += [Box(x - 17, 44, 34, 34, f"h_{i + 1}", fill=0.35 * left)]
         if i:
             parts += [
                 arrow((x - 18, 61), (xs[i - 1] + 18, 61), width=1 + 3 * left),
@@ -76,15 +76,13 @@ def gradient_paths() -> Drawing:
         parts += [text(x, 94, f"{left:.3g}")]
     parts += [text(8, 138, "attention: one step from anywhere", bold=True, anchor="start")]
     for i, x in enumerate(xs):
-        parts += [Box(x - 17, 222, 34, 34, f"x_{i + 1}", "v", fill=0.15)]
+        parts += [Box(x - 17, 240, 34, 34, f"x_{i + 1}", "v", fill=0.15)]
         parts += [
-            arrow((xs[-1] - 4, 180), (x, 219), role="ink", width=2)
-            if i < steps - 1
-            else arrow((x, 184), (x, 219), width=2)
+            arrow((xs[-1], 176), (x, 237), width=2),
         ]
     parts += [
-        Box(xs[-1] - 17, 154, 34, 30, "*o*", fill=0.6),
-        text(140, 176, f"each about ×1/{steps} = {1 / steps:.2g}"),
+        Box(xs[-1] - 17, 142, 34, 34, "*o*", fill=0.35),
+        text(118, 182, f"each about ×1/{steps} = {1 / steps:.2g}"),
     ]
     alt = (
         f"Above, a chain of {steps} states. From the last to the first the gradient passes "
@@ -93,7 +91,7 @@ def gradient_paths() -> Drawing:
         + f". Below, attention: one arrow from the output to each of {steps} inputs, each with a "
         f"factor of about one over {steps}, however far away the input is."
     )
-    return Drawing("How far a gradient has to go", alt, 400, 268, parts)
+    return Drawing("How far a gradient has to go", alt, 400, 286, parts)
 
 
 def wavefront() -> Drawing:
@@ -104,7 +102,7 @@ def wavefront() -> Drawing:
     left, top, wide, high = 62, 34, 41, 38
     parts: list[Part] = [text(left + positions * wide / 2, 14, "earliest moment", bold=True)]
     labels = [[str(moment) for moment in row] for row in moments[::-1]]
-    shades = [[0.5 if moment == chosen else 0.05 for moment in row] for row in moments[::-1]]
+    shades = [[0.35 if m == chosen else 0.1 * (m < chosen) for m in row] for row in moments[::-1]]
     parts += grid(left, top, labels, cell=(wide, high), fill=shades, role="ink")
     for layer in range(layers):
         y = top + (layers - 1 - layer + 0.5) * high
@@ -149,7 +147,7 @@ def lstm_conveyor() -> Drawing:
         line((10, belt - 16), (390, belt - 16), role="score"),
         line((10, belt + 16), (390, belt + 16), role="score"),
         *(line((x, belt + 16), (x - 8, belt + 24), role="score") for x in range(22, 392, 16)),
-        Box(12, belt - 14, 52, 28, f"{cell:g}", fill=0.4),
+        Box(12, belt - 14, 52, 28, f"{cell:g}", fill=0.3),
         arrow((66, belt), (104, belt), width=2.5),
         dot(122, belt, 16, fill=0.0),
         text(122, belt, "×", size=20, bold=True),
@@ -158,14 +156,14 @@ def lstm_conveyor() -> Drawing:
         dot(238, belt, 16, fill=0.0),
         text(238, belt, "+", size=20, bold=True),
         arrow((256, belt), (320, belt), width=2.5),
-        Box(324, belt - 14, 58, 28, f"{after:g}", fill=0.4),
+        Box(324, belt - 14, 58, 28, f"{after:g}", fill=0.3),
         text(38, 20, "c_{t−1}", bold=True),
         text(353, 20, "c_t", bold=True),
         Box(84, 148, 76, 48, f"forget\n{forget:g}", fill=0.08),
         arrow((122, 148), (122, belt + 19)),
         Box(200, 148, 76, 48, f"new\n{gate:g} · {new:g}", fill=0.08),
         arrow((238, 148), (238, belt + 19)),
-        Box(312, 148, 82, 48, "show\nh_t", fill=0.08),
+        Box(312, 148, 82, 48, "output\nh_t", fill=0.08),
         arrow((353, belt + 27), (353, 145)),
         Box(84, 230, 192, 30, "x_t and h_{t−1}", fill=0.08),
         arrow((122, 230), (122, 199)),
@@ -175,7 +173,7 @@ def lstm_conveyor() -> Drawing:
         f"The cell lies on a conveyor belt, from left to right. It enters as {cell:g}, is "
         f"multiplied by the forget gate, {forget:g}, which leaves {forget * cell:g}; then the new "
         f"content, {gate:g} times {new:g}, is added, and it leaves as {after:g}. The gates come "
-        "from the input and the last state. What the network shows, h, is read off the belt."
+        "from the input and the last state. The output, h, is read off the belt."
     )
     return Drawing("The cell of an LSTM is a conveyor belt", alt, 400, 272, parts)
 
@@ -193,7 +191,7 @@ def scan_tree() -> Drawing:
             label = f"{last + 1}" if first == last else f"{first + 1}–{last + 1}"
             whole = first == 0
             parts += [
-                Box(left + wide * t - 19, y - 13, 38, 26, label, fill=0.45 if whole else 0.06)
+                Box(left + wide * t - 19, y - 13, 38, 26, label, fill=0.35 if whole else 0.04)
             ]
         if reach >= positions:
             break
@@ -206,7 +204,7 @@ def scan_tree() -> Drawing:
         reach, row = 2 * reach, row + 1
     low = 30 + step * row
     parts += [
-        text(200, low + 34, "a box: which steps it has joined; dark: all up to its own"),
+        text(200, low + 34, "in a box: the steps joined so far; filled: all"),
         text(200, low + 55, f"{positions} steps, {row} rounds", bold=True),
     ]
     alt = (

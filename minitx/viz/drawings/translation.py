@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from itertools import pairwise
 
-from minitx.viz.svg import Box, Drawing, Number, Part, arrow, curve, line, text
+from minitx.viz.svg import Box, Drawing, Number, Part, arrow, curve, grid, line, text
 
 SOURCE, TARGET = ("drei", "und", "zwanzig"), ("twenty", "three")
 
@@ -46,12 +46,12 @@ def bottleneck() -> Drawing:
     parts, states, written = _encoder_decoder()
     last, first = states[-1], written[0]
     parts += [
-        Box(224, 96, 24, 60, "", "ink", fill=0.55, radius=2),
-        arrow(last.right, (222, 126), width=2.5),
-        arrow((250, 126), first.left, width=2.5),
+        *grid(226, 86, [[""]] * 5, cell=(20, 16), role="ink", fill=[[0.5]] * 5),
+        arrow(last.right, (224, 126), width=2.5),
+        arrow((248, 126), first.left, width=2.5),
         text(236, 38, "one vector", bold=True),
         text(236, 57, "for the whole sentence"),
-        arrow((236, 68), (236, 92)),
+        arrow((236, 67), (236, 83)),
     ]
     alt = (
         "Left, an encoder in three steps reads drei, und, zwanzig, each state handing on to the "
@@ -75,7 +75,7 @@ def decoder_looks_back() -> Drawing:
             )
         ]  # fmt: skip
     parts += [
-        text(200, 16, "asks every state; thick is much weight", role="q", bold=True),
+        text(200, 16, "s_2 asks every state; thick: much weight", role="q", bold=True),
     ]
     alt = (
         "The same encoder, which reads drei, und, zwanzig, and the same decoder, which writes "
