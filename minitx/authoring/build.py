@@ -32,6 +32,7 @@ from minitx.authoring.library_source import with_library_source
 from minitx.authoring.reading_time import states_times, with_times
 from minitx.authoring.stubs import strip_solutions, unwritten
 from minitx.authoring.typical_mistakes import typical_mistakes
+from minitx.authoring.worked_answers import worked_answers
 
 WORKERS = 2
 BUILD = "python -m minitx exercises build"
@@ -136,7 +137,14 @@ def derive(root: Path, source: Path) -> list[Derived]:
     text = with_library_source(root, text, name=source.as_posix())
     stub = strip_solutions(text, name=source.as_posix())
     path = Path("exercises", source.name)
-    exercises = _notebook(root, source, path.with_suffix(".ipynb"), stub, stores_outputs=False)
+    exercises = _notebook(
+        root,
+        source,
+        path.with_suffix(".ipynb"),
+        stub,
+        stores_outputs=False,
+        insertions=worked_answers(text, topic=source.stem),
+    )
     notebooks.let_fail(exercises.notebook, unwritten(stub))
     return [
         Derived(source, Path("minitx"), text),

@@ -433,3 +433,10 @@ def test_run_all_goes_on_below_an_exercise_that_is_not_done(built):
     may_fail = [source for source in tags if "raises-exception" in tags[source]]
     assert may_fail == ["eight = double(4.0)", "print(eight + 1)"]
     assert "raises-exception" not in (built / "solutions/01_small.ipynb").read_text()
+
+
+def test_an_exercise_leads_to_its_worked_answer_and_says_that_it_spoils(built):
+    last = [c.source for c in notebook(built, "exercises/01_small.ipynb").cells][-1]
+    assert last.startswith("<details><summary>Spoiler: the worked answer to Exercise 1.2<")
+    assert "(../solutions/01_small.ipynb#exercise-1-2)" in last
+    assert "Spoiler" not in (built / "exercises/01_small.py").read_text()

@@ -2,6 +2,7 @@
 
 import ast
 import textwrap
+from pathlib import Path
 
 import pytest
 
@@ -231,3 +232,17 @@ def test_a_marker_that_cuts_a_statement_in_two_is_refused():
     )
     with pytest.raises(SourceError, match=r"the stub of s\.py:\d+: not Python: expected 'except'"):
         strip_solutions(source, name="s.py")
+
+
+def test_what_learners_edit_is_as_narrow_as_a_page():
+    """78 characters of code fit beside the margins of the book, and two files side by side."""
+    root = Path(__file__).resolve().parents[2]
+    wide = [
+        f"{path.name}:{number}: {line}"
+        for path in sorted((root / "solutions").glob("[0-9]*.py"))
+        for number, line in enumerate(
+            strip_solutions(path.read_text(encoding="utf-8"), name=path.name).splitlines(), 1
+        )
+        if len(line) > 78
+    ]
+    assert wide == []
