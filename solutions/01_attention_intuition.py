@@ -35,7 +35,7 @@ import numpy as np
 from minitx import numpy_core
 from minitx.grading import check
 
-# The small table of the examples in Exercises 1.2, 1.4 and 1.6: three keys
+# The small table of the examples in Exercises 1.2, 1.3 and 1.4: three keys
 # and their values.
 keys = np.array([[1.0, 0.0], [0.0, 0.0], [0.0, 1.0]])
 values = np.array([[8.0, 0.0], [0.0, 8.0], [8.0, 8.0]])
@@ -276,117 +276,145 @@ def soft_lookup_from_parts(query, keys, values):
 # </details>
 
 # %% [markdown]
-# ## Exercise 1.3: The additive score
+# ## Exercise 1.3: Lookup at a temperature
 #
-# The dot product needs queries and keys of equal width and has nothing to
-# learn. The first score used for attention (Bahdanau et al., 2015) is a small
-# neural network with one hidden layer of width $A$, which looks at the query
-# and one key together:
+# How decided is a lookup? Divide the scores by a temperature $\tau$ before
+# the softmax:
 #
-# $$s_t = w \cdot \tanh(W_q\, \text{query} + W_k\, \text{key}_t)$$
+# $$a = \operatorname{softmax}(s / \tau), \qquad
+# s_t = \text{query} \cdot \text{key}_t$$
 #
-# **Shapes.** `query` is $(D_q,)$, `keys` is $(T, D_k)$, `W_q` is $(A, D_q)$,
-# `W_k` is $(A, D_k)$, `w` is $(A,)$, and the scores are $(T,)$. They are
-# scores: the softmax comes later.
+# A low temperature sharpens the weights, a high one flattens them, and both
+# ends exist:
 #
-# **By hand.** $\tanh(\ln x) = \frac{x^2 - 1}{x^2 + 1}$, hence
-# $\tanh(\ln 2) = 0.6$ and $\tanh(\ln 3) = 0.8$. Let $A = 2$ and
-# $w = (10, 5)$. If $W_q\,$query is $(\ln 2, 0)$ and $W_k\,$key is
-# $(0, \ln 2)$ for the first key and $(\ln\tfrac{3}{2}, \ln 3)$ for the
-# second, the sums are $(\ln 2, \ln 2)$ and $(\ln 3, \ln 3)$, and the scores
-# $10 \cdot 0.6 + 5 \cdot 0.6 = 9$ and $10 \cdot 0.8 + 5 \cdot 0.8 = 12$.
+# - $\tau = 0$ is the **hard lookup**: the value of the best key. Keys that
+#   tie for the best share equally (the average of their values).
+# - $\tau = \infty$ (`np.inf`) is the **plain average** of all values.
+# - A negative temperature would prefer the worst key: raise a `ValueError`
+#   instead.
+#
+# **By hand.** The scores $(\ln 2, 0, \ln 5)$ of Exercise 1.2 at
+# $\tau = \tfrac12$ are doubled, so the exponentials are squared:
+# $(4, 1, 25)$, with the sum 30. For the values $(8, 0)$, $(0, 8)$, $(8, 8)$
+# that gives $\tfrac{4}{30}(8, 0) + \tfrac{1}{30}(0, 8) + \tfrac{25}{30}(8, 8)
+# = (7.7\overline{3},\ 6.9\overline{3})$. At $\tau = 0$ it is $(8, 8)$, at
+# $\tau = \infty$ it is $(5.\overline{3}, 5.\overline{3})$.
 #
 # **Climb in steps.**
 #
-# 1. One key: two matrix–vector products, add, tanh, dot product with $w$. One
-#    number.
-# 2. A loop over the keys.
-# 3. All keys at once. The matrix stands to the *left* of a key, but the keys
-#    are the *rows* of `keys`: what has to be transposed so that row $t$ of a
-#    $(T, A)$ array is $W_k\,\text{key}_t$? The query's term is the same for
-#    all keys: let broadcasting add it.
+# 1. An ordinary temperature: one more division than in Exercise 1.2.
+# 2. A negative one: `raise ValueError(...)` with a message that says what was
+#    wrong.
+# 3. Zero: no division by it. Which keys have the largest score? Average their
+#    values.
+# 4. Infinity: does your formula already do the right thing?
+# 5. Tiny and huge temperatures: $\tau = 10^{-30}$ is legal, and a query of
+#    that size makes it an ordinary lookup. So no "small number added for
+#    safety".
 #
-# **Closed** here: `numpy_core.additive_score`.
+# Two more promises: keys tie only if their scores are *equal*, to the last
+# digit; and a temperature that is not a number (`np.nan`) is refused like a
+# negative one.
+#
+# **Closed** here: `numpy_core.soft_lookup`. `numpy_core.softmax` is open.
 
 
 # %%
-def additive_score(query, keys, W_q, W_k, w):
-    """One score per key from a network with one hidden layer.
+def lookup_at_temperature(query, keys, values, temperature):
+    """Soft lookup whose sharpness is set by a temperature.
 
-        s_t = w . tanh(W_q @ query + W_k @ keys[t])
+        result = sum_t softmax(s / temperature)_t values[t],
+        where s_t = query . keys[t]
 
     Args:
-        query: shape (D_q,).
-        keys: shape (T, D_k).
-        W_q: shape (A, D_q).
-        W_k: shape (A, D_k).
-        w: shape (A,).
+        query: shape (D,).
+        keys: shape (T, D).
+        values: shape (T, D_v).
+        temperature: 0 gives the value of the best key (ties share equally),
+            infinity the average of all values.
 
     Returns:
-        Array of shape (T,): scores, not yet weights.
+        Array of shape (D_v,).
 
-    Source: Bahdanau et al. 2015, appendix A.1.2.
+    Raises:
+        ValueError: if temperature is negative or not a number; the message
+            says so.
 
     Closed:
-        numpy_core.additive_score.
+        numpy_core.soft_lookup.
     """
     ### BEGIN SOLUTION
-    hidden = np.tanh(W_q @ query + keys @ W_k.T)  # (T, A)
-    return hidden @ w  # (T,)
+    # From minitx.numpy_core.soft_lookup:
+    if not temperature >= 0:
+        raise ValueError(f"temperature must be at least 0, got {temperature}")
+    scores = keys @ query
+    if temperature == 0:
+        best = scores == scores.max()
+        return values[best].mean(axis=0)
+    return softmax(scores / temperature) @ values
     ### END SOLUTION
 
 
 # %%
-W_q, W_k, w = np.eye(2), np.eye(2), np.array([10.0, 5.0])
-two_keys = np.log([[1.0, 2.0], [1.5, 3.0]])
-# By hand: 9 and 12.
-print(np.round(additive_score(np.log([2.0, 1.0]), two_keys, W_q, W_k, w), 4))
-# A query that shouts does not get louder for ever:
-for size in [0.1, 1.0, 10.0, 100.0]:
-    scores = additive_score(np.array([size, size]), two_keys, W_q, W_k, w)
-    print(size, np.round(scores, 4))
+for temperature in [0.0, 0.1, 0.5, 1.0, 2.0, 10.0, np.inf]:
+    query = np.log([2.0, 5.0])
+    result = lookup_at_temperature(query, keys, values, temperature)
+    print(f"temperature {temperature:4}: {np.round(result, 4)}")
 
 # %%
-check("01.3", additive_score)
+check("01.3", lookup_at_temperature)
 
 # %% [markdown] tags=["solution"]
-# All keys at once: the query's term has shape $(A,)$, the keys' terms
-# $(T, A)$, and broadcasting adds the first to every row of the second.
+# The lines are `minitx.numpy_core.soft_lookup`, word for word; `softmax` in
+# the last of them is that of Exercise 1.1. `not temperature >= 0` refuses NaN
+# too, for which no comparison holds.
 #
-# Also right: to put `W_q` and `W_k` side by side and multiply the result with
-# query and key written one under the other. A product of block matrices is
-# the sum of the blocks' products.
+# Zero needs a branch of its own, because $s/0$ is not a number one can
+# compute with. The branch is the limit of the formula: as $\tau$ falls, every
+# key but the best loses its weight, and keys with equal scores keep equal
+# weights. That is why ties share, and why `argmax`, which picks the first of
+# them, is not the limit. Infinity needs no branch: a finite score divided by
+# infinity is 0, and equal scores average.
 #
-# The printed lines show what tanh does: every score stays between $-\sum|w|$
-# and $+\sum|w|$. A dot product knows no such limit.
+# Attention is therefore never far from two simple things. It *is* the average
+# when all scores agree or the temperature is infinite; it *is* a dictionary
+# lookup when one score towers over the rest or the temperature is 0.
 #
-# The lower rung is the library's own `minitx.numpy_core.additive_score`, the
-# definition that others are tested against, word for word:
+# Also right: to divide the query instead of the scores, since
+# $(\text{query}/\tau) \cdot \text{key} = s/\tau$. Not right: to raise the
+# finished weights to the power $1/\tau$ and normalise again. On paper it is
+# the same, but weights that were rounded to 0 stay 0. From the lookup of
+# Exercise 1.2, with the query divided:
 
 
 # %% tags=["solution"]
-def additive_score_loop(query, keys, W_q, W_k, w):
-    """Rung 2: one key at a time."""
-    # From minitx.numpy_core.additive_score:
-    scores = np.zeros(len(keys))
-    for t, key in enumerate(keys):
-        scores[t] = w @ np.tanh(W_q @ query + W_k @ key)
-    return scores
+def lookup_at_temperature_from_parts(query, keys, values, temperature):
+    """With the lookup of Exercise 1.2; at 0 it sees the best keys alone."""
+    if not temperature >= 0:
+        raise ValueError(f"temperature must be at least 0, got {temperature}")
+    scores = keys @ query
+    if temperature == 0:
+        best = scores == scores.max()
+        return soft_lookup(np.zeros_like(query), keys[best], values[best])
+    return soft_lookup(query / temperature, keys, values)
 
 
 # %% [markdown]
-# **Question 3 (explain).** Somebody leaves out the tanh, to save time, and
-# trains the model. It learns, but the attention weights are the same for
-# every query. Why?
+# **Question 6 (predict).** Two keys score 3 and 2. At which temperature does
+# the better one get nine tenths of the weight? Now let them score 3 and
+# $3 - \delta$ and move $\delta$ slowly from $-0.01$ to $0.01$. How does the
+# weight of the first key change at $\tau = 0$, and how at $\tau = 0.01$?
 #
 # <details><summary>Answer</summary>
 #
-# Without the tanh the score falls apart into two sums: $s_t = w \cdot
-# W_q\,\text{query} + w \cdot W_k\,\text{key}_t$. The first is the same number
-# for every key, and softmax ignores a constant that is added to all scores
-# (Question 1). What remains depends on the key only. It is the tanh, a curve,
-# that lets query and key act on one another. In the dot product it is the
-# multiplication.
+# The ratio of the weights is $e^{(3 - 2)/\tau} = 9$, so
+# $\tau = 1/\ln 9 \approx 0.455$.
+#
+# At $\tau = 0$ the first key has the weight 0, then $\tfrac12$ at the one
+# moment of the tie, then 1: a jump. At $\tau = 0.01$ the weight is
+# $1/(1 + e^{-\delta/\tau})$ and glides from 0.27 over 0.5 to 0.73. Every
+# positive temperature makes the result a smooth function of the query, and
+# that is why a network can learn its queries.
 #
 # </details>
 
@@ -621,144 +649,116 @@ def attention_matrix_from_parts(q, k, v):
 # </details>
 
 # %% [markdown]
-# ## Exercise 1.6: Lookup at a temperature
+# ## Exercise 1.6: The additive score
 #
-# How decided is a lookup? Divide the scores by a temperature $\tau$ before
-# the softmax:
+# The dot product needs queries and keys of equal width and has nothing to
+# learn. The first score used for attention (Bahdanau et al., 2015) is a small
+# neural network with one hidden layer of width $A$, which looks at the query
+# and one key together:
 #
-# $$a = \operatorname{softmax}(s / \tau), \qquad
-# s_t = \text{query} \cdot \text{key}_t$$
+# $$s_t = w \cdot \tanh(W_q\, \text{query} + W_k\, \text{key}_t)$$
 #
-# A low temperature sharpens the weights, a high one flattens them, and both
-# ends exist:
+# **Shapes.** `query` is $(D_q,)$, `keys` is $(T, D_k)$, `W_q` is $(A, D_q)$,
+# `W_k` is $(A, D_k)$, `w` is $(A,)$, and the scores are $(T,)$. They are
+# scores: the softmax comes later.
 #
-# - $\tau = 0$ is the **hard lookup**: the value of the best key. Keys that
-#   tie for the best share equally (the average of their values).
-# - $\tau = \infty$ (`np.inf`) is the **plain average** of all values.
-# - A negative temperature would prefer the worst key: raise a `ValueError`
-#   instead.
-#
-# **By hand.** The scores $(\ln 2, 0, \ln 5)$ of Exercise 1.2 at
-# $\tau = \tfrac12$ are doubled, so the exponentials are squared:
-# $(4, 1, 25)$, with the sum 30. For the values $(8, 0)$, $(0, 8)$, $(8, 8)$
-# that gives $\tfrac{4}{30}(8, 0) + \tfrac{1}{30}(0, 8) + \tfrac{25}{30}(8, 8)
-# = (7.7\overline{3},\ 6.9\overline{3})$. At $\tau = 0$ it is $(8, 8)$, at
-# $\tau = \infty$ it is $(5.\overline{3}, 5.\overline{3})$.
+# **By hand.** $\tanh(\ln x) = \frac{x^2 - 1}{x^2 + 1}$, hence
+# $\tanh(\ln 2) = 0.6$ and $\tanh(\ln 3) = 0.8$. Let $A = 2$ and
+# $w = (10, 5)$. If $W_q\,$query is $(\ln 2, 0)$ and $W_k\,$key is
+# $(0, \ln 2)$ for the first key and $(\ln\tfrac{3}{2}, \ln 3)$ for the
+# second, the sums are $(\ln 2, \ln 2)$ and $(\ln 3, \ln 3)$, and the scores
+# $10 \cdot 0.6 + 5 \cdot 0.6 = 9$ and $10 \cdot 0.8 + 5 \cdot 0.8 = 12$.
 #
 # **Climb in steps.**
 #
-# 1. An ordinary temperature: one more division than in Exercise 1.2.
-# 2. A negative one: `raise ValueError(...)` with a message that says what was
-#    wrong.
-# 3. Zero: no division by it. Which keys have the largest score? Average their
-#    values.
-# 4. Infinity: does your formula already do the right thing?
-# 5. Tiny and huge temperatures: $\tau = 10^{-30}$ is legal, and a query of
-#    that size makes it an ordinary lookup. So no "small number added for
-#    safety".
+# 1. One key: two matrix–vector products, add, tanh, dot product with $w$. One
+#    number.
+# 2. A loop over the keys.
+# 3. All keys at once. The matrix stands to the *left* of a key, but the keys
+#    are the *rows* of `keys`: what has to be transposed so that row $t$ of a
+#    $(T, A)$ array is $W_k\,\text{key}_t$? The query's term is the same for
+#    all keys: let broadcasting add it.
 #
-# Two more promises: keys tie only if their scores are *equal*, to the last
-# digit; and a temperature that is not a number (`np.nan`) is refused like a
-# negative one.
-#
-# **Closed** here: `numpy_core.soft_lookup`. `numpy_core.softmax` is open.
+# **Closed** here: `numpy_core.additive_score`.
 
 
 # %%
-def lookup_at_temperature(query, keys, values, temperature):
-    """Soft lookup whose sharpness is set by a temperature.
+def additive_score(query, keys, W_q, W_k, w):
+    """One score per key from a network with one hidden layer.
 
-        result = sum_t softmax(s / temperature)_t values[t],
-        where s_t = query . keys[t]
+        s_t = w . tanh(W_q @ query + W_k @ keys[t])
 
     Args:
-        query: shape (D,).
-        keys: shape (T, D).
-        values: shape (T, D_v).
-        temperature: 0 gives the value of the best key (ties share equally),
-            infinity the average of all values.
+        query: shape (D_q,).
+        keys: shape (T, D_k).
+        W_q: shape (A, D_q).
+        W_k: shape (A, D_k).
+        w: shape (A,).
 
     Returns:
-        Array of shape (D_v,).
+        Array of shape (T,): scores, not yet weights.
 
-    Raises:
-        ValueError: if temperature is negative or not a number; the message
-            says so.
+    Source: Bahdanau et al. 2015, appendix A.1.2.
 
     Closed:
-        numpy_core.soft_lookup.
+        numpy_core.additive_score.
     """
     ### BEGIN SOLUTION
-    # From minitx.numpy_core.soft_lookup:
-    if not temperature >= 0:
-        raise ValueError(f"temperature must be at least 0, got {temperature}")
-    scores = keys @ query
-    if temperature == 0:
-        best = scores == scores.max()
-        return values[best].mean(axis=0)
-    return softmax(scores / temperature) @ values
+    hidden = np.tanh(W_q @ query + keys @ W_k.T)  # (T, A)
+    return hidden @ w  # (T,)
     ### END SOLUTION
 
 
 # %%
-for temperature in [0.0, 0.1, 0.5, 1.0, 2.0, 10.0, np.inf]:
-    query = np.log([2.0, 5.0])
-    result = lookup_at_temperature(query, keys, values, temperature)
-    print(f"temperature {temperature:4}: {np.round(result, 4)}")
+W_q, W_k, w = np.eye(2), np.eye(2), np.array([10.0, 5.0])
+two_keys = np.log([[1.0, 2.0], [1.5, 3.0]])
+# By hand: 9 and 12.
+print(np.round(additive_score(np.log([2.0, 1.0]), two_keys, W_q, W_k, w), 4))
+# A query that shouts does not get louder for ever:
+for size in [0.1, 1.0, 10.0, 100.0]:
+    scores = additive_score(np.array([size, size]), two_keys, W_q, W_k, w)
+    print(size, np.round(scores, 4))
 
 # %%
-check("01.6", lookup_at_temperature)
+check("01.6", additive_score)
 
 # %% [markdown] tags=["solution"]
-# The lines are `minitx.numpy_core.soft_lookup`, word for word; `softmax` in
-# the last of them is that of Exercise 1.1. `not temperature >= 0` refuses NaN
-# too, for which no comparison holds.
+# All keys at once: the query's term has shape $(A,)$, the keys' terms
+# $(T, A)$, and broadcasting adds the first to every row of the second.
 #
-# Zero needs a branch of its own, because $s/0$ is not a number one can
-# compute with. The branch is the limit of the formula: as $\tau$ falls, every
-# key but the best loses its weight, and keys with equal scores keep equal
-# weights. That is why ties share, and why `argmax`, which picks the first of
-# them, is not the limit. Infinity needs no branch: a finite score divided by
-# infinity is 0, and equal scores average.
+# Also right: to put `W_q` and `W_k` side by side and multiply the result with
+# query and key written one under the other. A product of block matrices is
+# the sum of the blocks' products.
 #
-# Attention is therefore never far from two simple things. It *is* the average
-# when all scores agree or the temperature is infinite; it *is* a dictionary
-# lookup when one score towers over the rest or the temperature is 0.
+# The printed lines show what tanh does: every score stays between $-\sum|w|$
+# and $+\sum|w|$. A dot product knows no such limit.
 #
-# Also right: to divide the query instead of the scores, since
-# $(\text{query}/\tau) \cdot \text{key} = s/\tau$. Not right: to raise the
-# finished weights to the power $1/\tau$ and normalise again. On paper it is
-# the same, but weights that were rounded to 0 stay 0. From the lookup of
-# Exercise 1.2, with the query divided:
+# The lower rung is the library's own `minitx.numpy_core.additive_score`, the
+# definition that others are tested against, word for word:
 
 
 # %% tags=["solution"]
-def lookup_at_temperature_from_parts(query, keys, values, temperature):
-    """With the lookup of Exercise 1.2; at 0 it sees the best keys alone."""
-    if not temperature >= 0:
-        raise ValueError(f"temperature must be at least 0, got {temperature}")
-    scores = keys @ query
-    if temperature == 0:
-        best = scores == scores.max()
-        return soft_lookup(np.zeros_like(query), keys[best], values[best])
-    return soft_lookup(query / temperature, keys, values)
+def additive_score_loop(query, keys, W_q, W_k, w):
+    """Rung 2: one key at a time."""
+    # From minitx.numpy_core.additive_score:
+    scores = np.zeros(len(keys))
+    for t, key in enumerate(keys):
+        scores[t] = w @ np.tanh(W_q @ query + W_k @ key)
+    return scores
 
 
 # %% [markdown]
-# **Question 6 (predict).** Two keys score 3 and 2. At which temperature does
-# the better one get nine tenths of the weight? Now let them score 3 and
-# $3 - \delta$ and move $\delta$ slowly from $-0.01$ to $0.01$. How does the
-# weight of the first key change at $\tau = 0$, and how at $\tau = 0.01$?
+# **Question 3 (explain).** Somebody leaves out the tanh, to save time, and
+# trains the model. It learns, but the attention weights are the same for
+# every query. Why?
 #
 # <details><summary>Answer</summary>
 #
-# The ratio of the weights is $e^{(3 - 2)/\tau} = 9$, so
-# $\tau = 1/\ln 9 \approx 0.455$.
-#
-# At $\tau = 0$ the first key has the weight 0, then $\tfrac12$ at the one
-# moment of the tie, then 1: a jump. At $\tau = 0.01$ the weight is
-# $1/(1 + e^{-\delta/\tau})$ and glides from 0.27 over 0.5 to 0.73. Every
-# positive temperature makes the result a smooth function of the query, and
-# that is why a network can learn its queries.
+# Without the tanh the score falls apart into two sums: $s_t = w \cdot
+# W_q\,\text{query} + w \cdot W_k\,\text{key}_t$. The first is the same number
+# for every key, and softmax ignores a constant that is added to all scores
+# (Question 1). What remains depends on the key only. It is the tanh, a curve,
+# that lets query and key act on one another. In the dot product it is the
+# multiplication.
 #
 # </details>

@@ -649,262 +649,462 @@ def scores_standardised_with_care(query, keys, values):
 
 
 # ---------------------------------------------------------------------------------------- 01.3
-@mistake("01.3", caught_by="test_query_matters")
-def no_tanh(query, keys, W_q, W_k, w):
-    """the tanh is left out.
+def refused(temperature):
+    """The right answer to a negative temperature."""
+    if not temperature >= 0:
+        raise ValueError(f"temperature must be at least 0, got {temperature}")
 
-    Then the query adds the same number to every score, softmax ignores it, and all queries get the
-    same weights. Put np.tanh around the sum, before the product with w.
+
+def hard(scores, values):
+    """The right answer at temperature 0."""
+    return values[scores == scores.max()].mean(axis=0)
+
+
+def plain(query, keys, values, temperature):
+    """The right answer, for mistakes that lie in one special case."""
+    refused(temperature)
+    scores = keys @ query
+    if temperature == 0:
+        return hard(scores, values)
+    return weigh(scores / temperature) @ values
+
+
+@mistake("01.3", caught_by="test_temperature_by_hand")
+def multiplied_by_temperature(query, keys, values, temperature):
+    """the scores are multiplied by the temperature.
+
+    Then a high temperature sharpens and 0 gives the average: the wrong way round. Divide.
     """
-    return (W_q @ query + keys @ W_k.T) @ w
+    refused(temperature)
+    scores = keys @ query
+    if temperature == 0:
+        return hard(scores, values)
+    return weigh(scores * temperature) @ values
 
 
-@mistake("01.3", caught_by="test_additive_by_hand")
-def tanh_of_the_score(query, keys, W_q, W_k, w):
-    """tanh is applied to the finished score, after w.
+@mistake("01.3", caught_by="test_temperature_by_hand")
+def temperature_ignored(query, keys, values, temperature):
+    """the temperature is not used.
 
-    It belongs around the A hidden numbers: w @ np.tanh(...), not np.tanh(w @ ...). A score may well
-    be larger than 1.
+    Divide the scores by it before the softmax.
     """
-    return np.tanh((W_q @ query + keys @ W_k.T) @ w)
+    refused(temperature)
+    scores = keys @ query
+    return hard(scores, values) if temperature == 0 else weigh(scores) @ values
 
 
-@mistake("01.3", caught_by="test_query_matters")
-def tanh_of_each_term(query, keys, W_q, W_k, w):
-    """query and key each go through a tanh of their own, and are added afterwards.
+@mistake("01.3", caught_by="test_temperature_whole_numbers")
+def temperature_whole_numbers_kept(query, keys, values, temperature):
+    """the result is an array with the dtype of the values.
 
-    Then the query still adds the same number to every score. The sum belongs inside the tanh.
+    np.zeros_like(values) and dtype=values.dtype hold whole numbers when the values are whole, and
+    cut every average. Use np.zeros(values.shape[1]), which holds floats.
     """
-    return (np.tanh(W_q @ query) + np.tanh(keys @ W_k.T)) @ w
+    refused(temperature)
+    scores = keys @ query
+    mixed = hard(scores, values) if temperature == 0 else weigh(scores / temperature) @ values
+    return mixed.astype(values.dtype)
 
 
-@mistake("01.3", caught_by="test_query_matters")
-def query_forgotten(query, keys, W_q, W_k, w):
-    """the query's term is missing.
+@mistake("01.3", caught_by="test_zero_is_hard")
+def divided_by_zero(query, keys, values, temperature):
+    """the scores are divided by the temperature although it is 0.
 
-    The scores are then the same for every query. Add W_q @ query inside the tanh.
+    score/0 is inf or NaN, and softmax of that is NaN. Treat 0 before the formula: average the
+    values whose key has the largest score.
     """
-    return np.tanh(keys @ W_k.T) @ w
+    refused(temperature)
+    scores = keys @ query
+    with np.errstate(all="ignore"):
+        return weigh(scores / np.float64(temperature)) @ values
 
 
-@mistake("01.3", caught_by="test_additive_values")
-def keys_forgotten(query, keys, W_q, W_k, w):
-    """the keys' term is missing, so that all scores are equal.
+@mistake("01.3", caught_by="test_zero_is_hard")
+def no_special_cases(query, keys, values, temperature):
+    """the formula is used for every temperature, 0 and negative ones included.
 
-    Add W_k @ key inside the tanh, once for every key.
+    Two cases come before it. A negative temperature: raise a ValueError. Zero: average the values
+    whose key has the largest score.
     """
-    return np.full(len(keys), np.tanh(W_q @ query) @ w)
+    return weigh(keys @ query / np.float64(temperature)) @ values
 
 
-@mistake("01.3", caught_by="test_additive_by_hand")
-def weights_in_place_of_scores(query, keys, W_q, W_k, w):
-    """softmax has been applied already.
+@mistake("01.3", caught_by="test_zero_is_hard")
+def one_divided_by_zero(query, keys, values, temperature):
+    """1 is divided by the temperature although it is 0.
 
-    This function returns scores; turning them into weights is the next step, and not part of it.
+    Python raises a ZeroDivisionError for that. Treat 0 before the formula: average the values whose
+    key has the largest score.
     """
-    return weigh(np.tanh(W_q @ query + keys @ W_k.T) @ w)
+    refused(temperature)
+    return weigh(keys @ query * (1 / temperature)) @ values
 
 
-@mistake("01.3", caught_by="test_additive_by_hand")
-def sigmoid_in_place_of_tanh(query, keys, W_q, W_k, w):
-    """the curve is a sigmoid.
+@mistake("01.3", caught_by="test_ties_share")
+def first_of_ties(query, keys, values, temperature):
+    """at temperature 0 the first of several best keys takes all.
 
-    It runs from 0 to 1; np.tanh runs from -1 to 1 and is the one asked for.
+    argmax returns the first. Keys with equal scores have equal weights at every temperature, hence
+    also in the limit: average the values of all keys whose score is the maximum.
     """
-    return 0.5 * (1 + np.tanh((W_q @ query + keys @ W_k.T) / 2)) @ w
+    if temperature == 0:
+        return values[np.argmax(keys @ query)] * 1.0
+    return plain(query, keys, values, temperature)
 
 
-@mistake("01.3", caught_by="test_additive_by_hand")
-def relu_in_place_of_tanh(query, keys, W_q, W_k, w):
-    """the curve is max(x, 0).
+@mistake("01.3", caught_by="test_ties_share")
+def first_of_ties_and_negative_accepted(query, keys, values, temperature):
+    """at temperature 0 the first of several best keys takes all, and negative ones are let through.
 
-    That is a sound choice in other networks. Here np.tanh is asked for.
+    Two things are left to do. argmax picks the first of several: average the values of all keys
+    whose score is the maximum. And a negative temperature should raise a ValueError.
     """
-    return np.maximum(W_q @ query + keys @ W_k.T, 0.0) @ w
+    scores = keys @ query
+    if temperature == 0:
+        return values[np.argmax(scores)] * 1.0
+    return weigh(scores / temperature) @ values
 
 
-@mistake("01.3", caught_by="test_additive_by_hand")
-def terms_multiplied(query, keys, W_q, W_k, w):
-    """the two terms are multiplied.
+@mistake("01.3", caught_by="test_zero_is_hard")
+def ties_not_averaged(query, keys, values, temperature):
+    """at temperature 0 the values of the best keys are returned as they are, one per row.
 
-    The score is called additive because they are added: np.tanh(W_q @ query + W_k @ key).
+    One value is asked for, of shape (D_v,), also when several keys tie: take the mean over axis 0.
     """
-    return np.tanh((W_q @ query) * (keys @ W_k.T)) @ w
+    if temperature == 0:
+        scores = keys @ query
+        return values[scores == scores.max()]
+    return plain(query, keys, values, temperature)
 
 
-@mistake("01.3", caught_by="test_additive_by_hand")
-def terms_subtracted(query, keys, W_q, W_k, w):
-    """the key's term is subtracted from the query's.
+@mistake("01.3", caught_by="test_ties_share")
+def last_of_ties(query, keys, values, temperature):
+    """at temperature 0 the last of several best keys takes all.
 
-    A trained model could learn the sign, but the formula has a plus: W_q @ query + W_k @ key.
+    Average the values of all keys whose score is the maximum; sorting, or a loop with >=, keeps
+    only one of them.
     """
-    return np.tanh(W_q @ query - keys @ W_k.T) @ w
+    if temperature == 0:
+        return values[np.flatnonzero(keys @ query == (keys @ query).max())[-1]] * 1.0
+    return plain(query, keys, values, temperature)
 
 
-@mistake("01.3", caught_by="test_additive_by_hand")
-def hidden_numbers_summed(query, keys, W_q, W_k, w):
-    """the hidden numbers are added up without w.
+@mistake("01.3", caught_by="test_ties_share")
+def ties_added(query, keys, values, temperature):
+    """at temperature 0 the values of all best keys are added, not averaged.
 
-    w says how much each of the A hidden numbers counts: take the dot product with it.
+    Weights sum to 1 here too: three keys that tie get a third each. Use mean, or divide by the
+    number of best keys.
     """
-    return np.tanh(W_q @ query + keys @ W_k.T).sum(axis=-1)
+    if temperature == 0:
+        scores = keys @ query
+        return values[scores == scores.max()].sum(axis=0)
+    return plain(query, keys, values, temperature)
 
 
-@mistake("01.3", caught_by="test_additive_by_hand")
-def hidden_numbers_returned(query, keys, W_q, W_k, w):
-    """the (T, A) hidden numbers are returned.
+@mistake("01.3", caught_by="test_zero_is_hard")
+def zero_gives_the_average(query, keys, values, temperature):
+    """temperature 0 returns the average of all values.
 
-    The last step is missing: the dot product with w makes one score per key of them.
+    It is the other end: 0 is the hard lookup, infinity is the average.
     """
-    return np.tanh(W_q @ query + keys @ W_k.T)
+    return values.mean(axis=0) if temperature == 0 else plain(query, keys, values, temperature)
 
 
-@mistake("01.3", caught_by="test_additive_by_hand")
-def weighted_but_not_summed(query, keys, W_q, W_k, w):
-    """the hidden numbers are multiplied by w but not added up.
+@mistake("01.3", caught_by="test_zero_is_hard")
+def zero_taken_for_one(query, keys, values, temperature):
+    """temperature 0 is treated like temperature 1.
 
-    w * hidden still has A numbers per key. The dot product, hidden @ w, adds them.
+    `if temperature:` is false for 0, and so is `temperature or 1.0`. Ask `temperature == 0`.
     """
-    return np.tanh(W_q @ query + keys @ W_k.T) * w
+    return plain(query, keys, values, temperature or 1.0)
 
 
-@mistake("01.3", caught_by="test_additive_by_hand")
-def keys_added_up(query, keys, W_q, W_k, w):
-    """the scores of all keys are added to one number.
+@mistake("01.3", caught_by="test_zero_is_hard")
+def zero_picks_the_worst(query, keys, values, temperature):
+    """temperature 0 returns the value of the key with the smallest score.
 
-    One score per key is asked for, an array of shape (T,). A sum too many: along which axis?
+    The best match has the *largest* score: max, not min.
     """
-    return np.full(1, (np.tanh(W_q @ query + keys @ W_k.T) @ w).sum())
+    if temperature == 0:
+        return hard(-(keys @ query), values)
+    return plain(query, keys, values, temperature)
 
 
-@mistake("01.3", caught_by="test_equal_widths")
-def matrices_swapped(query, keys, W_q, W_k, w):
-    """W_q and W_k have changed places.
+@mistake("01.3", caught_by="test_zero_is_hard")
+def zero_picks_the_largest_size(query, keys, values, temperature):
+    """temperature 0 returns the value of the key with the largest *absolute* score.
 
-    W_q belongs to the query and W_k to the keys. When all widths are equal, no shape error says so.
+    A large negative score is the worst match, not the best. Leave np.abs out.
     """
-    return np.tanh(W_k @ query + keys @ W_q.T) @ w
+    if temperature == 0:
+        return hard(np.abs(keys @ query), values)
+    return plain(query, keys, values, temperature)
 
 
-@mistake("01.3", caught_by="test_equal_widths")
-def key_matrix_transposed(query, keys, W_q, W_k, w):
-    """the keys meet W_k the wrong way round (keys @ W_k).
+@mistake("01.3", caught_by="test_only_the_ratio_counts")
+def smallest_temperature_set(query, keys, values, temperature):
+    """temperatures below some small number are raised to it, or the number is added.
 
-    A key is a row of keys, but in the formula the matrix stands left of it: for rows that is
-    keys @ W_k.T. When all widths are equal, no shape error says so.
+    With small scores a small temperature is an ordinary one; only their ratio counts. Treat
+    temperature == 0 on its own and divide by every other.
     """
-    return np.tanh(W_q @ query + keys @ W_k) @ w
+    refused(temperature)
+    return weigh(keys @ query / max(temperature, 1e-8)) @ values
 
 
-@mistake("01.3", caught_by="test_equal_widths")
-def query_matrix_transposed(query, keys, W_q, W_k, w):
-    """the query meets W_q the wrong way round (query @ W_q).
+@mistake("01.3", caught_by="test_only_the_ratio_counts")
+def small_temperature_taken_for_zero(query, keys, values, temperature):
+    """every small temperature is treated as 0.
 
-    The formula has the matrix on the left: W_q @ query. When all widths are equal, no shape error
-    says so.
+    With small scores a small temperature is an ordinary one; only their ratio counts. Only
+    temperature == 0 is the hard lookup (np.isclose is too generous).
     """
-    return np.tanh(query @ W_q + keys @ W_k.T) @ w
+    refused(temperature)
+    return plain(query, keys, values, 0.0 if temperature < 1e-8 else temperature)
 
 
-@mistake("01.3", caught_by="test_equal_widths")
-def both_matrices_transposed(query, keys, W_q, W_k, w):
-    """both matrices are used the wrong way round (query @ W_q and keys @ W_k).
+@mistake("01.3", caught_by="test_infinity_is_average")
+def infinity_refused(query, keys, values, temperature):
+    """an infinite temperature raises an error.
 
-    The formula has the matrices on the left: W_q @ query, and for keys that are rows keys @ W_k.T.
-    When all widths are equal, no shape error says so.
+    np.inf is allowed and means the plain average. The formula does it without a special case.
     """
-    return np.tanh(query @ W_q + keys @ W_k) @ w
+    if not np.isfinite(temperature):
+        raise ValueError(f"temperature must be finite, got {temperature}")
+    return plain(query, keys, values, temperature)
 
 
-@mistake("01.3", caught_by="test_additive_values")
-def keys_not_transposed(query, keys, W_q, W_k, w):
-    """W_k is multiplied by the whole array of keys, W_k @ keys.
+@mistake("01.3", caught_by="test_infinity_is_average")
+def infinity_adds_the_values(query, keys, values, temperature):
+    """an infinite temperature adds the values up in place of averaging them.
 
-    The keys are the rows of keys, not its columns. For rows it is keys @ W_k.T, with row t equal to
-    W_k @ keys[t].
+    All weights are 1/T there, not 1.
     """
-    return np.tanh(W_q @ query + W_k @ keys) @ w
+    return values.sum(axis=0) if temperature == np.inf else plain(query, keys, values, temperature)
 
 
-@mistake("01.3", caught_by="test_additive_by_hand")
-def hidden_numbers_averaged(query, keys, W_q, W_k, w):
-    """the weighted hidden numbers are averaged in place of added.
+@mistake("01.3", caught_by="test_infinity_is_average")
+def infinity_gives_zeros(query, keys, values, temperature):
+    """an infinite temperature returns zeros.
 
-    A dot product is a sum: hidden @ w.
+    The scores become 0 there, not the weights: equal scores give equal weights, 1/T each.
     """
-    return (np.tanh(W_q @ query + keys @ W_k.T) * w).mean(axis=-1)
+    if temperature == np.inf:
+        return np.zeros(values.shape[1])
+    return plain(query, keys, values, temperature)
 
 
-@mistake("01.3", caught_by="test_additive_by_hand")
-def column_in_place_of_vector(query, keys, W_q, W_k, w):
-    """the scores come as a column of shape (T, 1).
+@mistake("01.3", caught_by="test_bad_temperature")
+def negative_prefers_the_worst(query, keys, values, temperature):
+    """a negative temperature is divided by like any other.
 
-    w[:, None] or w.reshape(-1, 1) keeps an axis of length 1. With w of shape (A,), hidden @ w has
-    shape (T,).
+    It turns the lookup upside down, and nobody notices. Raise a ValueError before anything else.
     """
-    return np.tanh(W_q @ query + keys @ W_k.T) @ w[:, None]
+    if temperature < 0:
+        return weigh(keys @ query / temperature) @ values
+    return plain(query, keys, values, temperature)
 
 
-@mistake("01.3", caught_by="test_additive_one_key")
-def squeezed(query, keys, W_q, W_k, w):
-    """axes of length 1 are squeezed out.
+@mistake("01.3", caught_by="test_bad_temperature")
+def sign_of_temperature_dropped(query, keys, values, temperature):
+    """the sign of a negative temperature is dropped.
 
-    With a single key that removes the axis of the keys too. Avoid np.squeeze, or name the axis:
-    np.squeeze(scores, axis=-1).
+    Repairing a wrong input hides somebody's mistake. Raise a ValueError that says what was wrong.
     """
-    return np.array(np.squeeze(np.tanh(W_q @ query + keys @ W_k.T) @ w))
+    return plain(query, keys, values, abs(temperature))
 
 
-@mistake("01.3", caught_by="test_saturated")
-def tanh_from_exponentials(query, keys, W_q, W_k, w):
-    """tanh is computed as a fraction of exponentials.
+@mistake("01.3", caught_by="test_bad_temperature")
+def negative_taken_for_zero(query, keys, values, temperature):
+    """a negative temperature is treated as 0.
 
-    exp(1000) is inf, and inf/inf is NaN. np.tanh is safe for every number.
+    Repairing a wrong input hides somebody's mistake. Raise a ValueError that says what was wrong.
     """
-    hidden = W_q @ query + keys @ W_k.T
-    up, down = np.exp(hidden), np.exp(-hidden)
-    return ((up - down) / (up + down)) @ w
+    return plain(query, keys, values, max(temperature, 0.0))
 
 
-@mistake("01.3", caught_by="test_additive_by_hand")
-def divided_by_root_of_hidden_width(query, keys, W_q, W_k, w):
-    """the scores are divided by the square root of A.
+@mistake("01.3", caught_by="test_bad_temperature")
+def negative_returns_none(query, keys, values, temperature):
+    """a negative temperature returns None.
 
-    The additive score has no such factor; tanh and w keep its size in bounds.
+    The caller would only notice later, somewhere else. `raise ValueError(...)` stops where the
+    mistake is; `return ValueError(...)` and print do not.
     """
-    return np.tanh(W_q @ query + keys @ W_k.T) @ w / np.sqrt(len(w))
+    return None if temperature < 0 else plain(query, keys, values, temperature)
 
 
-@mistake("01.3", caught_by="test_additive_whole_numbers")
-def scores_in_the_dtype_of_the_keys(query, keys, W_q, W_k, w):
-    """the scores are stored in an array with the dtype of the keys.
+@mistake("01.3", caught_by="test_bad_temperature")
+def negative_asserted(query, keys, values, temperature):
+    """a negative temperature raises an AssertionError.
 
-    For whole-number keys that cuts every score to a whole number. Make the array with
-    np.zeros(len(keys)), which holds floats.
+    assert is for your own slips and disappears when Python runs with -O. For a wrong argument raise
+    a ValueError.
     """
-    scores = np.zeros(len(keys), dtype=keys.dtype)
-    scores[:] = np.tanh(W_q @ query + keys @ W_k.T) @ w
-    return scores
+    if temperature < 0:
+        raise AssertionError
+    return plain(query, keys, values, temperature)
 
 
-@mistake("01.3", caught_by="test_additive_by_hand")
-def query_added_after_the_tanh(query, keys, W_q, W_k, w):
-    """the query's term is added after the tanh.
+@mistake("01.3", caught_by="test_zero_is_hard")
+def zero_refused(query, keys, values, temperature):
+    """temperature 0 raises a ValueError.
 
-    There it moves all scores by the same number, and softmax does not notice. Add W_q @ query
-    inside the tanh, to W_k @ key.
+    Only negative temperatures are wrong. 0 is the hard lookup: `if temperature < 0`, not `<= 0`.
     """
-    return (np.tanh(keys @ W_k.T) + W_q @ query) @ w
+    if temperature <= 0:
+        raise ValueError(f"temperature must be above 0, got {temperature}")
+    return plain(query, keys, values, temperature)
 
 
-@mistake("01.3", caught_by="test_additive_by_hand")
-def largest_score_subtracted(query, keys, W_q, W_k, w):
-    """the largest score is subtracted from all of them.
+@mistake("01.3", caught_by="test_ordinary_temperatures")
+def root_of_temperature(query, keys, values, temperature):
+    """the scores are divided by the square root of the temperature.
 
-    That belongs to the softmax, which is not part of this function. Return the scores as they are.
+    Divide by the temperature itself.
     """
-    scores = np.tanh(W_q @ query + keys @ W_k.T) @ w
-    return scores - scores.max()
+    refused(temperature)
+    return plain(query, keys, values, np.sqrt(temperature))
+
+
+@mistake("01.3", caught_by="test_ordinary_temperatures")
+def divided_by_width_as_well(query, keys, values, temperature):
+    """the scores are divided by the square root of the key width as well.
+
+    The temperature is the only thing to divide by here.
+    """
+    return plain(query / np.sqrt(len(query)), keys, values, temperature)
+
+
+@mistake("01.3", caught_by="test_temperature_by_hand")
+def divided_after_softmax(query, keys, values, temperature):
+    """the weights are divided by the temperature, after the softmax.
+
+    They no longer sum to 1 then. The scores are divided, before the softmax.
+    """
+    refused(temperature)
+    scores = keys @ query
+    if temperature == 0:
+        return hard(scores, values)
+    if temperature == np.inf:
+        return values.mean(axis=0)
+    return weigh(scores) / temperature @ values
+
+
+@mistake("01.3", caught_by="test_temperature_by_hand")
+def powers_not_normalised(query, keys, values, temperature):
+    """the weights are raised to the power 1/temperature and no longer sum to 1.
+
+    Divide the scores before the softmax: it normalises at the right moment.
+    """
+    refused(temperature)
+    scores = keys @ query
+    if temperature == 0:
+        return hard(scores, values)
+    return weigh(scores) ** (1 / temperature) @ values
+
+
+@mistake("01.3", caught_by="test_far_apart")
+def powers_of_weights(query, keys, values, temperature):
+    """the finished weights are raised to the power 1/temperature and normalised again.
+
+    On paper that is the same. But a weight that was rounded to 0 stays 0 at every temperature.
+    Divide the scores, before the softmax.
+    """
+    refused(temperature)
+    scores = keys @ query
+    if temperature == 0:
+        return hard(scores, values)
+    powers = weigh(scores) ** (1 / temperature)
+    return powers / powers.sum() @ values
+
+
+@mistake("01.3", caught_by="test_far_apart")
+def temperature_overflow(query, keys, values, temperature):
+    """the softmax subtracts no maximum.
+
+    A low temperature makes scores huge, and exp overflows. Use a softmax that subtracts the largest
+    score (numpy_core.softmax).
+    """
+    refused(temperature)
+    scores = keys @ query
+    if temperature == 0:
+        return hard(scores, values)
+    return overflowing(scores / temperature) @ values
+
+
+@mistake("01.3", caught_by="test_temperature_by_hand")
+def brackets_missing(query, keys, values, temperature):
+    """the exponent is score - maximum / temperature, for want of brackets.
+
+    Only the maximum is divided there. Write (score - maximum) / temperature.
+    """
+    refused(temperature)
+    scores = keys @ query
+    if temperature == 0:
+        return hard(scores, values)
+    exponentials = np.exp(scores - scores.max() / temperature)
+    return exponentials / exponentials.sum() @ values
+
+
+@mistake("01.3", caught_by="test_near_ties_do_not_share")
+def close_scores_tie(query, keys, values, temperature):
+    """keys whose scores are close to the largest count as ties.
+
+    np.isclose calls scores equal that differ in the sixth digit. At temperature 0 only equal scores
+    share: `scores == scores.max()`.
+    """
+    if not temperature >= 0:
+        raise ValueError("temperature must be at least 0")
+    scores = keys @ query
+    if temperature == 0:
+        return values[np.isclose(scores, scores.max())].mean(axis=0)
+    return weigh(scores / temperature) @ values
+
+
+@mistake("01.3", caught_by="test_near_ties_do_not_share")
+def rounded_scores_tie(query, keys, values, temperature):
+    """scores are rounded before the best is looked for.
+
+    Rounding makes ties that are none. Compare the scores as they are: `scores == scores.max()`.
+    """
+    if not temperature >= 0:
+        raise ValueError("temperature must be at least 0")
+    scores = keys @ query
+    if temperature == 0:
+        rounded = np.round(scores, 6)
+        return values[rounded == rounded.max()].mean(axis=0)
+    return weigh(scores / temperature) @ values
+
+
+@mistake("01.3", caught_by="test_bad_temperature")
+def nan_goes_through(query, keys, values, temperature):
+    """a temperature that is not a number is computed with.
+
+    `temperature < 0` is False for NaN, and so is every other comparison. Ask for what must hold:
+    `if not temperature >= 0: raise ValueError(...)`.
+    """
+    if temperature < 0:
+        raise ValueError("temperature must be at least 0")
+    scores = keys @ query
+    if temperature == 0:
+        return values[scores == scores.max()].mean(axis=0)
+    return weigh(scores / temperature) @ values
+
+
+@mistake("01.3", caught_by="test_zero_below_zero")
+def best_score_at_least_zero(query, keys, values, temperature):
+    """at temperature 0 the search for the best score starts at 0.
+
+    With negative scores alone no key is found then. Start with the first score, or with -inf;
+    scores.max() does.
+    """
+    refused(temperature)
+    scores = keys @ query
+    if temperature == 0:
+        best = scores == scores.max(initial=0.0)
+        return best @ values / max(int(best.sum()), 1)
+    return weigh(scores / temperature) @ values
 
 
 # ---------------------------------------------------------------------------------------- 01.4
@@ -1645,459 +1845,259 @@ def matrix_exponential_of_each_product(q, k, v):
 
 
 # ---------------------------------------------------------------------------------------- 01.6
-def refused(temperature):
-    """The right answer to a negative temperature."""
-    if not temperature >= 0:
-        raise ValueError(f"temperature must be at least 0, got {temperature}")
+@mistake("01.6", caught_by="test_query_matters")
+def no_tanh(query, keys, W_q, W_k, w):
+    """the tanh is left out.
 
-
-def hard(scores, values):
-    """The right answer at temperature 0."""
-    return values[scores == scores.max()].mean(axis=0)
-
-
-def plain(query, keys, values, temperature):
-    """The right answer, for mistakes that lie in one special case."""
-    refused(temperature)
-    scores = keys @ query
-    if temperature == 0:
-        return hard(scores, values)
-    return weigh(scores / temperature) @ values
-
-
-@mistake("01.6", caught_by="test_temperature_by_hand")
-def multiplied_by_temperature(query, keys, values, temperature):
-    """the scores are multiplied by the temperature.
-
-    Then a high temperature sharpens and 0 gives the average: the wrong way round. Divide.
+    Then the query adds the same number to every score, softmax ignores it, and all queries get the
+    same weights. Put np.tanh around the sum, before the product with w.
     """
-    refused(temperature)
-    scores = keys @ query
-    if temperature == 0:
-        return hard(scores, values)
-    return weigh(scores * temperature) @ values
+    return (W_q @ query + keys @ W_k.T) @ w
 
 
-@mistake("01.6", caught_by="test_temperature_by_hand")
-def temperature_ignored(query, keys, values, temperature):
-    """the temperature is not used.
+@mistake("01.6", caught_by="test_additive_by_hand")
+def tanh_of_the_score(query, keys, W_q, W_k, w):
+    """tanh is applied to the finished score, after w.
 
-    Divide the scores by it before the softmax.
+    It belongs around the A hidden numbers: w @ np.tanh(...), not np.tanh(w @ ...). A score may well
+    be larger than 1.
     """
-    refused(temperature)
-    scores = keys @ query
-    return hard(scores, values) if temperature == 0 else weigh(scores) @ values
+    return np.tanh((W_q @ query + keys @ W_k.T) @ w)
 
 
-@mistake("01.6", caught_by="test_temperature_whole_numbers")
-def temperature_whole_numbers_kept(query, keys, values, temperature):
-    """the result is an array with the dtype of the values.
+@mistake("01.6", caught_by="test_query_matters")
+def tanh_of_each_term(query, keys, W_q, W_k, w):
+    """query and key each go through a tanh of their own, and are added afterwards.
 
-    np.zeros_like(values) and dtype=values.dtype hold whole numbers when the values are whole, and
-    cut every average. Use np.zeros(values.shape[1]), which holds floats.
+    Then the query still adds the same number to every score. The sum belongs inside the tanh.
     """
-    refused(temperature)
-    scores = keys @ query
-    mixed = hard(scores, values) if temperature == 0 else weigh(scores / temperature) @ values
-    return mixed.astype(values.dtype)
+    return (np.tanh(W_q @ query) + np.tanh(keys @ W_k.T)) @ w
 
 
-@mistake("01.6", caught_by="test_zero_is_hard")
-def divided_by_zero(query, keys, values, temperature):
-    """the scores are divided by the temperature although it is 0.
+@mistake("01.6", caught_by="test_query_matters")
+def query_forgotten(query, keys, W_q, W_k, w):
+    """the query's term is missing.
 
-    score/0 is inf or NaN, and softmax of that is NaN. Treat 0 before the formula: average the
-    values whose key has the largest score.
+    The scores are then the same for every query. Add W_q @ query inside the tanh.
     """
-    refused(temperature)
-    scores = keys @ query
-    with np.errstate(all="ignore"):
-        return weigh(scores / np.float64(temperature)) @ values
+    return np.tanh(keys @ W_k.T) @ w
 
 
-@mistake("01.6", caught_by="test_zero_is_hard")
-def no_special_cases(query, keys, values, temperature):
-    """the formula is used for every temperature, 0 and negative ones included.
+@mistake("01.6", caught_by="test_additive_values")
+def keys_forgotten(query, keys, W_q, W_k, w):
+    """the keys' term is missing, so that all scores are equal.
 
-    Two cases come before it. A negative temperature: raise a ValueError. Zero: average the values
-    whose key has the largest score.
+    Add W_k @ key inside the tanh, once for every key.
     """
-    return weigh(keys @ query / np.float64(temperature)) @ values
+    return np.full(len(keys), np.tanh(W_q @ query) @ w)
 
 
-@mistake("01.6", caught_by="test_zero_is_hard")
-def one_divided_by_zero(query, keys, values, temperature):
-    """1 is divided by the temperature although it is 0.
+@mistake("01.6", caught_by="test_additive_by_hand")
+def weights_in_place_of_scores(query, keys, W_q, W_k, w):
+    """softmax has been applied already.
 
-    Python raises a ZeroDivisionError for that. Treat 0 before the formula: average the values whose
-    key has the largest score.
+    This function returns scores; turning them into weights is the next step, and not part of it.
     """
-    refused(temperature)
-    return weigh(keys @ query * (1 / temperature)) @ values
+    return weigh(np.tanh(W_q @ query + keys @ W_k.T) @ w)
 
 
-@mistake("01.6", caught_by="test_ties_share")
-def first_of_ties(query, keys, values, temperature):
-    """at temperature 0 the first of several best keys takes all.
+@mistake("01.6", caught_by="test_additive_by_hand")
+def sigmoid_in_place_of_tanh(query, keys, W_q, W_k, w):
+    """the curve is a sigmoid.
 
-    argmax returns the first. Keys with equal scores have equal weights at every temperature, hence
-    also in the limit: average the values of all keys whose score is the maximum.
+    It runs from 0 to 1; np.tanh runs from -1 to 1 and is the one asked for.
     """
-    if temperature == 0:
-        return values[np.argmax(keys @ query)] * 1.0
-    return plain(query, keys, values, temperature)
+    return 0.5 * (1 + np.tanh((W_q @ query + keys @ W_k.T) / 2)) @ w
 
 
-@mistake("01.6", caught_by="test_ties_share")
-def first_of_ties_and_negative_accepted(query, keys, values, temperature):
-    """at temperature 0 the first of several best keys takes all, and negative ones are let through.
+@mistake("01.6", caught_by="test_additive_by_hand")
+def relu_in_place_of_tanh(query, keys, W_q, W_k, w):
+    """the curve is max(x, 0).
 
-    Two things are left to do. argmax picks the first of several: average the values of all keys
-    whose score is the maximum. And a negative temperature should raise a ValueError.
+    That is a sound choice in other networks. Here np.tanh is asked for.
     """
-    scores = keys @ query
-    if temperature == 0:
-        return values[np.argmax(scores)] * 1.0
-    return weigh(scores / temperature) @ values
+    return np.maximum(W_q @ query + keys @ W_k.T, 0.0) @ w
 
 
-@mistake("01.6", caught_by="test_zero_is_hard")
-def ties_not_averaged(query, keys, values, temperature):
-    """at temperature 0 the values of the best keys are returned as they are, one per row.
+@mistake("01.6", caught_by="test_additive_by_hand")
+def terms_multiplied(query, keys, W_q, W_k, w):
+    """the two terms are multiplied.
 
-    One value is asked for, of shape (D_v,), also when several keys tie: take the mean over axis 0.
+    The score is called additive because they are added: np.tanh(W_q @ query + W_k @ key).
     """
-    if temperature == 0:
-        scores = keys @ query
-        return values[scores == scores.max()]
-    return plain(query, keys, values, temperature)
+    return np.tanh((W_q @ query) * (keys @ W_k.T)) @ w
 
 
-@mistake("01.6", caught_by="test_ties_share")
-def last_of_ties(query, keys, values, temperature):
-    """at temperature 0 the last of several best keys takes all.
+@mistake("01.6", caught_by="test_additive_by_hand")
+def terms_subtracted(query, keys, W_q, W_k, w):
+    """the key's term is subtracted from the query's.
 
-    Average the values of all keys whose score is the maximum; sorting, or a loop with >=, keeps
-    only one of them.
+    A trained model could learn the sign, but the formula has a plus: W_q @ query + W_k @ key.
     """
-    if temperature == 0:
-        return values[np.flatnonzero(keys @ query == (keys @ query).max())[-1]] * 1.0
-    return plain(query, keys, values, temperature)
+    return np.tanh(W_q @ query - keys @ W_k.T) @ w
 
 
-@mistake("01.6", caught_by="test_ties_share")
-def ties_added(query, keys, values, temperature):
-    """at temperature 0 the values of all best keys are added, not averaged.
+@mistake("01.6", caught_by="test_additive_by_hand")
+def hidden_numbers_summed(query, keys, W_q, W_k, w):
+    """the hidden numbers are added up without w.
 
-    Weights sum to 1 here too: three keys that tie get a third each. Use mean, or divide by the
-    number of best keys.
+    w says how much each of the A hidden numbers counts: take the dot product with it.
     """
-    if temperature == 0:
-        scores = keys @ query
-        return values[scores == scores.max()].sum(axis=0)
-    return plain(query, keys, values, temperature)
+    return np.tanh(W_q @ query + keys @ W_k.T).sum(axis=-1)
 
 
-@mistake("01.6", caught_by="test_zero_is_hard")
-def zero_gives_the_average(query, keys, values, temperature):
-    """temperature 0 returns the average of all values.
+@mistake("01.6", caught_by="test_additive_by_hand")
+def hidden_numbers_returned(query, keys, W_q, W_k, w):
+    """the (T, A) hidden numbers are returned.
 
-    It is the other end: 0 is the hard lookup, infinity is the average.
+    The last step is missing: the dot product with w makes one score per key of them.
     """
-    return values.mean(axis=0) if temperature == 0 else plain(query, keys, values, temperature)
+    return np.tanh(W_q @ query + keys @ W_k.T)
 
 
-@mistake("01.6", caught_by="test_zero_is_hard")
-def zero_taken_for_one(query, keys, values, temperature):
-    """temperature 0 is treated like temperature 1.
+@mistake("01.6", caught_by="test_additive_by_hand")
+def weighted_but_not_summed(query, keys, W_q, W_k, w):
+    """the hidden numbers are multiplied by w but not added up.
 
-    `if temperature:` is false for 0, and so is `temperature or 1.0`. Ask `temperature == 0`.
+    w * hidden still has A numbers per key. The dot product, hidden @ w, adds them.
     """
-    return plain(query, keys, values, temperature or 1.0)
+    return np.tanh(W_q @ query + keys @ W_k.T) * w
 
 
-@mistake("01.6", caught_by="test_zero_is_hard")
-def zero_picks_the_worst(query, keys, values, temperature):
-    """temperature 0 returns the value of the key with the smallest score.
+@mistake("01.6", caught_by="test_additive_by_hand")
+def keys_added_up(query, keys, W_q, W_k, w):
+    """the scores of all keys are added to one number.
 
-    The best match has the *largest* score: max, not min.
+    One score per key is asked for, an array of shape (T,). A sum too many: along which axis?
     """
-    if temperature == 0:
-        return hard(-(keys @ query), values)
-    return plain(query, keys, values, temperature)
+    return np.full(1, (np.tanh(W_q @ query + keys @ W_k.T) @ w).sum())
 
 
-@mistake("01.6", caught_by="test_zero_is_hard")
-def zero_picks_the_largest_size(query, keys, values, temperature):
-    """temperature 0 returns the value of the key with the largest *absolute* score.
+@mistake("01.6", caught_by="test_equal_widths")
+def matrices_swapped(query, keys, W_q, W_k, w):
+    """W_q and W_k have changed places.
 
-    A large negative score is the worst match, not the best. Leave np.abs out.
+    W_q belongs to the query and W_k to the keys. When all widths are equal, no shape error says so.
     """
-    if temperature == 0:
-        return hard(np.abs(keys @ query), values)
-    return plain(query, keys, values, temperature)
+    return np.tanh(W_k @ query + keys @ W_q.T) @ w
 
 
-@mistake("01.6", caught_by="test_only_the_ratio_counts")
-def smallest_temperature_set(query, keys, values, temperature):
-    """temperatures below some small number are raised to it, or the number is added.
+@mistake("01.6", caught_by="test_equal_widths")
+def key_matrix_transposed(query, keys, W_q, W_k, w):
+    """the keys meet W_k the wrong way round (keys @ W_k).
 
-    With small scores a small temperature is an ordinary one; only their ratio counts. Treat
-    temperature == 0 on its own and divide by every other.
+    A key is a row of keys, but in the formula the matrix stands left of it: for rows that is
+    keys @ W_k.T. When all widths are equal, no shape error says so.
     """
-    refused(temperature)
-    return weigh(keys @ query / max(temperature, 1e-8)) @ values
+    return np.tanh(W_q @ query + keys @ W_k) @ w
 
 
-@mistake("01.6", caught_by="test_only_the_ratio_counts")
-def small_temperature_taken_for_zero(query, keys, values, temperature):
-    """every small temperature is treated as 0.
+@mistake("01.6", caught_by="test_equal_widths")
+def query_matrix_transposed(query, keys, W_q, W_k, w):
+    """the query meets W_q the wrong way round (query @ W_q).
 
-    With small scores a small temperature is an ordinary one; only their ratio counts. Only
-    temperature == 0 is the hard lookup (np.isclose is too generous).
+    The formula has the matrix on the left: W_q @ query. When all widths are equal, no shape error
+    says so.
     """
-    refused(temperature)
-    return plain(query, keys, values, 0.0 if temperature < 1e-8 else temperature)
+    return np.tanh(query @ W_q + keys @ W_k.T) @ w
 
 
-@mistake("01.6", caught_by="test_infinity_is_average")
-def infinity_refused(query, keys, values, temperature):
-    """an infinite temperature raises an error.
+@mistake("01.6", caught_by="test_equal_widths")
+def both_matrices_transposed(query, keys, W_q, W_k, w):
+    """both matrices are used the wrong way round (query @ W_q and keys @ W_k).
 
-    np.inf is allowed and means the plain average. The formula does it without a special case.
+    The formula has the matrices on the left: W_q @ query, and for keys that are rows keys @ W_k.T.
+    When all widths are equal, no shape error says so.
     """
-    if not np.isfinite(temperature):
-        raise ValueError(f"temperature must be finite, got {temperature}")
-    return plain(query, keys, values, temperature)
+    return np.tanh(query @ W_q + keys @ W_k) @ w
 
 
-@mistake("01.6", caught_by="test_infinity_is_average")
-def infinity_adds_the_values(query, keys, values, temperature):
-    """an infinite temperature adds the values up in place of averaging them.
+@mistake("01.6", caught_by="test_additive_values")
+def keys_not_transposed(query, keys, W_q, W_k, w):
+    """W_k is multiplied by the whole array of keys, W_k @ keys.
 
-    All weights are 1/T there, not 1.
+    The keys are the rows of keys, not its columns. For rows it is keys @ W_k.T, with row t equal to
+    W_k @ keys[t].
     """
-    return values.sum(axis=0) if temperature == np.inf else plain(query, keys, values, temperature)
+    return np.tanh(W_q @ query + W_k @ keys) @ w
 
 
-@mistake("01.6", caught_by="test_infinity_is_average")
-def infinity_gives_zeros(query, keys, values, temperature):
-    """an infinite temperature returns zeros.
+@mistake("01.6", caught_by="test_additive_by_hand")
+def hidden_numbers_averaged(query, keys, W_q, W_k, w):
+    """the weighted hidden numbers are averaged in place of added.
 
-    The scores become 0 there, not the weights: equal scores give equal weights, 1/T each.
+    A dot product is a sum: hidden @ w.
     """
-    if temperature == np.inf:
-        return np.zeros(values.shape[1])
-    return plain(query, keys, values, temperature)
+    return (np.tanh(W_q @ query + keys @ W_k.T) * w).mean(axis=-1)
 
 
-@mistake("01.6", caught_by="test_bad_temperature")
-def negative_prefers_the_worst(query, keys, values, temperature):
-    """a negative temperature is divided by like any other.
+@mistake("01.6", caught_by="test_additive_by_hand")
+def column_in_place_of_vector(query, keys, W_q, W_k, w):
+    """the scores come as a column of shape (T, 1).
 
-    It turns the lookup upside down, and nobody notices. Raise a ValueError before anything else.
+    w[:, None] or w.reshape(-1, 1) keeps an axis of length 1. With w of shape (A,), hidden @ w has
+    shape (T,).
     """
-    if temperature < 0:
-        return weigh(keys @ query / temperature) @ values
-    return plain(query, keys, values, temperature)
+    return np.tanh(W_q @ query + keys @ W_k.T) @ w[:, None]
 
 
-@mistake("01.6", caught_by="test_bad_temperature")
-def sign_of_temperature_dropped(query, keys, values, temperature):
-    """the sign of a negative temperature is dropped.
+@mistake("01.6", caught_by="test_additive_one_key")
+def squeezed(query, keys, W_q, W_k, w):
+    """axes of length 1 are squeezed out.
 
-    Repairing a wrong input hides somebody's mistake. Raise a ValueError that says what was wrong.
+    With a single key that removes the axis of the keys too. Avoid np.squeeze, or name the axis:
+    np.squeeze(scores, axis=-1).
     """
-    return plain(query, keys, values, abs(temperature))
+    return np.array(np.squeeze(np.tanh(W_q @ query + keys @ W_k.T) @ w))
 
 
-@mistake("01.6", caught_by="test_bad_temperature")
-def negative_taken_for_zero(query, keys, values, temperature):
-    """a negative temperature is treated as 0.
+@mistake("01.6", caught_by="test_saturated")
+def tanh_from_exponentials(query, keys, W_q, W_k, w):
+    """tanh is computed as a fraction of exponentials.
 
-    Repairing a wrong input hides somebody's mistake. Raise a ValueError that says what was wrong.
+    exp(1000) is inf, and inf/inf is NaN. np.tanh is safe for every number.
     """
-    return plain(query, keys, values, max(temperature, 0.0))
+    hidden = W_q @ query + keys @ W_k.T
+    up, down = np.exp(hidden), np.exp(-hidden)
+    return ((up - down) / (up + down)) @ w
 
 
-@mistake("01.6", caught_by="test_bad_temperature")
-def negative_returns_none(query, keys, values, temperature):
-    """a negative temperature returns None.
+@mistake("01.6", caught_by="test_additive_by_hand")
+def divided_by_root_of_hidden_width(query, keys, W_q, W_k, w):
+    """the scores are divided by the square root of A.
 
-    The caller would only notice later, somewhere else. `raise ValueError(...)` stops where the
-    mistake is; `return ValueError(...)` and print do not.
+    The additive score has no such factor; tanh and w keep its size in bounds.
     """
-    return None if temperature < 0 else plain(query, keys, values, temperature)
+    return np.tanh(W_q @ query + keys @ W_k.T) @ w / np.sqrt(len(w))
 
 
-@mistake("01.6", caught_by="test_bad_temperature")
-def negative_asserted(query, keys, values, temperature):
-    """a negative temperature raises an AssertionError.
+@mistake("01.6", caught_by="test_additive_whole_numbers")
+def scores_in_the_dtype_of_the_keys(query, keys, W_q, W_k, w):
+    """the scores are stored in an array with the dtype of the keys.
 
-    assert is for your own slips and disappears when Python runs with -O. For a wrong argument raise
-    a ValueError.
+    For whole-number keys that cuts every score to a whole number. Make the array with
+    np.zeros(len(keys)), which holds floats.
     """
-    if temperature < 0:
-        raise AssertionError
-    return plain(query, keys, values, temperature)
+    scores = np.zeros(len(keys), dtype=keys.dtype)
+    scores[:] = np.tanh(W_q @ query + keys @ W_k.T) @ w
+    return scores
 
 
-@mistake("01.6", caught_by="test_zero_is_hard")
-def zero_refused(query, keys, values, temperature):
-    """temperature 0 raises a ValueError.
+@mistake("01.6", caught_by="test_additive_by_hand")
+def query_added_after_the_tanh(query, keys, W_q, W_k, w):
+    """the query's term is added after the tanh.
 
-    Only negative temperatures are wrong. 0 is the hard lookup: `if temperature < 0`, not `<= 0`.
+    There it moves all scores by the same number, and softmax does not notice. Add W_q @ query
+    inside the tanh, to W_k @ key.
     """
-    if temperature <= 0:
-        raise ValueError(f"temperature must be above 0, got {temperature}")
-    return plain(query, keys, values, temperature)
+    return (np.tanh(keys @ W_k.T) + W_q @ query) @ w
 
 
-@mistake("01.6", caught_by="test_ordinary_temperatures")
-def root_of_temperature(query, keys, values, temperature):
-    """the scores are divided by the square root of the temperature.
+@mistake("01.6", caught_by="test_additive_by_hand")
+def largest_score_subtracted(query, keys, W_q, W_k, w):
+    """the largest score is subtracted from all of them.
 
-    Divide by the temperature itself.
+    That belongs to the softmax, which is not part of this function. Return the scores as they are.
     """
-    refused(temperature)
-    return plain(query, keys, values, np.sqrt(temperature))
-
-
-@mistake("01.6", caught_by="test_ordinary_temperatures")
-def divided_by_width_as_well(query, keys, values, temperature):
-    """the scores are divided by the square root of the key width as well.
-
-    The temperature is the only thing to divide by here.
-    """
-    return plain(query / np.sqrt(len(query)), keys, values, temperature)
-
-
-@mistake("01.6", caught_by="test_temperature_by_hand")
-def divided_after_softmax(query, keys, values, temperature):
-    """the weights are divided by the temperature, after the softmax.
-
-    They no longer sum to 1 then. The scores are divided, before the softmax.
-    """
-    refused(temperature)
-    scores = keys @ query
-    if temperature == 0:
-        return hard(scores, values)
-    if temperature == np.inf:
-        return values.mean(axis=0)
-    return weigh(scores) / temperature @ values
-
-
-@mistake("01.6", caught_by="test_temperature_by_hand")
-def powers_not_normalised(query, keys, values, temperature):
-    """the weights are raised to the power 1/temperature and no longer sum to 1.
-
-    Divide the scores before the softmax: it normalises at the right moment.
-    """
-    refused(temperature)
-    scores = keys @ query
-    if temperature == 0:
-        return hard(scores, values)
-    return weigh(scores) ** (1 / temperature) @ values
-
-
-@mistake("01.6", caught_by="test_far_apart")
-def powers_of_weights(query, keys, values, temperature):
-    """the finished weights are raised to the power 1/temperature and normalised again.
-
-    On paper that is the same. But a weight that was rounded to 0 stays 0 at every temperature.
-    Divide the scores, before the softmax.
-    """
-    refused(temperature)
-    scores = keys @ query
-    if temperature == 0:
-        return hard(scores, values)
-    powers = weigh(scores) ** (1 / temperature)
-    return powers / powers.sum() @ values
-
-
-@mistake("01.6", caught_by="test_far_apart")
-def temperature_overflow(query, keys, values, temperature):
-    """the softmax subtracts no maximum.
-
-    A low temperature makes scores huge, and exp overflows. Use a softmax that subtracts the largest
-    score (numpy_core.softmax).
-    """
-    refused(temperature)
-    scores = keys @ query
-    if temperature == 0:
-        return hard(scores, values)
-    return overflowing(scores / temperature) @ values
-
-
-@mistake("01.6", caught_by="test_temperature_by_hand")
-def brackets_missing(query, keys, values, temperature):
-    """the exponent is score - maximum / temperature, for want of brackets.
-
-    Only the maximum is divided there. Write (score - maximum) / temperature.
-    """
-    refused(temperature)
-    scores = keys @ query
-    if temperature == 0:
-        return hard(scores, values)
-    exponentials = np.exp(scores - scores.max() / temperature)
-    return exponentials / exponentials.sum() @ values
-
-
-@mistake("01.6", caught_by="test_near_ties_do_not_share")
-def close_scores_tie(query, keys, values, temperature):
-    """keys whose scores are close to the largest count as ties.
-
-    np.isclose calls scores equal that differ in the sixth digit. At temperature 0 only equal scores
-    share: `scores == scores.max()`.
-    """
-    if not temperature >= 0:
-        raise ValueError("temperature must be at least 0")
-    scores = keys @ query
-    if temperature == 0:
-        return values[np.isclose(scores, scores.max())].mean(axis=0)
-    return weigh(scores / temperature) @ values
-
-
-@mistake("01.6", caught_by="test_near_ties_do_not_share")
-def rounded_scores_tie(query, keys, values, temperature):
-    """scores are rounded before the best is looked for.
-
-    Rounding makes ties that are none. Compare the scores as they are: `scores == scores.max()`.
-    """
-    if not temperature >= 0:
-        raise ValueError("temperature must be at least 0")
-    scores = keys @ query
-    if temperature == 0:
-        rounded = np.round(scores, 6)
-        return values[rounded == rounded.max()].mean(axis=0)
-    return weigh(scores / temperature) @ values
-
-
-@mistake("01.6", caught_by="test_bad_temperature")
-def nan_goes_through(query, keys, values, temperature):
-    """a temperature that is not a number is computed with.
-
-    `temperature < 0` is False for NaN, and so is every other comparison. Ask for what must hold:
-    `if not temperature >= 0: raise ValueError(...)`.
-    """
-    if temperature < 0:
-        raise ValueError("temperature must be at least 0")
-    scores = keys @ query
-    if temperature == 0:
-        return values[scores == scores.max()].mean(axis=0)
-    return weigh(scores / temperature) @ values
-
-
-@mistake("01.6", caught_by="test_zero_below_zero")
-def best_score_at_least_zero(query, keys, values, temperature):
-    """at temperature 0 the search for the best score starts at 0.
-
-    With negative scores alone no key is found then. Start with the first score, or with -inf;
-    scores.max() does.
-    """
-    refused(temperature)
-    scores = keys @ query
-    if temperature == 0:
-        best = scores == scores.max(initial=0.0)
-        return best @ values / max(int(best.sum()), 1)
-    return weigh(scores / temperature) @ values
+    scores = np.tanh(W_q @ query + keys @ W_k.T) @ w
+    return scores - scores.max()

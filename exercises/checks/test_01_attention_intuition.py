@@ -369,141 +369,195 @@ def test_square_keys(sub, rng):
 
 
 # --------------------------------------------------------------------------------------------
-additive_score = exercise(
+lookup_at_temperature = exercise(
     "01.3",
-    function="additive_score",
-    title="The additive score",
-    page=f"{PAGE}#additive-score",
+    function="lookup_at_temperature",
+    title="Lookup at a temperature",
+    page=f"{PAGE}#temperature",
     hints=(
-        "Do one key first. What is the shape of W_q @ query, and of W_k @ keys[0]? They are added, "
-        "so they had better agree.",
-        "'The additive score' in chapter 1 gives the formula: both terms are added *inside* the "
-        "tanh, and w turns the A hidden numbers into one score. No softmax yet.",
-        "For one key: w @ np.tanh(W_q @ query + W_k @ key). For all of them: "
-        "np.tanh(W_q @ query + keys @ W_k.T) @ w.",
+        "Take the function of Exercise 1.2 and divide the scores. Then treat the special cases one "
+        "by one: which of them does the formula cover already?",
+        "'Temperature: from the average to the hard lookup' in chapter 1 shows both ends. "
+        "At 0 the weights are equal among the keys with the largest score, and 0 for the others.",
+        "if not temperature >= 0: raise ValueError(...), NaN included. If temperature == 0: "
+        "best = scores == scores.max(), and the result is values[best].mean(axis=0). Else: "
+        "numpy_core.softmax(scores / temperature) @ values.",
     ),
+    uses=("01.1", "01.2"),
     returns="array",
-    closed=("minitx.numpy_core.additive_score",),
+    closed=("minitx.numpy_core.soft_lookup", *TORCH_ATTENTION),
 )
 
 
-def additive(query, keys, W_q, W_k, w):
-    """Additive scores, one number at a time."""
-    scores = []
-    for key in keys:
-        hidden = [math.tanh(dot(a, query) + dot(b, key)) for a, b in zip(W_q, W_k, strict=True)]
-        scores.append(dot(w, hidden))
-    return np.array(scores)
-
-
-@additive_score.check(
+@lookup_at_temperature.check(
     points=1,
-    title="the example by hand gives the scores 9 and 12",
-    hint="tanh(ln 2) = 0.6 and tanh(ln 3) = 0.8; then 10 and 5 of each.",
+    title="the example by hand at temperature 1/2",
+    hint="Dividing by 1/2 doubles the scores, which squares their exponentials: 4, 1 and 25.",
 )
-def test_additive_by_hand(sub, rng):
-    keys = np.log([[1.0, 2.0], [1.5, 3.0]])
-    got = sub.additive_score(np.log([2.0, 1.0]), keys, np.eye(2), np.eye(2), np.array([10.0, 5.0]))
-    expect_close(got, np.array([9.0, 12.0]), FLOAT64, what="the example")
+def test_temperature_by_hand(sub, rng):
+    got = sub.lookup_at_temperature(np.log([2.0, 5.0]), KEYS, VALUES, 0.5)
+    expect_close(got, np.array([232, 208]) / 30, FLOAT64, what="the example")
 
 
-@additive_score.check(
-    points=3,
-    title="query and keys of different widths, one score per key",
-    hint="Go through the formula from the inside: two products, one sum, tanh, dot product with w.",
-)
-def test_additive_values(sub, rng):
-    for T, D_q, D_k, A in [(5, 3, 4, 2), (3, 5, 2, 7), (5, 3, 4, 2)]:
-        query, keys = rng.normal(size=D_q), rng.normal(size=(T, D_k))
-        W_q, W_k, w = rng.normal(size=(A, D_q)), rng.normal(size=(A, D_k)), rng.normal(size=A)
-        got = sub.additive_score(query, keys, W_q, W_k, w)
-        expect_close(
-            got,
-            additive(query, keys, W_q, W_k, w),
-            SUMS,
-            what=f"the scores for T={T}, D_q={D_q}, D_k={D_k}, A={A}",
-        )
-
-
-@additive_score.check(
+@lookup_at_temperature.check(
     points=2,
-    title="another query changes the order of preference, not only the level",
-    hint="Without a curve around the sum, the query adds the same number to every score.",
+    title="ordinary temperatures: the scores are divided, before the softmax",
+    hint="softmax(scores / temperature), then mix the values. At 1 it is the plain soft lookup.",
 )
-def test_query_matters(sub, rng):
-    keys, W_q, W_k = rng.normal(size=(6, 4)), rng.normal(size=(5, 3)), rng.normal(size=(5, 4))
-    w = rng.normal(size=5)
-    queries = rng.normal(size=(2, 3))
-    first = sub.additive_score(queries[0], keys, W_q, W_k, w)
-    second = sub.additive_score(queries[1], keys, W_q, W_k, w)
-    expect(
-        np.ptp(first - second) > 1e-6,
-        "For two different queries the six scores differ by the same constant. Softmax ignores "
-        "such a constant, so the attention weights would not depend on the query at all.",
-    )
-    for query, got in zip(queries, [first, second], strict=True):
-        expect_close(got, additive(query, keys, W_q, W_k, w), SUMS, what="the scores")
-
-
-@additive_score.check(
-    points=1,
-    title="each matrix meets its own vector, the right way round",
-    hint="W_q belongs to the query, W_k to the keys; the matrix stands left of the vector.",
-)
-def test_equal_widths(sub, rng):
-    for T, what in [(5, "all widths are 4"), (4, "all widths and the number of keys are 4")]:
-        query, keys = rng.normal(size=4), rng.normal(size=(T, 4))
-        W_q, W_k, w = rng.normal(size=(4, 4)), rng.normal(size=(4, 4)), rng.normal(size=4)
-        got = sub.additive_score(query, keys, W_q, W_k, w)
+def test_ordinary_temperatures(sub, rng):
+    for temperature in [1.0, 0.3, 4.0, 1.0]:
+        query, keys, values = rng.normal(size=3), rng.normal(size=(5, 3)), rng.normal(size=(5, 2))
+        got = sub.lookup_at_temperature(query, keys, values, temperature)
         expect_close(
             got,
-            additive(query, keys, W_q, W_k, w),
+            lookup(query, keys, values, temperature),
             SUMS,
-            what=f"the scores when {what}, so that no shape error can warn you",
+            what=f"the result at temperature {temperature}",
         )
 
 
-@additive_score.check(
-    points=1,
-    title="large inputs saturate the tanh and stay finite",
-    hint="np.tanh is safe for any number; a fraction of exponentials is inf/inf for large ones.",
+@lookup_at_temperature.check(
+    points=2,
+    title="temperature 0 returns the value of the best key",
+    hint="Nothing can be divided by 0: find the largest score instead.",
 )
-def test_saturated(sub, rng):
-    signs = np.array([[1.0, 1.0, -1.0], [1.0, -1.0, -1.0], [-1.0, -1.0, 1.0], [-1.0, 1.0, 1.0]])
-    w = rng.normal(size=3)
-    query, keys = np.array([30.0, -20.0]), 1000 * signs
-    got = sub.additive_score(query, keys, np.ones((3, 2)), np.eye(3), w)
-    want = np.array([dot(w, row) for row in signs])
+def test_zero_is_hard(sub, rng):
+    for _ in range(2):
+        lengths = rng.permutation([3.0, 1.0, -5.0, 0.5, 2.0])
+        keys, values = np.column_stack([lengths, rng.normal(size=(5, 2))]), rng.normal(size=(5, 4))
+        best = int(np.flatnonzero(lengths == 3.0)[0])
+        got = sub.lookup_at_temperature(np.array([1.5, 0.0, 0.0]), keys, values, 0.0)
+        expect_close(
+            got,
+            values[best],
+            FLOAT64,
+            what=f"the result at temperature 0, where key {best} is the best",
+        )
+
+
+@lookup_at_temperature.check(
+    points=1,
+    title="temperature 0 when every score is negative",
+    hint="The best score can be below 0. Where does your search for it start?",
+)
+def test_zero_below_zero(sub, rng):
+    lengths = rng.permutation([-3.0, -1.0, -5.0, -1.5])
+    keys, values = np.column_stack([lengths, rng.normal(size=(4, 3))]), rng.normal(size=(4, 4))
+    best = int(np.flatnonzero(lengths == -1.0)[0])
+    for temperature in [0, 0.0]:
+        got = sub.lookup_at_temperature(np.array([2.0, 0, 0, 0]), keys, values, temperature)
+        what = f"the result at temperature 0, where key {best} is the best, with the score -2"
+        expect_close(got, values[best], FLOAT64, what=what)
+
+
+@lookup_at_temperature.check(
+    points=2,
+    title="at temperature 0, keys that tie for the best share equally",
+    hint="argmax picks the first of several largest. Which keys have a score equal to the maximum?",
+)
+def test_ties_share(sub, rng):
+    keys = np.array([[1.0, 0.0], [2.0, 1.0], [0.0, 3.0], [2.0, -1.0], [2.0, 0.5]])
+    values = rng.normal(size=(5, 4))
+    got = sub.lookup_at_temperature(np.array([0.5, 0.0]), keys, values, 0)
     expect_close(
-        got, want, FLOAT64, what="the scores for hidden sums near ±1000, which are sums of ±w"
+        got,
+        mix([0, 1 / 3, 0, 1 / 3, 1 / 3], values),
+        FLOAT64,
+        what="the result at temperature 0, where keys 1, 3 and 4 tie",
     )
 
 
-@additive_score.check(
+@lookup_at_temperature.check(
     points=1,
-    title="one key gives an array with one score",
-    hint="The result has shape (T,), also when T is 1. Did np.squeeze remove an axis too many?",
+    title="at temperature 0, keys that only nearly tie do not share",
+    hint="A tie is equality, to the last digit: np.isclose and np.round see ties that are none.",
 )
-def test_additive_one_key(sub, rng):
-    query, keys = rng.normal(size=2), rng.normal(size=(1, 3))
-    W_q, W_k, w = rng.normal(size=(4, 2)), rng.normal(size=(4, 3)), rng.normal(size=4)
-    got = sub.additive_score(query, keys, W_q, W_k, w)
-    expect_close(got, additive(query, keys, W_q, W_k, w), SUMS, what="the only score")
+def test_near_ties_do_not_share(sub, rng):
+    values = rng.normal(size=(4, 3))
+    for gap in [1e-4, 3e-6, 1e-7, 1e-10]:
+        keys = np.array([[2.0, 1.0], [2.0 + gap, -1.0], [-1.0, 3.0], [2.0 - gap, 0.5]])
+        got = sub.lookup_at_temperature(np.array([0.5, 0.0]), keys, values, 0.0)
+        what = f"the result at temperature 0, where key 1 scores {gap / 2:g} more than key 0"
+        expect_close(got, values[1], FLOAT64, what=what)
 
 
-@additive_score.check(
+@lookup_at_temperature.check(
+    points=1,
+    title="temperature inf returns the average of all values",
+    hint="A finite score divided by np.inf is 0. Does your function let infinity through?",
+)
+def test_infinity_is_average(sub, rng):
+    query, keys, values = rng.normal(size=3), rng.normal(size=(7, 3)), rng.normal(size=(7, 2))
+    got = sub.lookup_at_temperature(query, keys, values, math.inf)
+    expect_close(got, mix([1 / 7] * 7, values), FLOAT64, what="the result at temperature inf")
+
+
+@lookup_at_temperature.check(
+    points=1,
+    title="a temperature below 0, or not a number, is refused with a ValueError that says so",
+    hint="raise ValueError(f'temperature must be at least 0, got {temperature}')",
+)
+def test_bad_temperature(sub, rng):
+    query, keys, values = rng.normal(size=3), rng.normal(size=(5, 3)), rng.normal(size=(5, 2))
+    for temperature in [-1.0, -1e-9, -math.inf, math.nan]:
+        expect_raises(
+            ValueError,
+            lambda t=temperature: sub.lookup_at_temperature(query, keys, values, t),
+            what=f"a call with temperature {temperature}",
+        )
+
+
+@lookup_at_temperature.check(
+    points=1,
+    title="a query and a temperature 1e-30 times as large give the same result",
+    hint="Only scores / temperature counts. Did you add a small number, or set a smallest value?",
+)
+def test_only_the_ratio_counts(sub, rng):
+    query, keys, values = rng.normal(size=3), rng.normal(size=(5, 3)), rng.normal(size=(5, 2))
+    for factor in [1e-30, 1e30]:
+        got = sub.lookup_at_temperature(factor * query, keys, values, factor * 0.7)
+        expect_close(
+            got,
+            lookup(query, keys, values, 0.7),
+            SUMS,
+            what=f"the result when query and temperature are both multiplied by {factor:g}",
+        )
+
+
+@lookup_at_temperature.check(
+    points=2,
+    title="scores far apart, at low and at high temperatures",
+    hint="Divide first, then take a softmax that subtracts the maximum.",
+)
+def test_far_apart(sub, rng):
+    keys = np.array([[1.0, 0.0], [0.0, 1.0], [-1.0, 0.5]])
+    values = rng.normal(size=(3, 4))
+    query = np.array([1000.0, 200.0])
+    for temperature in [1e-3, 400.0]:
+        got = sub.lookup_at_temperature(query, keys, values, temperature)
+        expect_close(
+            got,
+            lookup(query, keys, values, temperature),
+            SUMS,
+            what=f"the result for scores 1000, 200, -900 at temperature {temperature}",
+        )
+
+
+@lookup_at_temperature.check(
     points=1,
     title="whole numbers in, fractions out",
-    hint="np.zeros(T) holds floats; with the dtype of the keys, the query or w it may hold none.",
+    hint="np.zeros_like(values) and keys.dtype hold no fractions here.",
 )
-def test_additive_whole_numbers(sub, rng):
-    for whole in [(0, 1, 2, 3, 4), (0,), (1,), (2, 3), (4,)]:
-        inputs = [rng.normal(size=shape) for shape in [(2,), (5, 3), (4, 2), (4, 3), (4,)]]
-        for i in whole:
-            inputs[i] = rng.integers(-2, 3, size=inputs[i].shape)
-        names = ", ".join(("query", "keys", "W_q", "W_k", "w")[i] for i in whole)
-        got = sub.additive_score(*inputs)
-        expect_close(got, additive(*inputs), SUMS, what=f"the scores for whole numbers in {names}")
+def test_temperature_whole_numbers(sub, rng):
+    keys = np.array([[1, 0, 2], [0, 1, 0], [2, 1, 0], [1, 2, 0]])
+    query, values = np.array([2, 2, -1]), rng.integers(1, 100, size=(4, 2))
+    for temperature in [2, 3.5]:
+        got = sub.lookup_at_temperature(query, keys, values, temperature)
+        what = f"the result for whole numbers at temperature {temperature}"
+        expect_close(got, lookup(query, keys, values, temperature), FLOAT64, what=what)
+    got = sub.lookup_at_temperature(query, keys, values, 0)
+    want = mix([0, 0, 1 / 2, 1 / 2], values)
+    expect_close(got, want, FLOAT64, what="the result for whole numbers at temperature 0")
 
 
 # --------------------------------------------------------------------------------------------
@@ -785,192 +839,138 @@ def test_matrix_whole_numbers(sub, rng):
 
 
 # --------------------------------------------------------------------------------------------
-lookup_at_temperature = exercise(
+additive_score = exercise(
     "01.6",
-    function="lookup_at_temperature",
-    title="Lookup at a temperature",
-    page=f"{PAGE}#temperature",
+    function="additive_score",
+    title="The additive score",
+    page=f"{PAGE}#additive-score",
     hints=(
-        "Take the function of Exercise 1.2 and divide the scores. Then treat the special cases one "
-        "by one: which of them does the formula cover already?",
-        "'Temperature: from the average to the hard lookup' in chapter 1 shows both ends. "
-        "At 0 the weights are equal among the keys with the largest score, and 0 for the others.",
-        "if not temperature >= 0: raise ValueError(...), NaN included. If temperature == 0: "
-        "best = scores == scores.max(), and the result is values[best].mean(axis=0). Else: "
-        "numpy_core.softmax(scores / temperature) @ values.",
+        "Do one key first. What is the shape of W_q @ query, and of W_k @ keys[0]? They are added, "
+        "so they had better agree.",
+        "'The additive score' in chapter 1 gives the formula: both terms are added *inside* the "
+        "tanh, and w turns the A hidden numbers into one score. No softmax yet.",
+        "For one key: w @ np.tanh(W_q @ query + W_k @ key). For all of them: "
+        "np.tanh(W_q @ query + keys @ W_k.T) @ w.",
     ),
-    uses=("01.1", "01.2"),
     returns="array",
-    closed=("minitx.numpy_core.soft_lookup", *TORCH_ATTENTION),
+    closed=("minitx.numpy_core.additive_score",),
 )
 
 
-@lookup_at_temperature.check(
+def additive(query, keys, W_q, W_k, w):
+    """Additive scores, one number at a time."""
+    scores = []
+    for key in keys:
+        hidden = [math.tanh(dot(a, query) + dot(b, key)) for a, b in zip(W_q, W_k, strict=True)]
+        scores.append(dot(w, hidden))
+    return np.array(scores)
+
+
+@additive_score.check(
     points=1,
-    title="the example by hand at temperature 1/2",
-    hint="Dividing by 1/2 doubles the scores, which squares their exponentials: 4, 1 and 25.",
+    title="the example by hand gives the scores 9 and 12",
+    hint="tanh(ln 2) = 0.6 and tanh(ln 3) = 0.8; then 10 and 5 of each.",
 )
-def test_temperature_by_hand(sub, rng):
-    got = sub.lookup_at_temperature(np.log([2.0, 5.0]), KEYS, VALUES, 0.5)
-    expect_close(got, np.array([232, 208]) / 30, FLOAT64, what="the example")
+def test_additive_by_hand(sub, rng):
+    keys = np.log([[1.0, 2.0], [1.5, 3.0]])
+    got = sub.additive_score(np.log([2.0, 1.0]), keys, np.eye(2), np.eye(2), np.array([10.0, 5.0]))
+    expect_close(got, np.array([9.0, 12.0]), FLOAT64, what="the example")
 
 
-@lookup_at_temperature.check(
-    points=2,
-    title="ordinary temperatures: the scores are divided, before the softmax",
-    hint="softmax(scores / temperature), then mix the values. At 1 it is the plain soft lookup.",
+@additive_score.check(
+    points=3,
+    title="query and keys of different widths, one score per key",
+    hint="Go through the formula from the inside: two products, one sum, tanh, dot product with w.",
 )
-def test_ordinary_temperatures(sub, rng):
-    for temperature in [1.0, 0.3, 4.0, 1.0]:
-        query, keys, values = rng.normal(size=3), rng.normal(size=(5, 3)), rng.normal(size=(5, 2))
-        got = sub.lookup_at_temperature(query, keys, values, temperature)
+def test_additive_values(sub, rng):
+    for T, D_q, D_k, A in [(5, 3, 4, 2), (3, 5, 2, 7), (5, 3, 4, 2)]:
+        query, keys = rng.normal(size=D_q), rng.normal(size=(T, D_k))
+        W_q, W_k, w = rng.normal(size=(A, D_q)), rng.normal(size=(A, D_k)), rng.normal(size=A)
+        got = sub.additive_score(query, keys, W_q, W_k, w)
         expect_close(
             got,
-            lookup(query, keys, values, temperature),
+            additive(query, keys, W_q, W_k, w),
             SUMS,
-            what=f"the result at temperature {temperature}",
+            what=f"the scores for T={T}, D_q={D_q}, D_k={D_k}, A={A}",
         )
 
 
-@lookup_at_temperature.check(
+@additive_score.check(
     points=2,
-    title="temperature 0 returns the value of the best key",
-    hint="Nothing can be divided by 0: find the largest score instead.",
+    title="another query changes the order of preference, not only the level",
+    hint="Without a curve around the sum, the query adds the same number to every score.",
 )
-def test_zero_is_hard(sub, rng):
-    for _ in range(2):
-        lengths = rng.permutation([3.0, 1.0, -5.0, 0.5, 2.0])
-        keys, values = np.column_stack([lengths, rng.normal(size=(5, 2))]), rng.normal(size=(5, 4))
-        best = int(np.flatnonzero(lengths == 3.0)[0])
-        got = sub.lookup_at_temperature(np.array([1.5, 0.0, 0.0]), keys, values, 0.0)
+def test_query_matters(sub, rng):
+    keys, W_q, W_k = rng.normal(size=(6, 4)), rng.normal(size=(5, 3)), rng.normal(size=(5, 4))
+    w = rng.normal(size=5)
+    queries = rng.normal(size=(2, 3))
+    first = sub.additive_score(queries[0], keys, W_q, W_k, w)
+    second = sub.additive_score(queries[1], keys, W_q, W_k, w)
+    expect(
+        np.ptp(first - second) > 1e-6,
+        "For two different queries the six scores differ by the same constant. Softmax ignores "
+        "such a constant, so the attention weights would not depend on the query at all.",
+    )
+    for query, got in zip(queries, [first, second], strict=True):
+        expect_close(got, additive(query, keys, W_q, W_k, w), SUMS, what="the scores")
+
+
+@additive_score.check(
+    points=1,
+    title="each matrix meets its own vector, the right way round",
+    hint="W_q belongs to the query, W_k to the keys; the matrix stands left of the vector.",
+)
+def test_equal_widths(sub, rng):
+    for T, what in [(5, "all widths are 4"), (4, "all widths and the number of keys are 4")]:
+        query, keys = rng.normal(size=4), rng.normal(size=(T, 4))
+        W_q, W_k, w = rng.normal(size=(4, 4)), rng.normal(size=(4, 4)), rng.normal(size=4)
+        got = sub.additive_score(query, keys, W_q, W_k, w)
         expect_close(
             got,
-            values[best],
-            FLOAT64,
-            what=f"the result at temperature 0, where key {best} is the best",
+            additive(query, keys, W_q, W_k, w),
+            SUMS,
+            what=f"the scores when {what}, so that no shape error can warn you",
         )
 
 
-@lookup_at_temperature.check(
+@additive_score.check(
     points=1,
-    title="temperature 0 when every score is negative",
-    hint="The best score can be below 0. Where does your search for it start?",
+    title="large inputs saturate the tanh and stay finite",
+    hint="np.tanh is safe for any number; a fraction of exponentials is inf/inf for large ones.",
 )
-def test_zero_below_zero(sub, rng):
-    lengths = rng.permutation([-3.0, -1.0, -5.0, -1.5])
-    keys, values = np.column_stack([lengths, rng.normal(size=(4, 3))]), rng.normal(size=(4, 4))
-    best = int(np.flatnonzero(lengths == -1.0)[0])
-    for temperature in [0, 0.0]:
-        got = sub.lookup_at_temperature(np.array([2.0, 0, 0, 0]), keys, values, temperature)
-        what = f"the result at temperature 0, where key {best} is the best, with the score -2"
-        expect_close(got, values[best], FLOAT64, what=what)
-
-
-@lookup_at_temperature.check(
-    points=2,
-    title="at temperature 0, keys that tie for the best share equally",
-    hint="argmax picks the first of several largest. Which keys have a score equal to the maximum?",
-)
-def test_ties_share(sub, rng):
-    keys = np.array([[1.0, 0.0], [2.0, 1.0], [0.0, 3.0], [2.0, -1.0], [2.0, 0.5]])
-    values = rng.normal(size=(5, 4))
-    got = sub.lookup_at_temperature(np.array([0.5, 0.0]), keys, values, 0)
+def test_saturated(sub, rng):
+    signs = np.array([[1.0, 1.0, -1.0], [1.0, -1.0, -1.0], [-1.0, -1.0, 1.0], [-1.0, 1.0, 1.0]])
+    w = rng.normal(size=3)
+    query, keys = np.array([30.0, -20.0]), 1000 * signs
+    got = sub.additive_score(query, keys, np.ones((3, 2)), np.eye(3), w)
+    want = np.array([dot(w, row) for row in signs])
     expect_close(
-        got,
-        mix([0, 1 / 3, 0, 1 / 3, 1 / 3], values),
-        FLOAT64,
-        what="the result at temperature 0, where keys 1, 3 and 4 tie",
+        got, want, FLOAT64, what="the scores for hidden sums near ±1000, which are sums of ±w"
     )
 
 
-@lookup_at_temperature.check(
+@additive_score.check(
     points=1,
-    title="at temperature 0, keys that only nearly tie do not share",
-    hint="A tie is equality, to the last digit: np.isclose and np.round see ties that are none.",
+    title="one key gives an array with one score",
+    hint="The result has shape (T,), also when T is 1. Did np.squeeze remove an axis too many?",
 )
-def test_near_ties_do_not_share(sub, rng):
-    values = rng.normal(size=(4, 3))
-    for gap in [1e-4, 3e-6, 1e-7, 1e-10]:
-        keys = np.array([[2.0, 1.0], [2.0 + gap, -1.0], [-1.0, 3.0], [2.0 - gap, 0.5]])
-        got = sub.lookup_at_temperature(np.array([0.5, 0.0]), keys, values, 0.0)
-        what = f"the result at temperature 0, where key 1 scores {gap / 2:g} more than key 0"
-        expect_close(got, values[1], FLOAT64, what=what)
+def test_additive_one_key(sub, rng):
+    query, keys = rng.normal(size=2), rng.normal(size=(1, 3))
+    W_q, W_k, w = rng.normal(size=(4, 2)), rng.normal(size=(4, 3)), rng.normal(size=4)
+    got = sub.additive_score(query, keys, W_q, W_k, w)
+    expect_close(got, additive(query, keys, W_q, W_k, w), SUMS, what="the only score")
 
 
-@lookup_at_temperature.check(
-    points=1,
-    title="temperature inf returns the average of all values",
-    hint="A finite score divided by np.inf is 0. Does your function let infinity through?",
-)
-def test_infinity_is_average(sub, rng):
-    query, keys, values = rng.normal(size=3), rng.normal(size=(7, 3)), rng.normal(size=(7, 2))
-    got = sub.lookup_at_temperature(query, keys, values, math.inf)
-    expect_close(got, mix([1 / 7] * 7, values), FLOAT64, what="the result at temperature inf")
-
-
-@lookup_at_temperature.check(
-    points=1,
-    title="a temperature below 0, or not a number, is refused with a ValueError that says so",
-    hint="raise ValueError(f'temperature must be at least 0, got {temperature}')",
-)
-def test_bad_temperature(sub, rng):
-    query, keys, values = rng.normal(size=3), rng.normal(size=(5, 3)), rng.normal(size=(5, 2))
-    for temperature in [-1.0, -1e-9, -math.inf, math.nan]:
-        expect_raises(
-            ValueError,
-            lambda t=temperature: sub.lookup_at_temperature(query, keys, values, t),
-            what=f"a call with temperature {temperature}",
-        )
-
-
-@lookup_at_temperature.check(
-    points=1,
-    title="a query and a temperature 1e-30 times as large give the same result",
-    hint="Only scores / temperature counts. Did you add a small number, or set a smallest value?",
-)
-def test_only_the_ratio_counts(sub, rng):
-    query, keys, values = rng.normal(size=3), rng.normal(size=(5, 3)), rng.normal(size=(5, 2))
-    for factor in [1e-30, 1e30]:
-        got = sub.lookup_at_temperature(factor * query, keys, values, factor * 0.7)
-        expect_close(
-            got,
-            lookup(query, keys, values, 0.7),
-            SUMS,
-            what=f"the result when query and temperature are both multiplied by {factor:g}",
-        )
-
-
-@lookup_at_temperature.check(
-    points=2,
-    title="scores far apart, at low and at high temperatures",
-    hint="Divide first, then take a softmax that subtracts the maximum.",
-)
-def test_far_apart(sub, rng):
-    keys = np.array([[1.0, 0.0], [0.0, 1.0], [-1.0, 0.5]])
-    values = rng.normal(size=(3, 4))
-    query = np.array([1000.0, 200.0])
-    for temperature in [1e-3, 400.0]:
-        got = sub.lookup_at_temperature(query, keys, values, temperature)
-        expect_close(
-            got,
-            lookup(query, keys, values, temperature),
-            SUMS,
-            what=f"the result for scores 1000, 200, -900 at temperature {temperature}",
-        )
-
-
-@lookup_at_temperature.check(
+@additive_score.check(
     points=1,
     title="whole numbers in, fractions out",
-    hint="np.zeros_like(values) and keys.dtype hold no fractions here.",
+    hint="np.zeros(T) holds floats; with the dtype of the keys, the query or w it may hold none.",
 )
-def test_temperature_whole_numbers(sub, rng):
-    keys = np.array([[1, 0, 2], [0, 1, 0], [2, 1, 0], [1, 2, 0]])
-    query, values = np.array([2, 2, -1]), rng.integers(1, 100, size=(4, 2))
-    for temperature in [2, 3.5]:
-        got = sub.lookup_at_temperature(query, keys, values, temperature)
-        what = f"the result for whole numbers at temperature {temperature}"
-        expect_close(got, lookup(query, keys, values, temperature), FLOAT64, what=what)
-    got = sub.lookup_at_temperature(query, keys, values, 0)
-    want = mix([0, 0, 1 / 2, 1 / 2], values)
-    expect_close(got, want, FLOAT64, what="the result for whole numbers at temperature 0")
+def test_additive_whole_numbers(sub, rng):
+    for whole in [(0, 1, 2, 3, 4), (0,), (1,), (2, 3), (4,)]:
+        inputs = [rng.normal(size=shape) for shape in [(2,), (5, 3), (4, 2), (4, 3), (4,)]]
+        for i in whole:
+            inputs[i] = rng.integers(-2, 3, size=inputs[i].shape)
+        names = ", ".join(("query", "keys", "W_q", "W_k", "w")[i] for i in whole)
+        got = sub.additive_score(*inputs)
+        expect_close(got, additive(*inputs), SUMS, what=f"the scores for whole numbers in {names}")

@@ -69,12 +69,12 @@ def test_a_function_is_rebuilt_around_another() -> None:
 
 
 def test_operators_name_what_no_bank_holds() -> None:
-    exercise = FIRST.exercises["01.3"]
+    exercise = FIRST.exercises["01.6"]
     kept = dict(exercise.mistakes)
     exercise.mistakes.clear()
     try:
         (each,) = named(
-            FIRST, "01.3", lambda query, keys, W_q, W_k, w: np.sin(keys @ W_k.T + W_q @ query) @ w
+            FIRST, "01.6", lambda query, keys, W_q, W_k, w: np.sin(keys @ W_k.T + W_q @ query) @ w
         )
     finally:
         exercise.mistakes.update(kept)
@@ -142,9 +142,9 @@ NEIGHBOURS = {
     ("01.1/second_axis_normalised_and_overflow", "01.1/no_maximum_subtracted"),
     ("01.2/query_on_the_wrong_side", "01.2/keys_turned_when_square"),
     ("01.2/scores_standardised", "01.2/scores_standardised_with_care"),
-    ("01.6/no_special_cases", "01.6/divided_by_zero"),
-    ("01.6/first_of_ties_and_negative_accepted", "01.6/first_of_ties"),
-    ("01.6/brackets_missing", "01.6/temperature_ignored"),
+    ("01.3/no_special_cases", "01.3/divided_by_zero"),
+    ("01.3/first_of_ties_and_negative_accepted", "01.3/first_of_ties"),
+    ("01.3/brackets_missing", "01.3/temperature_ignored"),
     ("02.3/filled_with_minus_ten_thousand", "02.3/empty_rows_get_the_average"),
     ("02.3/filled_with_minus_a_billion", "02.3/empty_rows_get_the_average"),
     ("02.3/plain_exponentials", "02.3/divided_again_after_the_mask"),

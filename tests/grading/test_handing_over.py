@@ -55,13 +55,13 @@ ANSWERS = {
         lambda query, keys, values: numpy_core.soft_lookup(query, keys, values),
         lambda query, keys, values: numpy_core.attention(query[None], keys, values, scale=1.0)[0],
     ],
-    "01.3": [numpy_core.additive_score],
+    "01.6": [numpy_core.additive_score],
     "01.4": [lambda q, k, v: numpy_core.attention(q, k, v, scale=1.0)],
     "01.5": [
         lambda q, k, v: numpy_core.attention(q, k, v, scale=1.0),
         lambda q, k, v: np.stack(list(map(partial(numpy_core.soft_lookup, keys=k, values=v), q))),
     ],
-    "01.6": [
+    "01.3": [
         lambda query, keys, values, temperature: numpy_core.soft_lookup(
             query, keys, values, temperature=temperature
         )

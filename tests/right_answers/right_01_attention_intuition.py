@@ -122,46 +122,73 @@ def lookup_with_a_list_of_scores(query, keys, values):
 
 # 01.3
 @right_answer("01.3")
-def additive_one_number_at_a_time(query, keys, W_q, W_k, w):
-    scores = []
-    for key in keys:
-        score = 0.0
-        for a in range(len(w)):
-            hidden = sum(W_q[a, d] * query[d] for d in range(len(query)))
-            hidden += sum(W_k[a, d] * key[d] for d in range(len(key)))
-            score += w[a] * math.tanh(hidden)
-        scores.append(score)
-    return np.array(scores)
+def temperature_on_the_query(query, keys, values, temperature):
+    if temperature < 0 or temperature != temperature:
+        raise ValueError("a temperature cannot be negative, nor NaN")
+    if temperature == 0:
+        scores = keys @ query
+        return values[np.flatnonzero(scores == np.max(scores))].mean(axis=0)
+    scores = np.einsum("td,d->t", keys, query / temperature)
+    exponentials = np.exp(scores - scores.max())
+    return exponentials / exponentials.sum() @ values
 
 
 @right_answer("01.3")
-def additive_with_one_matrix(query, keys, W_q, W_k, w):
-    together = np.concatenate([np.tile(query, (len(keys), 1)), keys], axis=1)
-    return np.tanh(together @ np.concatenate([W_q, W_k], axis=1).T) @ w
+def temperature_with_a_gap(query, keys, values, temperature):
+    if math.isnan(temperature) or temperature < 0:
+        raise ValueError("a temperature cannot be negative, nor NaN")
+    gaps = (keys @ query) - np.max(keys @ query)
+    exponents = np.where(gaps == 0, 0.0, gaps / (temperature if temperature else 1e-12))
+    weights = np.exp(exponents) / np.exp(exponents).sum()
+    return (weights[:, None] * values).sum(axis=0)
 
 
 @right_answer("01.3")
-def additive_with_columns(query, keys, W_q, W_k, w):
-    return w @ np.tanh((W_q @ query)[:, None] + W_k @ keys.T)
+def temperature_case_by_case(query, keys, values, temperature):
+    if not temperature >= 0:
+        raise ValueError("a temperature cannot be negative")
+    if math.isinf(temperature):
+        return values.mean(axis=0)
+    scores = [float(sum(query * key)) for key in keys]
+    if temperature == 0:
+        best = [value for s, value in zip(scores, values, strict=True) if s == max(scores)]
+        return np.sum(best, axis=0) / len(best)
+    exponentials = [math.exp((s - max(scores)) / temperature) for s in scores]
+    return sum(e * value for e, value in zip(exponentials, values, strict=True)) / sum(exponentials)
 
 
 @right_answer("01.3")
-def additive_key_by_key(query, keys, W_q, W_k, w):
-    from_query = W_q @ query
-    return np.array([w @ np.tanh(from_query + W_k @ key) for key in keys])
+def temperature_with_weights_at_zero(query, keys, values, temperature):
+    if not temperature >= 0:
+        raise ValueError(f"temperature: {temperature}")
+    scores = keys @ query
+    if temperature > 0:
+        weights = numpy_core.softmax(scores / temperature)
+    else:
+        weights = (scores == np.amax(scores)).astype(float)
+        weights /= weights.sum()
+    return weights @ values
 
 
 @right_answer("01.3")
-def additive_with_einsum(query, keys, W_q, W_k, w):
-    hidden = np.einsum("ad,d->a", W_q, query) + np.einsum("ad,td->ta", W_k, keys)
-    return np.einsum("a,ta->t", w, np.tanh(hidden))
+def temperature_with_a_log_sum(query, keys, values, temperature):
+    if np.isnan(temperature) or (np.signbit(temperature) and temperature != 0):
+        raise ValueError("below zero or not a number")
+    scores = np.dot(keys, query)
+    if temperature == 0:
+        return np.mean([v for s, v in zip(scores, values, strict=True) if s == max(scores)], axis=0)
+    scaled = scores / temperature
+    return np.exp(scaled - np.logaddexp.reduce(scaled)) @ values
 
 
 @right_answer("01.3")
-def additive_with_a_stable_fraction(query, keys, W_q, W_k, w):
-    hidden = keys @ W_k.T + (W_q @ query)[None, :]
-    shrunk = np.exp(-2 * np.abs(hidden))
-    return (np.sign(hidden) * -np.expm1(-2 * np.abs(hidden)) / (1 + shrunk)) @ w
+def temperature_on_the_keys(query, keys, values, temperature):
+    if temperature >= 0:
+        if temperature == 0:
+            best = np.argwhere(keys @ query == (keys @ query).max()).ravel()
+            return np.take(values, best, axis=0).sum(axis=0) / best.size
+        return numpy_core.softmax((keys / temperature) @ query) @ values
+    raise ValueError("temperature must not be negative or NaN")
 
 
 # 01.4
@@ -272,70 +299,43 @@ def matrix_in_place(q, k, v):
 
 # 01.6
 @right_answer("01.6")
-def temperature_on_the_query(query, keys, values, temperature):
-    if temperature < 0 or temperature != temperature:
-        raise ValueError("a temperature cannot be negative, nor NaN")
-    if temperature == 0:
-        scores = keys @ query
-        return values[np.flatnonzero(scores == np.max(scores))].mean(axis=0)
-    scores = np.einsum("td,d->t", keys, query / temperature)
-    exponentials = np.exp(scores - scores.max())
-    return exponentials / exponentials.sum() @ values
+def additive_one_number_at_a_time(query, keys, W_q, W_k, w):
+    scores = []
+    for key in keys:
+        score = 0.0
+        for a in range(len(w)):
+            hidden = sum(W_q[a, d] * query[d] for d in range(len(query)))
+            hidden += sum(W_k[a, d] * key[d] for d in range(len(key)))
+            score += w[a] * math.tanh(hidden)
+        scores.append(score)
+    return np.array(scores)
 
 
 @right_answer("01.6")
-def temperature_with_a_gap(query, keys, values, temperature):
-    if math.isnan(temperature) or temperature < 0:
-        raise ValueError("a temperature cannot be negative, nor NaN")
-    gaps = (keys @ query) - np.max(keys @ query)
-    exponents = np.where(gaps == 0, 0.0, gaps / (temperature if temperature else 1e-12))
-    weights = np.exp(exponents) / np.exp(exponents).sum()
-    return (weights[:, None] * values).sum(axis=0)
+def additive_with_one_matrix(query, keys, W_q, W_k, w):
+    together = np.concatenate([np.tile(query, (len(keys), 1)), keys], axis=1)
+    return np.tanh(together @ np.concatenate([W_q, W_k], axis=1).T) @ w
 
 
 @right_answer("01.6")
-def temperature_case_by_case(query, keys, values, temperature):
-    if not temperature >= 0:
-        raise ValueError("a temperature cannot be negative")
-    if math.isinf(temperature):
-        return values.mean(axis=0)
-    scores = [float(sum(query * key)) for key in keys]
-    if temperature == 0:
-        best = [value for s, value in zip(scores, values, strict=True) if s == max(scores)]
-        return np.sum(best, axis=0) / len(best)
-    exponentials = [math.exp((s - max(scores)) / temperature) for s in scores]
-    return sum(e * value for e, value in zip(exponentials, values, strict=True)) / sum(exponentials)
+def additive_with_columns(query, keys, W_q, W_k, w):
+    return w @ np.tanh((W_q @ query)[:, None] + W_k @ keys.T)
 
 
 @right_answer("01.6")
-def temperature_with_weights_at_zero(query, keys, values, temperature):
-    if not temperature >= 0:
-        raise ValueError(f"temperature: {temperature}")
-    scores = keys @ query
-    if temperature > 0:
-        weights = numpy_core.softmax(scores / temperature)
-    else:
-        weights = (scores == np.amax(scores)).astype(float)
-        weights /= weights.sum()
-    return weights @ values
+def additive_key_by_key(query, keys, W_q, W_k, w):
+    from_query = W_q @ query
+    return np.array([w @ np.tanh(from_query + W_k @ key) for key in keys])
 
 
 @right_answer("01.6")
-def temperature_with_a_log_sum(query, keys, values, temperature):
-    if np.isnan(temperature) or (np.signbit(temperature) and temperature != 0):
-        raise ValueError("below zero or not a number")
-    scores = np.dot(keys, query)
-    if temperature == 0:
-        return np.mean([v for s, v in zip(scores, values, strict=True) if s == max(scores)], axis=0)
-    scaled = scores / temperature
-    return np.exp(scaled - np.logaddexp.reduce(scaled)) @ values
+def additive_with_einsum(query, keys, W_q, W_k, w):
+    hidden = np.einsum("ad,d->a", W_q, query) + np.einsum("ad,td->ta", W_k, keys)
+    return np.einsum("a,ta->t", w, np.tanh(hidden))
 
 
 @right_answer("01.6")
-def temperature_on_the_keys(query, keys, values, temperature):
-    if temperature >= 0:
-        if temperature == 0:
-            best = np.argwhere(keys @ query == (keys @ query).max()).ravel()
-            return np.take(values, best, axis=0).sum(axis=0) / best.size
-        return numpy_core.softmax((keys / temperature) @ query) @ values
-    raise ValueError("temperature must not be negative or NaN")
+def additive_with_a_stable_fraction(query, keys, W_q, W_k, w):
+    hidden = keys @ W_k.T + (W_q @ query)[None, :]
+    shrunk = np.exp(-2 * np.abs(hidden))
+    return (np.sign(hidden) * -np.expm1(-2 * np.abs(hidden)) / (1 + shrunk)) @ w

@@ -24,8 +24,10 @@ from minitx.terminal import (
 def start(ctx: click.Context, chapter: str, notebook: bool, both: bool) -> None:
     """Make your own copy of a chapter's exercises in work/.
 
-    An existing copy is never overwritten.
+    An existing copy is never overwritten; if exercises have got new numbers meanwhile, those in it
+    are changed, and the copy as it was is kept.
     """
+    from minitx.grading.learner.renumbering import has_old_numbers, renumber
     from minitx.grading.learner.targets import find
     from minitx.grading.learner.workspace import start as make
 
@@ -41,6 +43,11 @@ def start(ctx: click.Context, chapter: str, notebook: bool, both: bool) -> None:
         ctx.exit(WRONG_USE)
     path, made = make(chosen, suffix)
     out = console()
+    if not made and has_old_numbers(path, chosen):
+        kept = renumber(path, chosen)
+        out.print(f"Your copy has today's numbers now: {shown(path)}")
+        out.print(f"As it was before, it is kept: {shown(kept)}")
+        return
     if not made:
         out.print(f"You have a copy already: {shown(path)}. It was left as it is.")
         again = f"`{program()} reset {number}` puts it back to the beginning and keeps yours."

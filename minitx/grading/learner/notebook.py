@@ -8,9 +8,11 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+from minitx.grading.course import Chapter
 from minitx.grading.errors import CourseError, GraderError
 from minitx.grading.learner.undone import go_on_past_the_undone
 from minitx.grading.quiet import is_reading
+from minitx.grading.registry import Exercise
 from minitx.grading.report import Report
 
 
@@ -87,12 +89,19 @@ def _check(
             f'Pass your function: check("{exercise.id}", {exercise.function}), without brackets '
             "behind its name."
         )
+    chapter = course.chapter(exercise.chapter)
+    asked, exercise = exercise, _of_that_name(chapter, function) or exercise
+    said = (
+        (f"{exercise.function} is {exercise.label}, not {asked.label}: it was checked as that.",)
+        if exercise is not asked
+        else ()
+    )
     functions = {exercise.function: function}
     functions.update({getattr(each, "__name__", ""): each for each in uses if callable(each)})
     submission = from_functions(functions)
     _name_places(submission.source.places, functions.values())
-    chapter = course.chapter(exercise.chapter)
     report = assess_all(chapter, [exercise], LocalCaller(submission), seed)
+    report = replace(report, problems=report.problems + said)
     if _keeps_progress(course.root):
         progress = load_progress(course.work)
         progress.record(report.exercises[0])
@@ -101,6 +110,12 @@ def _check(
         steps = tuple(after(report.exercises[0], course, chapter, progress))
         return replace(report, problems=report.problems + notices, steps=steps)
     return report.without_links()  # what the book stores names no folder of this machine
+
+
+def _of_that_name(chapter: Chapter, function: Callable[..., Any]) -> Exercise | None:
+    """The exercise that asks for a function of this name; it may have had another number once."""
+    name = getattr(function, "__name__", "")
+    return next((each for each in chapter.exercises.values() if each.function == name), None)
 
 
 def _keeps_progress(root: Path) -> bool:

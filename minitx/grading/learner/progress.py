@@ -20,6 +20,9 @@ from minitx.grading.report import ExerciseReport
 from minitx.terminal import program
 
 FILE = Path(".minitx/progress.json")
+VERSION = 2
+RENUMBERED = {"01.3": "01.6", "01.6": "01.3"}
+"""What has another number since version 1 of the file."""
 
 
 @dataclass
@@ -103,13 +106,16 @@ def _read(path: Path) -> Progress:
         return Progress(path)
     try:
         document = json.loads(path.read_text(encoding="utf-8"))
-        return Progress(path, {str(k): _reached(v) for k, v in document["exercises"].items()})
+        now = RENUMBERED if document.get("version") == 1 else {}
+        reached = {now.get(k, k): _reached(v) for k, v in document["exercises"].items()}
+        return Progress(path, reached)
     except (OSError, ValueError, KeyError, TypeError, AttributeError):
         return Progress(path, notice=_keep_aside(path))
 
 
 def _write(path: Path, exercises: dict[str, Reached]) -> None:
-    document = {"version": 1, "exercises": {k: asdict(v) for k, v in sorted(exercises.items())}}
+    kept = {k: asdict(v) for k, v in sorted(exercises.items())}
+    document = {"version": VERSION, "exercises": kept}
     handle, name = tempfile.mkstemp(dir=path.parent, prefix="progress-")
     try:
         with os.fdopen(handle, "w", encoding="utf-8") as stream:

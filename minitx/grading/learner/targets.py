@@ -7,6 +7,7 @@ from pathlib import Path
 
 from minitx.grading.course import Chapter, Course, find_course, parse_id
 from minitx.grading.errors import CourseError
+from minitx.grading.learner.renumbering import has_old_numbers
 from minitx.grading.registry import Exercise
 from minitx.terminal import program, say_error, shown
 
@@ -129,6 +130,11 @@ def newest_copy(chapter: Chapter) -> Path:
         others = ", ".join(shown(path) for path in paths[1:])
         say_error(
             f"There are two copies. {shown(paths[0])} was saved last and counts, not {others}."
+        )
+    if has_old_numbers(paths[0], chapter):
+        say_error(
+            f"Exercises of chapter {int(chapter.number)} have new numbers, and {shown(paths[0])} "
+            f"has the old ones. `{program()} start {chapter.number}` renumbers it and keeps yours."
         )
     return paths[0]
 

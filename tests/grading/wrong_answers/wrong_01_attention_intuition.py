@@ -142,31 +142,31 @@ def sorted_scores(query, keys, values):
     return np.sort(numpy_core.softmax(keys @ query)) @ values
 
 
-@wrong("01.3")
+@wrong("01.6")
 def tanh_missing_on_query(query, keys, W_q, W_k, w):
     """The query's term stands outside the tanh."""
     return np.tanh(keys @ W_k.T) @ w + w @ (W_q @ query)
 
 
-@wrong("01.3")
+@wrong("01.6")
 def softmax_at_the_end(query, keys, W_q, W_k, w):
     """A softmax at the end."""
     return numpy_core.softmax(np.tanh(keys @ W_k.T + W_q @ query) @ w)
 
 
-@wrong("01.3")
+@wrong("01.6")
 def sine(query, keys, W_q, W_k, w):
     """sin in place of tanh."""
     return np.sin(keys @ W_k.T + W_q @ query) @ w
 
 
-@wrong("01.3")
+@wrong("01.6")
 def minus_query(query, keys, W_q, W_k, w):
     """The query's term is subtracted."""
     return np.tanh(keys @ W_k.T - W_q @ query) @ w
 
 
-@wrong("01.3")
+@wrong("01.6")
 def mean_over_hidden(query, keys, W_q, W_k, w):
     """The mean of w times hidden, not the sum."""
     return (np.tanh(keys @ W_k.T + W_q @ query) * w).mean(-1)
@@ -247,7 +247,7 @@ def rows_reversed(q, k, v):
     return (numpy_core.softmax(q @ k.T) @ v)[::-1]
 
 
-@wrong("01.6")
+@wrong("01.3")
 def multiplied(query, keys, values, temperature):
     """Multiplied by the temperature."""
     if temperature < 0:
@@ -260,7 +260,7 @@ def multiplied(query, keys, values, temperature):
     return numpy_core.softmax(keys @ query * temperature) @ values
 
 
-@wrong("01.6")
+@wrong("01.3")
 def ends_exchanged(query, keys, values, temperature):
     """0 gives the average and infinity the best."""
     if temperature < 0:
@@ -273,7 +273,7 @@ def ends_exchanged(query, keys, values, temperature):
     return numpy_core.softmax(scores / temperature) @ values
 
 
-@wrong("01.6")
+@wrong("01.3")
 def negative_allowed(query, keys, values, temperature):
     """A negative temperature is not refused."""
     scores = keys @ query
@@ -282,7 +282,7 @@ def negative_allowed(query, keys, values, temperature):
     return numpy_core.softmax(scores / temperature) @ values
 
 
-@wrong("01.6")
+@wrong("01.3")
 def first_best(query, keys, values, temperature):
     """argmax at 0."""
     if temperature < 0:
