@@ -32,6 +32,7 @@ _IMAGE = re.compile(r"!\[[^\]]*\]\([^)]*\)")
 _LINK = re.compile(r"\[(?P<text>[^\]]*)\]\((?P<target>[^()\s]*)\)")
 _ROLE = re.compile(r"\{[\w:-]+\}`[^`]*`")
 _TAG = re.compile(r"</?\w[^>]*>")
+_STYLE = re.compile(r"<(?P<tag>style|script)\b.*?</(?P=tag)>|<!--.*?-->", re.DOTALL)
 _OPTION = re.compile(r"^:[\w-]+:.*$", re.MULTILINE)
 _WORD = re.compile(r"\w")
 
@@ -317,8 +318,11 @@ def _printed(cell: NotebookNode) -> Iterator[str]:
         if output.output_type == "stream":
             yield output.text
         for kind, data in output.get("data", {}).items():
-            if kind in {"text/plain", "text/markdown", "text/html", "image/svg+xml"}:
-                yield data if isinstance(data, str) else "".join(data)
+            text = data if isinstance(data, str) else "".join(data)
+            if kind in {"text/html", "image/svg+xml"}:
+                yield _TAG.sub(" ", _STYLE.sub(" ", text))
+            elif kind in {"text/plain", "text/markdown"}:
+                yield text
 
 
 def main() -> int:

@@ -1,6 +1,8 @@
 """What stands on a page is counted as its reader meets it."""
 
-from minitx.authoring.pages import Page, anchors
+import nbformat
+
+from minitx.authoring.pages import Page, anchors, read_page
 from tests.authoring.conftest import HEADER
 
 PAGE = f"""\
@@ -131,3 +133,17 @@ def test_main_pages_and_further_pages_and_others_are_told_apart():
     main, further, other = (Page(name, "", {}) for name in ("01_a", "01_a_further", "intro"))
     assert (main.is_main, further.is_main, other.is_main) == (True, False, False)
     assert (main.is_chapter, further.is_chapter, other.is_chapter) == (True, True, False)
+
+
+def test_of_what_was_drawn_the_words_count_and_not_the_places(course):
+    """A number asked for does not stand on the page because something is drawn 16 to the right."""
+    new = nbformat.v4
+    drawn = "<svg><style>.a { x: 16px }</style><text x='16'>24 mm</text></svg>"
+    outputs = [
+        new.new_output("display_data", data={"image/svg+xml": drawn, "text/plain": "<Drawing>"}),
+        new.new_output("stream", name="stdout", text="32\n"),
+    ]
+    cells = [new.new_code_cell("x = 20", outputs=outputs)]
+    nbformat.write(new.new_notebook(cells=cells), course / "book/01_small.ipynb")
+    printed = read_page(course, "01_small").outputs["x = 20"]
+    assert printed.split() == ["24", "mm", "<Drawing>", "32"]
