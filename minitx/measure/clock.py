@@ -1,7 +1,10 @@
 """How long a call takes, of many calls the shortest."""
 
+import math
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
+from functools import partial
+from typing import Any
 
 import torch
 
@@ -31,6 +34,35 @@ def best_time(run: Callable[[], object], *, seconds: float = 0.1, at_least: int 
         _finish()
         times.append(time.perf_counter() - start)
     return min(times)
+
+
+def milliseconds(
+    calls: Mapping[str, Callable[..., object]],
+    inputs: Callable[[int], Sequence[Any]],
+    sizes: Sequence[int],
+    *,
+    at_most: Mapping[str, int] | None = None,
+) -> dict[str, list[float]]:
+    """The best time of each call at each size.
+
+    Args:
+        calls: what is called, by name.
+        inputs: from a size to the arguments; all calls of a size get the same.
+        sizes: where to measure.
+        at_most: name to the largest size at which it is called; beyond, its time is NaN.
+
+    >>> measured = milliseconds({"sum": sum}, lambda n: [range(n)], [10, 100], at_most={"sum": 10})
+    >>> measured["sum"][0] > 0, measured["sum"][1]
+    (True, nan)
+    """
+    measured: dict[str, list[float]] = {name: [] for name in calls}
+    for size in sizes:
+        arguments = inputs(size)
+        for name, call in calls.items():
+            too_long = at_most is not None and size > at_most.get(name, size)
+            seconds = math.nan if too_long else best_time(partial(call, *arguments))
+            measured[name].append(1000 * seconds)
+    return measured
 
 
 def _finish() -> None:

@@ -9,7 +9,7 @@ import pytest
 import torch
 
 from minitx.cores import FullAttention, FusedAttention
-from minitx.measure import clock, influence, kinds, memory, operations, powers
+from minitx.measure import clock, influence, kinds, memory, operations, powers, saturation
 
 
 @pytest.fixture
@@ -126,3 +126,28 @@ def test_each_kind_keeps_the_shape_and_hears_what_it_should(name: str) -> None:
         "convolution of 3": (i - j).abs() <= 1,
     }
     assert torch.equal(heard, expected[name])
+
+
+def test_times_by_size_and_what_would_take_too_long(hands: Callable[[float], None]) -> None:
+    calls = {"fast": lambda n: hands(n), "slow": lambda n: hands(100 * n)}
+    measured = clock.milliseconds(calls, lambda n: [n], [1, 2, 4], at_most={"slow": 2})
+    np.testing.assert_allclose(measured["fast"], [1000, 2000, 4000])
+    np.testing.assert_allclose(measured["slow"], [100_000, 200_000, math.nan])
+
+
+def test_the_slope_is_the_largest_entry_of_the_jacobian() -> None:
+    measured = saturation.measure(16, scaled=False, queries=5, keys=7)
+    random = torch.Generator().manual_seed(16)
+    q, k = (torch.randn(n, 16, generator=random, dtype=torch.float64) for n in (5, 7))
+    for query, largest, slope in zip(q, measured.largest, measured.slope, strict=True):
+        jacobian = torch.autograd.functional.jacobian(lambda s: s.softmax(dim=-1), k @ query)
+        assert math.isclose(slope, jacobian.abs().max(), rel_tol=1e-9)
+        assert math.isclose(largest, (k @ query).softmax(dim=-1).max(), rel_tol=1e-9)
+
+
+def test_a_score_is_as_large_as_the_root_of_the_width() -> None:
+    for D_k in (16, 512):
+        assert math.isclose(saturation.measure(D_k, scaled=False).size, D_k**0.5, rel_tol=0.02)
+        assert math.isclose(saturation.measure(D_k, scaled=True).size, 1.0, rel_tol=0.02)
+    (row,) = saturation.table([512]).rows
+    assert row[0] == 512 and row[3] < 0.01 < 0.05 < row[5]

@@ -4,6 +4,7 @@ A drawing shows numbers only where minitx computes them. Whatever `__all__` name
 formed, legible on a phone, no word over another or outside, and the same twice.
 """
 
+from minitx.viz.drawings.ambiguous import ambiguous_word
 from minitx.viz.drawings.book_map import transformer, you_are_here
 from minitx.viz.drawings.equivariance import same_vectors_reordered
 from minitx.viz.drawings.heads import head_block
@@ -26,6 +27,7 @@ from minitx.viz.drawings.translation import bottleneck, crossing_numbers, decode
 from minitx.viz.drawings.work import work_and_depth
 
 __all__ = [
+    "ambiguous_word",
     "bottleneck",
     "crossing_numbers",
     "decoder_looks_back",

@@ -31,9 +31,9 @@ def same_vectors_reordered() -> Drawing:
     same = "the same both times" if means[0] == means[1] else f"then {means[1]}"
     parts += [text(208, 344, f"their mean is {same}: {means[0]}")]
     alt = (
-        "Above, the words rain, wind, storm go through self-attention and become the vectors "
+        f"Above, the words {', '.join(WORDS)} go through self-attention and become the vectors "
         + ", ".join(map(_vector, outputs))
-        + ". Below, in the order storm, rain, wind, they become "
+        + f". Below, in the order {WORDS[2]}, {WORDS[0]}, {WORDS[1]}, they become "
         + ", ".join(map(_vector, shuffled))
         + f". Lines join the equal vectors and cross. The mean of the three is {same}, {means[0]}."
     )

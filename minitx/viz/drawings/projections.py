@@ -14,14 +14,14 @@ def three_projections() -> Drawing:
     lit = len(WORDS) - 1  # the row that stands out
     where = f'x="2" y="{results + lit * ROW}" width="404" height="{ROW}"'
     parts: list[Part] = [f'<rect {where} fill="{LIT}"/>']
-    parts += [text(254, 14, "the same matrices for every token")]
+    parts += [text(262, 14, "the same matrices for every token")]
     for row, word in enumerate(WORDS):
         y = results + (row + 0.5) * ROW
-        parts += [text(50, y, word, anchor="end", bold=row == lit)]
-    parts += grid(58, results, written(X), cell=(24, ROW), role="ink")
-    parts += [text(82, results - 14, "*X*", bold=True)]
+        parts += [text(62, y, word, anchor="end", bold=row == lit)]
+    parts += grid(70, results, written(X), cell=(24, ROW), role="ink")
+    parts += [text(94, results - 14, "*X*", bold=True)]
     places: tuple[tuple[str, Role, float, float], ...] = (
-        ("Q", "q", 126, 22), ("K", "k", 228, 22), ("V", "v", 330, 32),
+        ("Q", "q", 138, 22), ("K", "k", 240, 22), ("V", "v", 342, 22),
     )  # fmt: skip
     for (letter, role, x, wide), matrix, result in zip(
         places, (W_Q, W_K, W_V), (steps.q, steps.k, steps.v), strict=True
@@ -36,9 +36,9 @@ def three_projections() -> Drawing:
     parts += [text(206, results + 3 * ROW + 46, "a row in, a row out: no token hears another yet")]
     q, k, v = (", ".join(written(table)[lit]) for table in (steps.q, steps.k, steps.v))
     alt = (
-        "X, with the rows rain, wind and storm, stands left of Q, K and V; above each of these "
-        "stands its matrix, W_Q, W_K, W_V. The last row is marked through all of them: storm, "
-        f"(1, 1), becomes the query ({q}), the key ({k}) and the value ({v}). Each row is made "
+        f"X, with the rows {', '.join(WORDS)}, stands left of Q, K and V; above each of these "
+        "stands its matrix, W_Q, W_K, W_V. The last row is marked through all of them: "
+        f"{WORDS[lit]}, (1, 1), becomes the query ({q}), the key ({k}) and the value ({v}). Each row is made "
         "from its own row of X alone, by the same matrices."
     )
     return Drawing("Three projections of one sequence", alt, 410, 286, parts)

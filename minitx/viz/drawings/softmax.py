@@ -16,8 +16,8 @@ def saturation() -> Drawing:
     parts: list[Part] = []
     told = []
     for left, name, scores in (
-        (0, "divided by √d_k", SCORES),
-        (216, f"not divided, d_k = {D_K}", SCORES * math.sqrt(D_K)),
+        (0, "divided by √D_k", SCORES),
+        (216, f"not divided, D_k = {D_K}", SCORES * math.sqrt(D_K)),
     ):
         weights = numpy_core.softmax(scores)
         first = float(weights[0])

@@ -42,7 +42,7 @@ def recipe() -> Drawing:
     parts += [elbow((341, 231), (190, 556 + 1.5 * CELL), first="down", role="v")]
     parts += _matrix(97, 556, steps.output, "O", "T, D_v", "v", wide=46)
     alt = (
-        "Flow from top to bottom, for the words rain, wind and storm. X, of shape (T, C), times "
+        f"Flow from top to bottom, for the words {', '.join(WORDS)}. X, of shape (T, C), times "
         "W_Q, W_K and W_V gives Q and K, (T, D_k), and V, (T, D_v). Q times K transposed, divided "
         f"by the root of D_k, gives the scores S, (T, T): {_said(steps.scores)}. Masked, the "
         f"softmax by rows gives the weights A, (T, T): {_said(steps.weights)}. A times V gives the "

@@ -6,19 +6,19 @@ import numpy as np
 
 from minitx import numpy_core
 
-WORDS = ("rain", "wind", "storm")
-X = np.array([[1.0, 0], [0, 1], [1, 1]])  # (T = 3, C = 2): water in the word, moving air
+WORDS = ("the", "nesting", "crane")
+X = np.array([[0.0, 0], [3, 0], [1, 1]])  # (T = 3, C = 2): how much animal, how much machine
 W_Q = np.array([[1.0, 1, 0, 0], [0, 0, 1, 1]])  # (C = 2, D_k = 4)
-W_K = np.array([[1.0, 1, 1, 1], [0, 0, 2, 0]])  # (C = 2, D_k = 4)
-W_V = np.array([[10.0, 0], [0, 10]])  # (C = 2, D_v = 2)
+W_K = np.array([[1.0, 0, 0, 0], [0, 1, 0, 0]])  # (C = 2, D_k = 4)
+W_V = np.array([[1.0, 0], [0, 1]])  # (C = 2, D_v = 2)
 
 
 @dataclass(frozen=True)
 class Steps:
     """Every tensor on the way from X to the output.
 
-    >>> follow(X).weights.round(2)[0].tolist()
-    [0.42, 0.16, 0.42]
+    >>> follow(X).weights.round(2)[2].tolist()
+    [0.12, 0.55, 0.33]
     """
 
     q: np.ndarray
