@@ -38,7 +38,7 @@ def three_projections() -> Drawing:
     alt = (
         f"X, with the rows {', '.join(WORDS)}, stands left of Q, K and V; above each of these "
         "stands its matrix, W_Q, W_K, W_V. The last row is marked through all of them: "
-        f"{WORDS[lit]}, (1, 1), becomes the query ({q}), the key ({k}) and the value ({v}). Each row is made "
-        "from its own row of X alone, by the same matrices."
+        f"{WORDS[lit]}, (1, 1), becomes the query ({q}), the key ({k}) and the value ({v}). Each "
+        "row is made from its own row of X alone, by the same matrices."
     )
     return Drawing("Three projections of one sequence", alt, 410, 286, parts)
