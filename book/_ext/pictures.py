@@ -16,7 +16,7 @@ from myst_nb.sphinx_ import HideCodeCellNode
 from sphinx.application import Sphinx
 from sphinx.transforms.post_transforms import SphinxPostTransform
 
-from minitx.viz.colours import on_the_page
+from minitx.viz.page import on_the_page
 
 _ID = re.compile(r'\sid="([^"]*)"')
 _POINTS = re.compile(r'(url\(#|href="#|aria-labelledby=")([^")]*)([")])')

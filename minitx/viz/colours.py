@@ -5,7 +5,6 @@ for the light and for the dark theme; anywhere else the fallback beside the vari
 light ground of the picture's own. A colour never stands alone: a letter or a hatch says the same.
 """
 
-import re
 from typing import Literal
 
 Role = Literal["q", "k", "v", "score", "ink"]
@@ -37,24 +36,3 @@ PLOTS = {
     "#3f86c9": "--minitx-amount",
     "#d97b29": "--minitx-debt",
 }
-# What a cell of a chapter may have said in words.
-_WORDS = {"#000000": "#14181e", "#808080": "#5a6472"}
-_LETTERS = re.compile(r"'?DejaVu Sans[^;\"]*")  # those that matplotlib brings along
-_COLOUR = re.compile(r"\b(fill|stroke): ?(#[0-9a-fA-F]{6})\b")
-
-
-def on_the_page(svg: str) -> str:
-    """A plot's SVG with the page's letters and the book's variables for its colours.
-
-    Colours that no variable stands for stay.
-
-    >>> on_the_page('<path style="fill: #0067a6; stroke: #123456"/>')
-    '<path style="fill: var(--minitx-q, #0067a6); stroke: #123456"/>'
-    """
-
-    def variable(found: re.Match[str]) -> str:
-        colour = found[2].lower()
-        name = PLOTS.get(_WORDS.get(colour, colour))
-        return f"{found[1]}: var({name}, {colour})" if name else found[0]
-
-    return _COLOUR.sub(variable, _LETTERS.sub("var(--pst-font-family-base, sans-serif)", svg))

@@ -53,6 +53,26 @@ def test_a_plot_gets_the_page_s_colours_letters_and_words(pictures: Any, tmp_pat
     assert {text.get_text() for text in root.find_all("text")} >= {"query", "1", "2"}
 
 
+def test_a_formula_is_one_line_of_the_page_s_letters(pictures: Any, tmp_path: Path) -> None:
+    """matplotlib writes italic letters last and places each by the widths of its own font."""
+    with viz.style(), plt.rc_context({"svg.fonttype": "none"}):
+        figure = viz.lines([1, 2], {"a": [1, 2]}, xlabel="width $d_k$ of $q$", ylabel="y")
+        figure.axes[0].set_title(r"$\frac{1}{d}$")
+        figure.savefig(tmp_path / "plot.svg")
+    plt.close("all")
+    svg = pictures.in_the_page((tmp_path / "plot.svg").read_text("utf-8"), "A.", prefix="p-")
+    root = BeautifulSoup(svg, "html.parser")
+    (line,) = [
+        text
+        for text in root.find_all("text")
+        if text.get_text().replace("\xa0", " ") == "width dk of q"
+    ]
+    assert line["text-anchor"] == "middle" and not line.find_all("tspan", x=True)
+    assert [float(run.get("dy", 0)) for run in line.find_all("tspan")] == [0, 0, 1.8, -1.8, 0]
+    (fraction,) = [text for text in root.find_all("text") if text.get_text().strip() in "1 d, 1\nd"]
+    assert fraction.find_all("tspan", x=True)
+
+
 def test_a_plot_is_the_same_file_twice(tmp_path: Path) -> None:
     assert a_plot(tmp_path) == a_plot(tmp_path)
 
