@@ -23,15 +23,13 @@ window.panel = (() => {
     return loading[name];
   }
 
-  async function open(place) {
-    if (place.dataset.opened) return;
-    place.dataset.opened = "yes";
+  async function build(place) {
     const { panel: name, model } = place.dataset;
     await Promise.all(["runtime", "reading", "parts"].map(script));
     await Promise.all([`models/${model}`, `panel-${name}`].map(script));
     models[model] ??= new transformer.Translator(minitxModels[model]);
-    const { label, build } = builders[name];
-    const live = playable.element("div", { class: "panel-live" }, ...build(place, models[model]));
+    const { label, make } = builders[name];
+    const live = playable.element("div", { class: "panel-live" }, ...make(place, models[model]));
     const example = playable.element("div", { class: "panel-example", hidden: "" });
     example.append(...place.childNodes);
     place.setAttribute("role", "group");
@@ -40,8 +38,18 @@ window.panel = (() => {
     place.classList.add("panel-ready");
   }
 
-  function define(name, label, build) {
-    builders[name] = { label, build };
+  async function open(place) {
+    if (place.dataset.opened) return;
+    place.dataset.opened = "yes";
+    try {
+      await build(place);
+    } catch (problem) {
+      place.append(playable.element("p", { class: "panel-error" }, `The model does not run here: ${problem.message}.`));
+    }
+  }
+
+  function define(name, label, make) {
+    builders[name] = { label, make };
   }
 
   document.addEventListener("DOMContentLoaded", () => {

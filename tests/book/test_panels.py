@@ -155,7 +155,7 @@ def watched(translator: Translator, text: str, tgt: list[int]) -> dict[str, dict
             for kind in kinds:
 
                 def note(
-                    _: object, qkv: Any, rules: Any, at: str = f"{stack}.{layer}.{kind}"
+                    _: object, qkv: Any, rules: Any, at: str = f"{stack}.blocks.{layer}.{kind}"
                 ) -> None:
                     q, k, v = qkv
                     mask = rules.get("mask", NO_MASK)
@@ -340,6 +340,18 @@ def test_a_panel_is_loaded_when_it_gets_the_focus(opened: Any) -> None:
     page.locator(".panel-ready").wait_for()
 
 
+def test_where_the_model_is_missing_the_example_stays(opened: Any) -> None:
+    page = opened(place("translate").replace('data-model="numbers"', 'data-model="letters"'))
+    error = page.page.locator(".panel-error")
+    error.wait_for()
+    assert error.inner_text() == (
+        "The model does not run here: panels/models/letters.js cannot be loaded."
+    )
+    assert page.page.get_by_text("a worked example").is_visible()
+    assert all("ERR_FILE_NOT_FOUND" in line for line in page.said)
+    page.said.clear()
+
+
 def test_without_scripts_the_example_stands_there(browser: Browser, tmp_path: Path) -> None:
     context = browser.new_context(java_script_enabled=False)
     page = context.new_page()
@@ -405,7 +417,7 @@ def test_a_head_shows_minitxs_numbers(opened: Any, translator: Translator, kind:
     layer, head, query = 2, 3, 2
     tgt = translator.tgt.encode(NUMBERS.cut(translator.translate([TEXT])[0]))
     name = {"encoder": "attention", "decoder": "self_attention", "cross": "cross_attention"}[kind]
-    at = f"{'encoder' if kind == 'encoder' else 'decoder'}.{layer - 1}.{name}"
+    at = f"{'encoder' if kind == 'encoder' else 'decoder'}.blocks.{layer - 1}.{name}"
     seen = {n: x[head - 1] for n, x in watched(translator, TEXT, [*tgt, EOS])[at].items()}
     panel = opened(place("head", text=TEXT, kind=kind, layer=layer, head=head)).panel()
 
@@ -413,6 +425,7 @@ def test_a_head_shows_minitxs_numbers(opened: Any, translator: Translator, kind:
     torch.testing.assert_close(values(panel.locator(".panel-map")), seen["weights"], **close)
     panel.locator(f".panel-map tbody tr:nth-child({query + 1}) button").first.click()
     assert panel.locator(".panel-map tr.panel-chosen").count() == 1
+    assert panel.locator(".panel-asked").count() == 1
     columns = ["products", "scores", *(["masked"] if kind == "decoder" else []), "weights"]
     steps = torch.stack([seen[column][query] for column in columns], dim=1)
     torch.testing.assert_close(values(panel.locator(".panel-steps")), steps, **close)
@@ -582,7 +595,7 @@ def test_the_examples_are_what_the_weights_give(name: str) -> None:
 
 def test_an_example_shows_minitxs_numbers(translator: Translator) -> None:
     tgt = translator.tgt.encode(NUMBERS.cut(translator.translate([TEXT])[0]))
-    seen = watched(translator, TEXT, [*tgt, EOS])["decoder.0.self_attention"]
+    seen = watched(translator, TEXT, [*tgt, EOS])["decoder.blocks.0.self_attention"]
     data = 'data-panel="head" data-model="numbers" data-text="281" data-kind="decoder"'
     text = example.example(f'{data} data-layer="1" data-head="2" data-query="3"')
     map_, steps = BeautifulSoup(text, "html.parser").select("table")

@@ -12,11 +12,9 @@ panel.define("head", "One head of the translator", (place, model) => {
   const FEW = 4; // features shown until all are asked for
   const TOP = 5; // next words shown
   const KINDS = {
-    encoder: { label: "encoder self-attention", parameters: "encoder.blocks.L.attention", watched: "encoder.L.attention" },
-    decoder: { label: "decoder self-attention (masked)", parameters: "decoder.blocks.L.self_attention",
-      watched: "decoder.L.self_attention" },
-    cross: { label: "cross-attention (decoder to encoder)", parameters: "decoder.blocks.L.cross_attention",
-      watched: "decoder.L.cross_attention" },
+    encoder: { label: "encoder self-attention", place: "encoder.blocks.L.attention" },
+    decoder: { label: "decoder self-attention (masked)", place: "decoder.blocks.L.self_attention" },
+    cross: { label: "cross-attention (decoder to encoder)", place: "decoder.blocks.L.cross_attention" },
   };
   const BREAKS = {
     scale: `no scale: scores are not divided by √${D}`,
@@ -27,14 +25,15 @@ panel.define("head", "One head of the translator", (place, model) => {
   // --- what the reader chooses ---------------------------------------------------------------------------
 
   function choice(label, options, start, act) {
-    const made = element("select", {}, ...Object.entries(options).map(([value, text]) => element("option", { value }, text)));
+    const made = element("select", {},
+      ...Object.entries(options).map(([value, text]) => element("option", { value }, text)));
     made.value = start;
     made.addEventListener("change", act);
     return { made, label: element("label", {}, element("span", {}, label), made) };
   }
   const counted = (size) => Object.fromEntries([...Array(size).keys()].map((i) => [i + 1, i + 1]));
-  const kind = choice("attention", Object.fromEntries(Object.entries(KINDS).map(([name, { label }]) => [name, label])),
-    place.dataset.kind, () => draw());
+  const labels = Object.fromEntries(Object.entries(KINDS).map(([name, { label }]) => [name, label]));
+  const kind = choice("attention", labels, place.dataset.kind, () => draw());
   const layer = choice("layer", counted(layers), place.dataset.layer, () => draw());
   const head = choice("head", counted(H), place.dataset.head, () => draw());
   const switches = Object.entries(BREAKS).map(([name, label]) => {
@@ -46,6 +45,7 @@ panel.define("head", "One head of the translator", (place, model) => {
   // --- what is shown -------------------------------------------------------------------------------------
 
   const answer = element("p", { class: "panel-answer" });
+  const read = element("p", { class: "playable-help" });
   const map = element("div", {});
   const stepsPlace = element("div", {});
   const details = element("div", { class: "panel-columns" });
@@ -57,30 +57,34 @@ panel.define("head", "One head of the translator", (place, model) => {
   let all = false; // all features, or the first few
 
   function run() {
-    const rules = { ...WHOLE, ...Object.fromEntries(switches.map(({ box }) => [box.value, !box.checked])) };
+    const rules = { ...WHOLE };
+    for (const { box } of switches) rules[box.value] = !box.checked;
     const seen = {};
     const watch = (name, values) => { seen[name] = values; };
     ran = { ...model.translate(tokens, { rules, watch }), seen, rules };
     const broken = switches.some(({ box }) => box.checked);
     const whole = broken ? model.translate(tokens).written : ran.written;
     const verdict = !broken ? "" : whole === ran.written ? " (the same as unbroken)" : ` (unbroken: ${whole})`;
-    answer.replaceChildren(tokens.join(""), " → ", element("strong", { lang: "fr" }, ran.written || "nothing"), verdict);
+    answer.replaceChildren(tokens.join(""), " → ", element("strong", { lang: "fr" }, ran.written || "nothing"),
+      verdict);
+    read.textContent = `Tokens read: ${words("src").join(" · ")}. Tokens written: ${words("tgt").join(" · ")}.`;
     spoken.say(`${tokens.join("")} is ${ran.written || "nothing"}${verdict}.`);
     draw();
   }
 
+  const words = (side) => ran[side].map((id) => shown(model.vocabularies[side][id]));
+
   // The chosen head: its numbers, and the words that stand for queries and keys.
   function chosen() {
     const name = kind.made.value;
-    const at = (pattern) => pattern.replace("L", layer.made.value - 1);
-    const seen = ran.seen[at(KINDS[name].watched)];
-    const src = ran.src.map((id) => shown(model.vocabularies.src[id]));
-    const wrote = ran.tgt.map((id) => shown(model.vocabularies.tgt[id]));
-    const read = ["⟨start⟩", ...wrote.slice(0, -1)];
+    const at = KINDS[name].place.replace("L", layer.made.value - 1);
+    const seen = ran.seen[at];
+    const [src, wrote] = [words("src"), words("tgt")];
+    const inputs = ["⟨start⟩", ...wrote.slice(0, -1)];
     return {
-      ...seen.heads[head.made.value - 1], seen, place: at(KINDS[name].parameters), first: (head.made.value - 1) * D,
-      queries: name === "encoder" ? src : read, keys: name === "decoder" ? read : src,
-      writes: name === "encoder" ? null : wrote, masked_kind: name === "decoder",
+      ...seen.heads[head.made.value - 1], seen, place: at, first: (head.made.value - 1) * D,
+      queries: name === "encoder" ? src : inputs, keys: name === "decoder" ? inputs : src,
+      writes: name === "encoder" ? null : wrote, isMasked: name === "decoder",
     };
   }
 
@@ -89,7 +93,8 @@ panel.define("head", "One head of the translator", (place, model) => {
     query = Math.min(query, now.queries.length - 1);
     const rows = now.writes ? now.queries.map((token, i) => `${token} → ${now.writes[i]}`) : now.queries;
     const heat = heatMap({
-      caption: `Weights: each query (row) shares 1 among the keys (columns)${now.writes ? "; a row reads one word and writes the next" : ""}`,
+      caption: "Weights: each query (row) shares 1 among the keys (columns)"
+        + (now.writes ? "; a row reads one word and writes the next" : ""),
       corner: "query", rows, columns: now.keys, allowed: now.seen.allowed,
       weight: (i, j) => row(now.weights, i)[j],
       press: (i, j) => {
@@ -101,7 +106,8 @@ panel.define("head", "One head of the translator", (place, model) => {
     });
     heat.chosen(query);
     map.replaceChildren(heat);
-    how.replaceChildren(element("p", {}, "Press any number, or move with the arrow keys and press Enter: here it is told how it was computed."));
+    how.replaceChildren(element("p", {}, "Press any number, or move with the arrow keys and press Enter: "
+      + "here it is told how it was computed."));
     drawQuery(now);
   }
 
@@ -111,10 +117,11 @@ panel.define("head", "One head of the translator", (place, model) => {
     const scores = [
       ["q·k", now.products, tellProduct],
       [ran.rules.scale ? `÷ √${D}` : "not divided", now.scores, tellScore],
-      ...(now.masked_kind ? [[ran.rules.mask ? "masked" : "not masked", now.masked, tellMasked]] : []),
+      ...(now.isMasked ? [[ran.rules.mask ? "masked" : "not masked", now.masked, tellMasked]] : []),
       ["weight", now.weights, tellWeight],
     ];
-    const steps = numberTable(`From the scores of the query “${name}” to its weights`, ["key", ...scores.map(([title]) => title)],
+    const titles = scores.map(([title]) => title);
+    const steps = numberTable(`From the scores of the query “${name}” to its weights`, ["key", ...titles],
       now.keys.map((key, j) => ({
         label: key,
         cells: scores.map(([title, table, tell]) =>
@@ -127,7 +134,8 @@ panel.define("head", "One head of the translator", (place, model) => {
       cells: shownFeatures.map((f) =>
         numberButton(row(table, at)[f], 2, `${letter} of ${token}, feature ${f + 1}`, () => tell(now, at, f))),
     });
-    const vectors = numberTable(`Query, keys, values, and the mixture: ${all ? `all ${D} features` : `the first ${FEW} of ${D} features`}`,
+    const extent = all ? `all ${D} features` : `the first ${FEW} of ${D} features`;
+    const vectors = numberTable(`Query, keys, values, and the mixture: ${extent}`,
       ["vector", ...shownFeatures.map((f) => f + 1)], [
         vector("q", name, "panel-q", now.q, i, tellProjection("q", now.queries)),
         ...now.keys.map((key, j) => vector("k", key, "panel-k", now.k, j, tellProjection("k", now.keys))),
@@ -146,12 +154,15 @@ panel.define("head", "One head of the translator", (place, model) => {
   }
 
   function nextWords(now) {
-    if (!now.writes) return [element("p", { class: "playable-help" }, "The encoder writes no words: choose an attention of the decoder to see the next one.")];
+    if (!now.writes) {
+      return [element("p", { class: "playable-help" },
+        "The encoder writes no words: choose an attention of the decoder to see the next one.")];
+    }
     const logits = row(ran.seen.logits.logits, query);
     const shares = softmax(logits);
     const best = [...shares.keys()].sort((a, b) => shares[b] - shares[a]).slice(0, TOP);
-    return [numberTable(`The next word after “${now.queries[query]}”, of the whole model`, ["word", "logit", "probability"],
-      best.map((id) => {
+    return [numberTable(`The next word after “${now.queries[query]}”, of the whole model`,
+      ["word", "logit", "probability"], best.map((id) => {
         const word = shown(model.vocabularies.tgt[id]);
         const share = numberButton(shares[id], 3, `probability of ${word}`, () => tellProbability(id));
         share.classList.add("panel-share");
@@ -181,13 +192,14 @@ panel.define("head", "One head of the translator", (place, model) => {
 
   const pairs = (a, b) => [...a].map((number, f) => [number, b[f]]);
 
-  function tellProjection(letter, words) {
+  function tellProjection(letter, names) {
     return (now, i, f) => {
       const x = row(letter === "q" ? now.seen.x : now.seen.memory, i);
       const weight = row(model.parameters[`${now.place}.${letter}_proj.weight`], now.first + f);
       const bias = model.parameters[`${now.place}.${letter}_proj.bias`].data[now.first + f];
-      tell(`${letter} of “${words[i]}”, feature ${f + 1}`, `x · (column ${now.first + f + 1} of W_${letter.toUpperCase()}) + bias`,
-        pairs(x, weight), ` + ${signed(bias)} = ${show(dot(x, weight) + bias, 2)}`);
+      tell(`${letter} of “${names[i]}”, feature ${f + 1}`,
+        `x · (column ${now.first + f + 1} of W_${letter.toUpperCase()}) + bias`, pairs(x, weight),
+        ` + ${signed(bias)} = ${show(dot(x, weight) + bias, 2)}`);
     };
   }
 
@@ -201,17 +213,19 @@ panel.define("head", "One head of the translator", (place, model) => {
   function tellScore(now, j) {
     const product = row(now.products, query)[j];
     tell(`Score of the query ${pair(now, j)}`, "q·k", pairs(row(now.q, query), row(now.k, j)),
-      ` = ${show(product, 2)}; ${ran.rules.scale ? `divided by √${D} = ${show(Math.sqrt(D), 2)}: ` : "not divided by anything: "}`
+      ` = ${show(product, 2)}; `
+      + (ran.rules.scale ? `divided by √${D} = ${show(Math.sqrt(D), 2)}: ` : "not divided by anything: ")
       + show(row(now.scores, query)[j], 2));
   }
 
   function tellMasked(now, j) {
     const allowed = now.seen.allowed(query, j);
+    const score = show(row(now.scores, query)[j], 2);
+    const why = ran.rules.mask ? "which does not come after it" : "as at every key: the mask is off";
     how.replaceChildren(element("p", { class: "panel-how-title" }, `Masked score of the query ${pair(now, j)}`),
       element("p", {}, allowed
-        ? `The query may look at this key${ran.rules.mask ? ", which does not come after it" : ", as at every key: the mask is off"}. `
-          + `The score stays ${show(row(now.scores, query)[j], 2)}.`
-        : `The key comes after the query, so the score ${show(row(now.scores, query)[j], 2)} becomes −∞, and the weight e^−∞ = 0.`));
+        ? `The query may look at this key, ${why}. The score stays ${score}.`
+        : `The key comes after the query, so the score ${score} becomes −∞, and the weight e^−∞ = 0.`));
   }
 
   function tellWeight(now, j) {
@@ -241,13 +255,14 @@ panel.define("head", "One head of the translator", (place, model) => {
   function tellProbability(id) {
     const logits = row(ran.seen.logits.logits, query);
     const total = logits.reduce((sum, logit) => sum + Math.exp(logit), 0);
-    how.replaceChildren(element("p", { class: "panel-how-title" }, `Probability of “${shown(model.vocabularies.tgt[id])}”`),
+    const word = shown(model.vocabularies.tgt[id]);
+    how.replaceChildren(element("p", { class: "panel-how-title" }, `Probability of “${word}”`),
       element("p", {}, `softmax over all ${logits.length} words = e^${signed(logits[id])} / Σ e^logit = `
         + `${large(Math.exp(logits[id]))} / ${large(total)} = ${show(softmax(logits)[id], 3)}`));
   }
 
-  const field = numberField(place.dataset.text, (read) => {
-    tokens = read;
+  const field = numberField(place.dataset.text, (typed) => {
+    tokens = typed;
     run();
   });
   field.read();
@@ -255,6 +270,6 @@ panel.define("head", "One head of the translator", (place, model) => {
     ...field.parts,
     element("div", { class: "panel-controls" }, kind.label, layer.label, head.label),
     element("fieldset", { class: "panel-breaks" }, element("legend", {}, "Break it"), ...switches.map(({ label }) => label)),
-    answer, element("div", { class: "panel-columns" }, map, stepsPlace), details, how, spoken,
+    answer, read, element("div", { class: "panel-columns" }, map, stepsPlace), details, how, spoken,
   ];
 });

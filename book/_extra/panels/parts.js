@@ -40,7 +40,11 @@ globalThis.parts = (() => {
 
   // A number that can be pressed. All its digits are kept for whoever checks it.
   function numberButton(number, digits, label, act) {
-    const made = button(show(number, digits), act);
+    const made = button(show(number, digits), () => {
+      document.querySelector(".panel-asked")?.classList.remove("panel-asked");
+      made.classList.add("panel-asked");
+      act();
+    });
     made.classList.add("panel-number");
     made.setAttribute("aria-label", `${label}: ${show(number, digits)}`);
     made.dataset.value = number;
@@ -73,10 +77,18 @@ globalThis.parts = (() => {
     }));
   }
 
+  // The page looks anew at what is too wide, as after a change of its width.
+  let settling = 0;
+  function settled() {
+    cancelAnimationFrame(settling);
+    settling = requestAnimationFrame(() => window.dispatchEvent(new Event("resize")));
+  }
+
   // caption, headings, and rows of { label, kind, cells: buttons or texts }.
   function numberTable(caption, headings, rows, kind = "") {
     rove(rows.map((row) => row.cells.filter((cell) => cell instanceof HTMLButtonElement)));
     const head = headings.map((text) => element("th", { scope: "col" }, text));
+    settled();
     const body = rows.map((row) => element("tr", { class: row.kind ?? null },
       element("th", { scope: "row" }, row.label), ...row.cells.map((cell) => element("td", {}, cell))));
     // Not a <caption>, which would be as wide as its table and scroll away with it.

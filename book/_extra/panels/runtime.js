@@ -8,7 +8,7 @@
 // Shape letters as in the book: T tokens, C model width, H heads, D width of one head, V words of the vocabulary.
 //
 // Whoever wants to see inside passes watch(place, values). It is called for every attention, with a place such as
-// "decoder.1.cross_attention" and with what stands in `attention` below, head by head; and for the logits.
+// "decoder.blocks.1.cross_attention" and with what stands in `attention` below, head by head; and for the logits.
 "use strict";
 
 globalThis.transformer = (() => {
@@ -145,7 +145,6 @@ globalThis.transformer = (() => {
     // Queries from x, keys and values from memory (x itself in self-attention); then all heads side by side.
     // A cache keeps keys and values: in self-attention those of x are appended, a memory's are made once.
     attend(place, x, { memory = null, causal = false, cache = {}, rules, watch }) {
-      const name = place.replace(".blocks", "");
       const H = this.config.num_heads;
       const D = this.config.d_model / H;
       const q = this.linear(`${place}.q_proj`, x);
@@ -160,7 +159,7 @@ globalThis.transformer = (() => {
       const scale = rules.scale ? 1 / Math.sqrt(D) : 1;
       const heads = [...Array(H).keys()].map((h) =>
         attention(columns(q, h * D, D), columns(k, h * D, D), columns(v, h * D, D), { scale, allowed }));
-      watch?.(name, { x, memory: memory ?? x, heads, scale, allowed });
+      watch?.(place, { x, memory: memory ?? x, heads, scale, allowed });
       const joined = fill(q.rows, H * D, (i, j) => heads[Math.floor(j / D)].mixture.data[i * D + (j % D)]);
       return this.linear(`${place}.out_proj`, joined);
     }
@@ -209,7 +208,8 @@ globalThis.transformer = (() => {
       const feed = rules.mask ? cached(this, memory, rules) : anew(this, memory, rules);
       const tgt = greedy(feed, { begin: BOS, end: EOS, limit });
       const logits = this.decode([BOS, ...tgt.slice(0, -1)], memory, { rules, watch });
-      return { src, tgt, logits, written: tgt.filter((id) => id !== EOS).map((id) => this.vocabularies.tgt[id]).join("") };
+      const written = tgt.filter((id) => id !== EOS).map((id) => this.vocabularies.tgt[id]).join("");
+      return { src, tgt, logits, written };
     }
   }
 
