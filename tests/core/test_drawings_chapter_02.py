@@ -115,7 +115,12 @@ def test_work_and_depth_are_counted_by_torch():
 
 def test_head_block_is_the_bug_and_its_mending():
     q = torch.zeros(heads.T, heads.H, heads.D)
-    wrong, right = (t @ t.transpose(-2, -1) for t in (q, q.transpose(0, 1)))
-    alt = drawings.head_block().alt
+    turned = q.transpose(0, 1)
+    wrong, right = (t @ t.transpose(-2, -1) for t in (q, turned))
+    drawing = drawings.head_block()
     for table in (wrong, right):
-        assert "{} tables of {} by {}".format(*table.shape) in alt
+        assert "{} tables of {} by {}".format(*table.shape) in drawing.alt
+    blocks = [tuple(block.shape) for block in (q, wrong, turned, right)]
+    assert drawing.svg().count('stroke-width="1.2"') == sum(sheets for sheets, _, _ in blocks)
+    lines = re.findall(r'<path d="(M[^"]* v[^"]*)"', drawing.svg())
+    assert [(d.count("h") + 1, d.count("v") + 1) for d in lines] == [b[1:] for b in blocks]

@@ -151,12 +151,14 @@ class _Map:
         right = box.x + box.width - BADGE - 4
         drawn += f'<circle cx="{right:g}" cy="{y:g}" r="{BADGE:g}" fill="{PAPER}" {edge}/>'
         drawn += text(right, y, str(chapter), role=role, bold=True)
-        return self._linked(chapter, label.replace("\n", " "), drawn)
+        return self._linked(name, label.replace("\n", " "), drawn)
 
-    def _linked(self, chapter: int, label: str, drawn: str) -> str:
+    def _linked(self, part: str, label: str, drawn: str) -> str:
+        """What is lit is where the reader is: it leads nowhere."""
+        chapter = PARTS[part]
         title, page = CHAPTERS[chapter]
         name = f"{label}: chapter {chapter}, {title}"
-        if not self.linked:
+        if not self.linked or part in self.lit:
             return f"<g>{drawn}</g>"
         if page is None:
             return f"<g><title>{escape(name)} (being written)</title>{drawn}</g>"
@@ -288,7 +290,7 @@ class _Map:
             drawn += [self.part(name, label, Box(14, 36 + 36 * row, 162, 28))]
         for x, role, word in zip((4, 72, 126), LETTERS, ("query", "key", "value"), strict=True):
             drawn += [text(x, 176, f"{role} {word}", role=role, anchor="start", bold=True)]
-        return drawn
+        return [*drawn, text(4, 200, "numbers: chapters", role=self.role, anchor="start")]
 
     # --- in small ---------------------------------------------------------------------------
 

@@ -28,7 +28,7 @@ def mask_stencil() -> Drawing:
         for x in (left, right):
             parts += [text(x + (i + 0.5) * wide, top - 14, token, role="k")]
     numbers = [[_signed(score) for score in row] for row in SCORES]
-    shade = (0.06 + 0.3 * (SCORES - SCORES.min()) / np.ptp(SCORES)).tolist()
+    shade = (0.16 + 0.3 * (SCORES - SCORES.min()) / np.ptp(SCORES)).tolist()
     parts += grid(left, top, numbers, cell=(wide, high), fill=shade)
     parts += [arrow((left + 4 * wide + 10, top + 2 * high), (right - 12, top + 2 * high))]
     # The stencil: a plate with holes.
@@ -46,7 +46,7 @@ def mask_stencil() -> Drawing:
     written = [[f"{w:.2f}" if may else "" for w, may in zip(*row, strict=True)]
                for row in zip(weights, allowed, strict=True)]  # fmt: skip
     parts += grid(
-        right, below, written, cell=(wide, high), fill=(0.05 + 0.45 * weights).tolist(),
+        right, below, written, cell=(wide, high), fill=np.where(allowed, 0.16 + 0.4 * weights, 0).tolist(),
         hatch=(~allowed).tolist(), size=14,
     )  # fmt: skip
     for i in range(4):

@@ -58,7 +58,7 @@ def _matrix(
     labels = written(table)
     digits = max(len(label) for row in labels for label in row)
     width = wide or (CELL if digits == 1 else 29 if digits == 2 else WIDE)
-    strength = 0.05 + 0.45 * (table - table.min()) / np.ptp(table) if shade else None
+    strength = 0.16 + 0.4 * (table - table.min()) / np.ptp(table) if shade else None
     fill = strength.tolist() if strength is not None else np.full(table.shape, 0.1).tolist()
     middle = x + table.shape[1] * width / 2
     name = f"*{letter}* ({shape})"
