@@ -46,7 +46,8 @@ def mask_stencil() -> Drawing:
     written = [[f"{w:.2f}" if may else "" for w, may in zip(*row, strict=True)]
                for row in zip(weights, allowed, strict=True)]  # fmt: skip
     parts += grid(
-        right, below, written, cell=(wide, high), fill=np.where(allowed, 0.16 + 0.4 * weights, 0).tolist(),
+        right, below, written, cell=(wide, high),
+        fill=np.where(allowed, 0.16 + 0.4 * weights, 0).tolist(),
         hatch=(~allowed).tolist(), size=14,
     )  # fmt: skip
     for i in range(4):
