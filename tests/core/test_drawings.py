@@ -239,3 +239,16 @@ def luminance(colour: str) -> float:
     parts = [int(colour[i : i + 2], 16) / 255 for i in (1, 3, 5)]
     r, g, b = (c / 12.92 if c <= 0.04045 else ((c + 0.055) / 1.055) ** 2.4 for c in parts)
     return 0.2126 * r + 0.7152 * g + 0.0722 * b
+
+
+def test_what_you_need_is_drawn_with_the_numbers_of_its_page() -> None:
+    words = drawings.dot_products().alt
+    for name, product in {
+        "honey (3, 0)": "6",
+        "lemon (0, 3)": "−3",
+        "lemonade (2, 2)": "2",
+    }.items():
+        assert f"{name} has dot product {product}" in words
+    words = drawings.training_step().alt
+    assert "At w = 1 it is 16, and its slope is −16" in words  # d/dw (2w - 6)² = 4 (2w - 6)
+    assert "leads to w = 2.6, where the loss is 0.64" in words

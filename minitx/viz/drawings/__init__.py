@@ -5,6 +5,7 @@ formed, legible on a phone, no word over another or outside, and the same twice.
 """
 
 from minitx.viz.drawings.ambiguous import ambiguous_word
+from minitx.viz.drawings.basics import dot_products, training_step
 from minitx.viz.drawings.book_map import transformer, you_are_here
 from minitx.viz.drawings.equivariance import same_vectors_reordered
 from minitx.viz.drawings.heads import head_block
@@ -31,6 +32,7 @@ __all__ = [
     "bottleneck",
     "crossing_numbers",
     "decoder_looks_back",
+    "dot_products",
     "gradient_paths",
     "head_block",
     "highlighter_and_jigsaw",
@@ -46,6 +48,7 @@ __all__ = [
     "scan_tree",
     "score_grid",
     "three_projections",
+    "training_step",
     "transformer",
     "translation_in_motion",
     "two_sequences_one_sequence",
