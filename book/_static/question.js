@@ -148,9 +148,9 @@
         const found = readings(given, number.unit);
         if (found.length === 0) return undefined;
         if (found.some((x) => atMost(range.low, x) && atMost(x, range.high))) return "right";
-        // A named number is meant where it is nearer than the right one, and as near as it was written exactly.
-        const meant = ({ value, lastDigit }) => found.some((x) => Math.abs(x - value) < Math.abs(x - number.value)
-          && atMost(Math.abs(x - value), Math.max(range.margin, Math.min(lastDigit / 2, Math.abs(value) / 20))));
+        // A named number is meant within the tolerance, or where it would be rounded to what is written.
+        const meant = ({ value, lastDigit }) => found.some((x) =>
+          atMost(Math.abs(x - value), Math.max(range.margin, Math.min(lastDigit / 2, Math.abs(value) / 20))));
         return names.find(([text]) => meant(written(text, number.unit.startsWith("%"))))?.[1] ?? null;
       },
       mark() {},
