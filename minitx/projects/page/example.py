@@ -110,7 +110,8 @@ def translate_example(read: Read, data: dict[str, str]) -> str:
     return "\n".join(
         [
             f"The translator reads “{' '.join(read.src[:-1])}” and writes “{written(read)}”. Which "
-            "English word it read (columns) for each French word it wrote (rows), in hundredths:",
+            "English word it read (columns) for each French word it wrote (rows), in hundredths; "
+            f"the mean of the {q.size(0)} heads of the last block's cross-attention:",
             "",
             heat_table("wrote", read.tgt, read.src, weights),
         ]
