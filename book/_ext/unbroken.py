@@ -1,14 +1,17 @@
 """A formula in a sentence keeps its comma, its bracket and its ending ("d-dimensional") beside it.
 
 MathJax draws a formula as one box, and browsers may break a line before and after a box, whatever
-stands there. So what touches the formula is wrapped together with it.
+stands there. So what touches the formula is wrapped together with it. A few characters in a cell of
+a table, "(0, 1)" or "7.4 mm", stay on one line as well.
 """
 
 import re
 from typing import Any
 
+from docutils import nodes
 from sphinx.application import Sphinx
 
+A_FEW = 12
 _TOUCHING = re.compile(
     r"(?P<before>[(\[“‘±−–]*)"
     r"(?P<formula><span class=\"math notranslate nohighlight\">[^<]*</span>)"
@@ -18,6 +21,7 @@ _TOUCHING = re.compile(
 
 def setup(app: Sphinx) -> dict[str, bool]:
     app.connect("html-page-context", keep_together)
+    app.connect("doctree-read", keep_short_cells)
     return {"parallel_read_safe": True, "parallel_write_safe": True}
 
 
@@ -32,3 +36,9 @@ def _wrapped(match: re.Match[str]) -> str:
     if match["before"] or match["after"]:
         return f'<span class="unbroken">{match[0]}</span>'
     return match[0]
+
+
+def keep_short_cells(app: Sphinx, doctree: nodes.document) -> None:
+    for cell in doctree.findall(nodes.entry):
+        if len(cell.astext()) <= A_FEW:
+            cell["classes"].append("unbroken")

@@ -26,6 +26,7 @@ CUT = """() => [...document.querySelectorAll(
         "main *:not(svg *, mjx-assistive-mml, mjx-assistive-mml *)")]
     .filter(element => {
         const style = getComputedStyle(element);
+        if (element.matches("input, textarea")) return false;
         const more = element.scrollWidth - element.clientWidth;
         if (more <= 1 || element.clientWidth <= 2 || style.overflowX === "visible") return false;
         const says = style.maskImage !== "none" && element.tabIndex === 0;
