@@ -43,7 +43,7 @@ def has_in_order(shown, wanted):
 
 def test_the_recipe_shows_every_step(by_torch):
     shown = texts(drawings.recipe())
-    for name, form in {"q": "{:.0f}", "k": "{:.0f}", "v": "{:.0f}", "scores": "{:.2f}",
+    for name, form in {"q": "{:.0f}", "k": "{:.0f}", "v": "{:.0f}", "scores": "{:.1f}",
                        "weights": "{:.2f}", "output": "{:.2f}"}.items():  # fmt: skip
         assert has_in_order(shown, numbers(by_torch[name], form)), name
 

@@ -47,7 +47,7 @@ def mask_stencil() -> Drawing:
                for row in zip(weights, allowed, strict=True)]  # fmt: skip
     parts += grid(
         right, below, written, cell=(wide, high),
-        fill=np.where(allowed, 0.16 + 0.4 * weights, 0).tolist(),
+        fill=np.where(allowed, 0.16 + 0.3 * weights, 0).tolist(),
         hatch=(~allowed).tolist(), size=14,
     )  # fmt: skip
     for i in range(4):

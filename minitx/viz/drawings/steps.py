@@ -31,7 +31,9 @@ def recipe() -> Drawing:
     parts += [text(312, 106, "*W*_V", role="v")]
     # score
     parts += [arrow((76, 231), (122, 276), role="q"), arrow((210, 231), (164, 276), role="k")]
-    parts += _matrix(143 - 1.5 * CELL, 298, steps.scores, "S", "T, T", "score", shade=True)
+    parts += _matrix(
+        143 - 1.5 * WIDE, 298, steps.scores, "S", "T, T", "score", shade=True, digits=1
+    )
     parts += [text(206, 262, "*QK*^⊤ / √D_k", anchor="start")]
     # weigh
     parts += [arrow((143, 363), (143, 402))]
@@ -53,12 +55,12 @@ def recipe() -> Drawing:
 
 def _matrix(
     x: Number, y: Number, table: np.ndarray, letter: str, shape: str, role: Role,
-    *, shade: bool = False, wide: Number | None = None,
+    *, shade: bool = False, digits: int = 2, wide: Number | None = None,
 ) -> list[Part]:  # fmt: skip
-    labels = written(table)
-    digits = max(len(label) for row in labels for label in row)
-    width = wide or (CELL if digits == 1 else 29 if digits == 2 else WIDE)
-    strength = 0.16 + 0.4 * (table - table.min()) / np.ptp(table) if shade else None
+    labels = written(table, digits)
+    longest = max(len(label) for row in labels for label in row)
+    width = wide or (CELL if longest == 1 else WIDE)
+    strength = 0.16 + 0.3 * (table - table.min()) / np.ptp(table) if shade else None
     fill = strength.tolist() if strength is not None else np.full(table.shape, 0.1).tolist()
     middle = x + table.shape[1] * width / 2
     name = f"*{letter}* ({shape})"
