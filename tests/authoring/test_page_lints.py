@@ -106,6 +106,20 @@ def test_a_prediction_stands_above_its_answer(above, outputs, late):
     )
 
 
+def test_a_prediction_does_not_contain_its_answer():
+    text = f"{HEADER}\n## One\n\n{question()}\n{DRAWING}".replace("comes out", "comes, 0.42, out")
+    assert list(question_faults(Page("01_a", text, {}))) == [
+        "question q-1-one: its answer, 0.42, stands above it in its section"
+    ]
+
+
+def test_on_a_page_of_verdicts_no_wrong_one_has_a_line():
+    text = f"{HEADER}\n## One\n\n{question(kind='Question')}".replace("- 7:", "*")
+    assert list(question_faults(Page("said", text.replace("q-1-", "q-said-"), {}))) == []
+    (fault,) = question_faults(Page("01_a", text, {}))
+    assert "no wrong number is named" in fault
+
+
 def test_another_question_may_look_back():
     text = f"{HEADER}\n## One\n\nIt gives 0.42 here.\n\n{question(kind='Question')}"
     assert list(question_faults(Page("01_a", text, {}))) == []
