@@ -1,6 +1,6 @@
 """Tables of numbers as colours: attention weights, scores, masks, encodings of positions."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import matplotlib.pyplot as plt
@@ -45,6 +45,39 @@ def attention_heatmap(
         table, rows=queries, columns=keys, ax=ax, title=title, limits=(0.0, 1.0),
         axes_names=("query", "key"), colourbar="weight", forbidden=table == 0,
     )  # fmt: skip
+
+
+def attention_heatmaps(
+    weights: Mapping[str, Any],
+    *,
+    queries: Sequence[str] | None = None,
+    keys: Sequence[str] | None = None,
+) -> Figure:
+    """Attention heat maps to be compared, one below the other, each with its name.
+
+    Args:
+        weights: name to (T_q, T_k), all of one shape.
+        queries: names of the rows.
+        keys: names of the columns.
+
+    Raises:
+        ValueError: as `attention_heatmap`, or if there is no table or they differ in shape.
+    """
+    tables = {name: as_table("weights", table) for name, table in weights.items()}
+    shapes = {name: table.shape for name, table in tables.items()}
+    if len(set(shapes.values())) != 1:
+        raise ValueError(f"weights must be tables of one shape, got {shapes}")
+    (T_q, _) = next(iter(shapes.values()))
+    with style():
+        height = 0.5 + len(tables) * (0.5 + min(3.0, 0.42 * T_q))
+        figure, axes = plt.subplots(
+            len(tables), 1, figsize=(WIDTH, height), sharex=True, squeeze=False
+        )
+        for ax, (name, table) in zip(axes[:, 0], tables.items(), strict=True):
+            attention_heatmap(table, queries=queries, keys=keys, ax=ax, title=name)
+            ax.set_xlabel("")
+        axes[-1, 0].set_xlabel("key")
+    return figure
 
 
 def heat_table(

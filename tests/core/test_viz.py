@@ -41,6 +41,9 @@ def sizes_on_a_phone(figure):
 
 
 FIGURES = {
+    "heatmaps": lambda: viz.attention_heatmaps(
+        {"right": WEIGHTS, "wrong": WEIGHTS / 2}, keys=["the", "cat", "."]
+    ),
     "heatmap": lambda: viz.attention_heatmap(
         WEIGHTS, queries=["le", "chat"], keys=["the", "cat", "."], title="Alignment"
     ),
@@ -58,6 +61,7 @@ FIGURES = {
     ("name", "wanted"),
     [
         ("heatmap", {"le", "chat", "the", "cat", ".", "query", "key", "Alignment", "0.75"}),
+        ("heatmaps", {"right", "wrong", "the", "query", "key", "0.75", "0.38"}),
         ("table", {"query", "key", "1", "−∞", "3"}),
         ("lines", {"length T", "time (ms)", "loops", "matrices", "64", "128", "Time"}),
     ],
@@ -221,6 +225,14 @@ WRONG = [
     (
         lambda: viz.attention_heatmap([[0.5, np.nan]]),
         "weights must lie between 0 and 1, got nan to nan",
+    ),
+    (
+        lambda: viz.attention_heatmaps({"a": WEIGHTS, "b": WEIGHTS.T}),
+        "weights must be tables of one shape, got {'a': (2, 3), 'b': (3, 2)}",
+    ),
+    (
+        lambda: viz.attention_heatmaps({}),
+        "weights must be tables of one shape, got {}",
     ),
     (
         lambda: viz.attention_heatmap(WEIGHTS, queries=["a"]),
