@@ -30,7 +30,7 @@ DRAWING, QUESTION = (textwrap.dedent(text) for _, text in SHOWN)
 def test_the_drawing_is_one():
     (piece,) = Page("01_a", f"{HEADER}\n{DRAWING}", {}).pieces
     assert piece.kind == "drawing"
-    assert {"figure", "image"} <= set(piece.cell.metadata["mystnb"])
+    assert {"name", "caption"} == set(piece.cell.metadata["mystnb"]["figure"])
 
 
 def test_the_question_can_be_asked():
