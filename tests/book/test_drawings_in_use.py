@@ -9,7 +9,7 @@ from playwright.sync_api import Browser, Page
 from minitx.viz import Drawing, drawings
 from tests.book.conftest import ROOT
 
-pytestmark = pytest.mark.slow
+pytestmark = pytest.mark.browser
 
 FRAME = """<!doctype html><html lang="en" data-theme="light"><head><title>A page</title>
 <meta charset="utf-8"><link rel="stylesheet" href="{css}"></head>
