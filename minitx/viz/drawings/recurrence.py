@@ -95,12 +95,12 @@ def gradient_paths() -> Drawing:
 
 
 def wavefront() -> Drawing:
-    """The earliest moment at which each layer can do each position."""
+    """The earliest time step in which each layer can do each position."""
     moments = _earliest_moments(4, 8)
     layers, positions = moments.shape
     chosen = 5
     left, top, wide, high = 62, 34, 41, 38
-    parts: list[Part] = [text(left + positions * wide / 2, 14, "earliest moment", bold=True)]
+    parts: list[Part] = [text(left + positions * wide / 2, 14, "earliest time step", bold=True)]
     labels = [[str(moment) for moment in row] for row in moments[::-1]]
     shades = [[0.35 if m == chosen else 0.1 * (m < chosen) for m in row] for row in moments[::-1]]
     parts += grid(left, top, labels, cell=(wide, high), fill=shades, role="ink")
@@ -113,18 +113,18 @@ def wavefront() -> Drawing:
     parts += [
         text(
             left + positions * wide / 2, bottom + 42,
-            f"all {together} cells with a {chosen} run at the same moment",
+            f"all {together} cells with a {chosen} run in the same time step",
         ),
         text(
             left + positions * wide / 2, bottom + 62,
-            f"{moments.size} cells, {moments.max()} moments", bold=True,
+            f"{moments.size} cells, {moments.max()} time steps", bold=True,
         ),
     ]  # fmt: skip
     alt = (
-        f"A grid of {layers} layers and {positions} positions. Each cell holds the earliest moment "
-        "at which it can run: one more than the later of its left and its lower neighbour. Equal "
-        f"numbers lie on slanted lines; {together} cells run at moment {chosen}. "
-        f"{moments.size} cells need {moments.max()} moments."
+        f"A grid of {layers} layers and {positions} positions. Each cell holds the earliest "
+        "time step of its own: one more than the later of its left and its lower neighbour. "
+        f"Equal numbers lie on slanted lines; {together} cells run in time step {chosen}. "
+        f"{moments.size} cells need {moments.max()} time steps."
     )
     return Drawing("The wavefront", alt, 400, bottom + 76, parts)
 
