@@ -52,6 +52,8 @@ def attention_heatmaps(
     *,
     queries: Sequence[str] | None = None,
     keys: Sequence[str] | None = None,
+    row_axis: str = "query",
+    column_axis: str = "key",
 ) -> Figure:
     """Attention heat maps to be compared, one below the other, each with its name.
 
@@ -59,6 +61,8 @@ def attention_heatmaps(
         weights: name to (T_q, T_k), all of one shape.
         queries: names of the rows.
         keys: names of the columns.
+        row_axis: what a row is.
+        column_axis: what a column is, printed below the last.
 
     Raises:
         ValueError: as `attention_heatmap`, or if there is no table or they differ in shape.
@@ -75,8 +79,8 @@ def attention_heatmaps(
         )
         for ax, (name, table) in zip(axes[:, 0], tables.items(), strict=True):
             attention_heatmap(table, queries=queries, keys=keys, ax=ax, title=name)
-            ax.set_xlabel("")
-        axes[-1, 0].set_xlabel("key")
+            ax.set(xlabel="", ylabel=row_axis)
+        axes[-1, 0].set_xlabel(column_axis)
     return figure
 
 
