@@ -4,11 +4,15 @@ import re
 from itertools import pairwise
 from pathlib import Path
 
+import click
 import pytest
+
+from minitx.cli import cli
 
 ROOT = Path(__file__).resolve().parents[2]
 BOOK = ROOT / "book"
 OFTEN_SAID = (BOOK / "often_said.md").read_text(encoding="utf-8")
+START = (BOOK / "intro.md").read_text(encoding="utf-8")
 GLOSSARY = (BOOK / "glossary.md").read_text(encoding="utf-8")
 CHOICES = ["True", "Not quite", "False"]
 # One statement: its label, the heading, and all until the next label.
@@ -112,3 +116,24 @@ def test_every_glossary_link_leads_to_a_term() -> None:
         for inside in re.findall(r"\{term\}`([^`]+)`", text):
             target = re.sub(r".*<(.+)>", r"\1", inside, flags=re.DOTALL)
             assert target in TERMS, f"{source.name}: {inside}"
+
+
+def test_the_start_page_counts_the_mistakes_right() -> None:
+    banks = (ROOT / "exercises/checks").glob("mistakes_*.py")
+    count = sum(len(re.findall(r"^@mistake\(", bank.read_text(), re.MULTILINE)) for bank in banks)
+    assert f"\n- **Mistakes have names.** {count} typical wrong answers" in START
+
+
+def test_the_commands_of_the_start_page_and_the_readme_are_there() -> None:
+    readme = (ROOT / "README.md").read_text(encoding="utf-8")
+    targets = re.findall(r"^([a-z-]+):", (ROOT / "Makefile").read_text(), re.MULTILINE)
+    for page in (START, readme):
+        blocks = "\n".join(re.findall(r"^```sh\n(.*?)^```$", page, re.MULTILINE | re.DOTALL))
+        assert set(re.findall(r"^make (\S+)", blocks, re.MULTILINE)) <= {*targets}
+        for words in re.findall(r"^minitx ([a-z ]+)", blocks, re.MULTILINE):
+            command, context = cli, click.Context(cli)
+            for word in words.split():
+                if isinstance(command, click.Group):
+                    found = command.get_command(context, word)
+                    assert found, f"minitx {words}"
+                    command = found
