@@ -206,3 +206,18 @@ def test_no_word_lies_over_another_or_outside(phone: Page, name: str) -> None:
             if left < right2 and left2 < right and top < bottom2 and top2 < bottom:
                 faults.append(f"{words!r} over {other!r}")
     assert wide == PHONE and drawn["texts"] and faults == []
+
+
+@pytest.mark.browser
+def test_a_picture_follows_the_theme_and_is_dark_on_paper(phone: Page) -> None:
+    css = (ROOT / "book/_static/custom.css").read_text(encoding="utf-8")
+    phone.set_content(f"<style>{css}</style>{drawings.lookup_bars().svg()}")
+    ink = "getComputedStyle(document.querySelector('svg')).color"
+    seen = {}
+    for theme, media in (("light", "screen"), ("dark", "screen"), ("dark", "print")):
+        phone.emulate_media(media="print" if media == "print" else "screen")
+        phone.evaluate("theme => document.documentElement.dataset.theme = theme", theme)
+        seen[theme, media] = phone.evaluate(ink)
+    phone.emulate_media(media="screen")
+    assert seen["light", "screen"] == seen["dark", "print"] == "rgb(20, 24, 30)"
+    assert seen["dark", "screen"] == "rgb(232, 235, 240)"
