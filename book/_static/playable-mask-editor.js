@@ -14,13 +14,19 @@ playable.figure("mask-editor", "Mask editor", (data) => {
     none: () => true,
     causal: (i, j) => j <= i,
     padding: (i, j) => j < length,
+    "causal and padding": (i, j) => j <= i && j < length,
   };
+  const presets = Object.keys(PRESETS).map((name) => button(name, () => choose(name)));
   const cells = positions.map((i) => positions.map((j) => button("", () => toggle(i, j))));
   const sums = positions.map(() => element("td", { class: "playable-sum" }));
   const spoken = speaker();
   let allowed = [];
 
   function update() {
+    Object.values(PRESETS).forEach((rule, index) => {
+      const chosen = positions.every((i) => positions.every((j) => allowed[i][j] === rule(i, j)));
+      presets[index].setAttribute("aria-pressed", chosen);
+    });
     positions.forEach((i) => {
       const weights = softmax(data.scores[i].map((score, j) => (allowed[i][j] ? score : -Infinity)));
       write(sums[i], weights.reduce((sum, weight) => sum + weight, 0), 0);
@@ -73,8 +79,7 @@ playable.figure("mask-editor", "Mask editor", (data) => {
   grid.classList.add("playable-grid");
   choose(data.preset ?? "none");
   return [
-    element("div", { class: "playable-controls" }, element("span", {}, "mask: "),
-      ...Object.keys(PRESETS).map((name) => button(name, () => choose(name)))),
+    element("div", { class: "playable-controls" }, element("span", {}, "mask: "), ...presets),
     element("p", { class: "playable-help" },
       "Press a cell to forbid or allow it; the arrow keys move from cell to cell."),
     element("div", { class: "playable-scroll" }, grid),

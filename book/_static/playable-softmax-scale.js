@@ -1,6 +1,8 @@
 // What a wide key does to the softmax: choose d_k, divide by √d_k or not, and see the weights saturate.
 //   data-scores="[1.2,-0.3,…]"   dot products at d_k = 1 (variance 1); at d_k they are √d_k times as large
 //   optional: data-dk="64" (where it starts)   data-scaled="true"   data-labels='["k1",…]'
+// The curve is the weight of the best key against its own score, 0 where it has half: always 1 / (1 + e^-x). What
+// moves is the point, and the tangent in it.
 // largest slope = the largest entry of the softmax's Jacobian, max a(1 - a): how much of a gradient gets through.
 "use strict";
 
@@ -21,6 +23,32 @@ playable.figure("softmax-scale", "Softmax and the width of the keys", (data) => 
   const slope = element("strong", { class: "playable-slope" });
   const spoken = speaker();
 
+  const [WIDE, HIGH, REACH] = [300, 130, 12]; // the curve shows scores from -REACH to REACH
+  const across = (x) => 10 + (WIDE - 20) * (x + REACH) / (2 * REACH);
+  const up = (a) => HIGH - 26 - (HIGH - 46) * a;
+  const weightAt = (x) => 1 / (1 + Math.exp(-x));
+  const path = [...Array(97).keys()].map((i) => REACH * (i / 48 - 1))
+    .map((x, i) => `${i ? "L" : "M"}${across(x).toFixed(1)},${up(weightAt(x)).toFixed(1)}`).join("");
+  const tangent = element("line", { class: "playable-tangent" });
+  const point = element("circle", { class: "playable-point", r: 6 });
+  const curve = element("svg", { viewBox: `0 0 ${WIDE} ${HIGH}`, class: "playable-curve", "aria-hidden": "true" },
+    element("line", { class: "playable-axis", x1: across(0), x2: across(0), y1: up(1), y2: up(0) }),
+    element("path", { d: path }), tangent, point,
+    element("text", { x: 10, y: 14 }, "weight of the best key"),
+    element("text", { x: WIDE - 10, y: HIGH - 6, "text-anchor": "end" }, "its score"));
+
+  function move(best, others) {
+    const x = Math.max(-REACH, Math.min(REACH, best - others)); // further out the curve is as flat
+    const slope = weightAt(x) * (1 - weightAt(x));
+    const run = 2;
+    point.setAttribute("cx", across(x));
+    point.setAttribute("cy", up(weightAt(x)));
+    tangent.setAttribute("x1", across(x - run));
+    tangent.setAttribute("y1", up(weightAt(x) - run * slope));
+    tangent.setAttribute("x2", across(x + run));
+    tangent.setAttribute("y2", up(weightAt(x) + run * slope));
+  }
+
   function update() {
     const d = 2 ** Number(slider.value);
     const factor = box.checked ? 1 : Math.sqrt(d);
@@ -34,6 +62,10 @@ playable.figure("softmax-scale", "Softmax and the width of the keys", (data) => 
       write(score, scores[index], 2);
       weight.set(shares[index]);
     });
+    const best = scores.indexOf(Math.max(...scores));
+    const rest = scores.filter((_, index) => index !== best);
+    const highest = Math.max(...rest);
+    move(scores[best], highest + Math.log(rest.reduce((sum, score) => sum + Math.exp(score - highest), 0)));
     write(largest, top);
     write(slope, steepest, 6);
     spoken.say(`Largest weight ${show(top)}, largest slope ${show(steepest, 6)}.`);
@@ -46,7 +78,7 @@ playable.figure("softmax-scale", "Softmax and the width of the keys", (data) => 
     element("div", { class: "playable-controls" },
       element("label", {}, d_k(), slider), width,
       element("label", {}, box, element("span", {}, "divide by √", d_k()))),
-    element("div", { class: "playable-scroll" }, weights),
+    element("div", { class: "playable-columns" }, curve, element("div", { class: "playable-scroll" }, weights)),
     element("p", { class: "playable-result" },
       "largest weight ", largest, " · largest slope ", element("i", {}, "a"), "(1 − ", element("i", {}, "a"), ") ", slope),
     spoken,

@@ -60,7 +60,7 @@ def table(widths: Iterable[int] = (4, 16, 64, 256, 512, 1024)) -> Table:
             ]
         )  # fmt: skip
     return Table(
-        ["D_k", "size of q·k", "largest weight", "slope", "largest, scaled", "slope, scaled"],
+        ["width", "size of q·k", "largest weight", "slope", "largest, scaled", "slope, scaled"],
         rows,
         ["d", ".0f", ".2f", ".4f", ".2f", ".3f"],
     )

@@ -160,6 +160,7 @@ def test_softmax_scale_at_every_width(figure: Locator) -> None:
         np.testing.assert_allclose(shown(figure, ".playable-largest"), [largest], rtol=1e-12)
         # 1 - a loses digits where a is nearly 1.
         np.testing.assert_allclose(shown(figure, ".playable-slope"), [slope], atol=1e-15)
+        on_the_curve(figure, largest, slope)
 
     compare(data(figure, "dk") or 64, bool(data(figure, "scaled")))
     for scaled in (False, True):
@@ -170,6 +171,25 @@ def test_softmax_scale_at_every_width(figure: Locator) -> None:
             if power:
                 slider.press("ArrowRight")
             compare(2**power, scaled)
+
+
+def on_the_curve(figure: Locator, weight: float, slope: float) -> None:
+    """The point is as high as the weight, its tangent as steep as the slope."""
+    drawn = figure.locator(".playable-curve").evaluate(
+        """svg => {
+             const of = (selector, ...names) =>
+               names.map(name => Number(svg.querySelector(selector).getAttribute(name)));
+             const [low, high] = of(".playable-axis", "y2", "y1");
+             const [cx, cy] = of(".playable-point", "cx", "cy");
+             const [x1, y1, x2, y2] = of(".playable-tangent", "x1", "y1", "x2", "y2");
+             return {weight: (low - cy) / (low - high), middle: (x1 + x2) / 2 - cx,
+                     rise: (y1 - y2) / (low - high), width: svg.viewBox.baseVal.width, cx};
+           }"""
+    )
+    assert drawn["weight"] == pytest.approx(weight, abs=1e-5)
+    assert drawn["middle"] == pytest.approx(0.0, abs=1e-6)
+    assert drawn["rise"] == pytest.approx(4 * slope, abs=1e-4)  # over four units of score
+    assert 0 <= drawn["cx"] <= drawn["width"]
 
 
 CELLS = ".playable-cell"
@@ -194,10 +214,15 @@ def test_mask_editor_presets(figure: Locator) -> None:
         "causal": numpy_core.causal_allowed(T, T),
         "padding": np.arange(T) < np.full((T, 1), data(figure, "length") or T - 2),
     }
+    masks["causal and padding"] = masks["causal"] & masks["padding"]
     masked(figure, masks[data(figure, "preset") or "none"])
     for name, allowed in masks.items():
         figure.get_by_role("button", name=name, exact=True).press("Enter")
         masked(figure, allowed)
+        pressed = figure.locator(".playable-button[aria-pressed=true]")
+        assert pressed.all_inner_texts() == [name]
+    figure.locator(CELLS).first.press("Space")
+    assert figure.locator(".playable-button[aria-pressed=true]").count() == 0
 
 
 @pytest.mark.parametrize("figure", ["mask-editor"], indirect=True)
@@ -208,6 +233,7 @@ def test_mask_editor_obeys_the_keyboard_down_to_an_empty_row(figure: Locator) ->
     page = figure.page
     page.keyboard.press("Tab")  # causal
     page.keyboard.press("Tab")  # padding
+    page.keyboard.press("Tab")  # causal and padding
     page.keyboard.press("Tab")  # into the grid: one stop for all of it
     page.keyboard.press("ArrowDown")
     for column in range(T):
@@ -216,6 +242,14 @@ def test_mask_editor_obeys_the_keyboard_down_to_an_empty_row(figure: Locator) ->
         masked(figure, allowed)
         page.keyboard.press("ArrowRight")
     assert (shown(figure, CELLS).reshape(T, T)[1] == 0).all()
+
+
+def test_cells_are_large_enough_for_a_finger(open_page: Any) -> None:
+    page = open_page("mask-editor", viewport={"width": 375, "height": 800})
+    sizes = page.locator(f".playable[data-playable=mask-editor] {CELLS}").evaluate_all(
+        "all => all.map(e => [e.offsetWidth, e.offsetHeight])"
+    )
+    assert sizes and min(min(size) for size in sizes) >= 44
 
 
 @pytest.mark.parametrize("name", PLACES)
