@@ -88,3 +88,14 @@ def test_distance_counts_from_the_last_position() -> None:
 
     norms = gradients.by_distance(the_first, T=T, C=C, batch=B)
     assert (norms > 0).tolist() == [False] * (T - 1) + [True]
+
+
+def test_chapter_1_says_what_is_so() -> None:
+    """Over 100 steps of networks of width 32, to orders of magnitude."""
+    for network, orders in ((gradients.rnn(), 22), (gradients.lstm(), 19)):
+        norms = gradients.by_distance(network)
+        assert abs(math.log10(norms[1] / norms[100]) - orders) < 0.5
+    assert gradients.by_distance(gradients.rnn(gain=4.0))[100] > 1e11
+    assert (gradients.by_distance(gradients.lstm(forget_bias=4.0))[1:] > 0.04).all()
+    flat = gradients.by_distance(gradients.attention())[1:] * 101
+    assert flat.min() > 0.5 and flat.max() < 1.5

@@ -40,3 +40,13 @@ def test_a_hot_softmax_reads_nothing() -> None:
 
 def test_more_symbols_are_harder() -> None:
     assert recall.from_state(11, 23, symbols=31) < recall.from_state(11, 23, symbols=3)
+
+
+def test_chapter_1_says_what_is_so(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Five symbols without a mistake in 32 numbers, about four times as many in 128."""
+    monkeypatch.setattr(recall, "LEARNED", 3000)
+    monkeypatch.setattr(recall, "TESTED", 500)
+    assert recall.from_state(5, 32) == 1.0
+    assert recall.from_state(8, 32) < 0.97
+    assert recall.from_state(18, 128) > 0.999
+    assert recall.from_state(32, 128) < 0.97
