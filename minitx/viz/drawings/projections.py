@@ -1,6 +1,6 @@
 """Three projections of one sequence: every row by itself, all by the same matrices."""
 
-from minitx.viz.colours import LIT, Role
+from minitx.viz.colours import Role
 from minitx.viz.drawings.worked_example import W_K, W_Q, W_V, WORDS, X, follow, written
 from minitx.viz.svg import Drawing, Part, grid, text
 
@@ -13,7 +13,7 @@ def three_projections() -> Drawing:
     top, results = 60, 146
     lit = len(WORDS) - 1  # the row that stands out
     where = f'x="2" y="{results + lit * ROW}" width="404" height="{ROW}"'
-    parts: list[Part] = [f'<rect {where} fill="{LIT}"/>']
+    parts: list[Part] = []
     parts += [text(262, 14, "the same matrices for every token")]
     for row, word in enumerate(WORDS):
         y = results + (row + 0.5) * ROW
