@@ -174,6 +174,17 @@ def test_the_number_of_an_equation_has_a_line_of_its_own_on_a_phone(visit: Visit
     assert beside == []
 
 
+def test_code_fits_beside_both_lists_of_contents(visit: Visit) -> None:
+    """A line of 78 characters, at the narrowest width that shows the book's list and the page's."""
+    visit.dress("light", WIDTHS[0])
+    wide = visit.page.evaluate(
+        """() => [...document.querySelectorAll("main .cell_input pre")]
+            .filter(code => code.scrollWidth > code.clientWidth + 1)
+            .map(code => code.textContent.split("\\n").sort((a, b) => b.length - a.length)[0])"""
+    )
+    assert wide == []
+
+
 def test_nothing_is_cut_on_paper_and_every_fold_is_open(visit: Visit) -> None:
     visit.dress("light", PAPER)
     visit.page.emulate_media(media="print")
