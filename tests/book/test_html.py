@@ -12,8 +12,8 @@ import yaml
 from bs4 import BeautifulSoup
 
 ROOT = Path(__file__).resolve().parents[2]
-# Images that only decorate: the logo beside the word Colab.
-DECORATION = ("_static/images/logo_colab.png",)
+# Images that only decorate: the logos beside the words Colab and minitx.
+DECORATION = ("_static/images/logo_colab.png", "_static/favicon.svg")
 LOADED_BY_LINK = {
     "stylesheet",
     "preload",
