@@ -219,10 +219,10 @@ def test_mask_editor_presets(figure: Locator) -> None:
     for name, allowed in masks.items():
         figure.get_by_role("button", name=name, exact=True).press("Enter")
         masked(figure, allowed)
-        pressed = figure.locator(".playable-button[aria-pressed=true]")
+        pressed = figure.locator(".playable-controls [aria-pressed=true]")
         assert pressed.all_inner_texts() == [name]
     figure.locator(CELLS).first.press("Space")
-    assert figure.locator(".playable-button[aria-pressed=true]").count() == 0
+    assert figure.locator(".playable-controls [aria-pressed=true]").count() == 0
 
 
 @pytest.mark.parametrize("figure", ["mask-editor"], indirect=True)
