@@ -149,7 +149,7 @@ def softmax_vectors(scores):
 # $e^{-1000}$, which a float64 rounds to 0: the weights are $(0, 1)$. Adding a
 # constant changes nothing, because only differences count. Multiplying
 # stretches the differences and makes the weights more unequal: that is a
-# lower temperature (Exercise 1.6).
+# lower temperature (Exercise 1.3).
 #
 # </details>
 
