@@ -1,11 +1,12 @@
 # %% [markdown]
 # # Exercises for chapter 1: attention, the intuition
 #
-# Six functions, from one softmax to attention at any temperature. Each is a
-# few lines of NumPy, and each is a rung for the next. Read
+# Six functions, from one softmax to attention, and to its first score.
+# Each is a few lines of NumPy, and each is a rung for the next. Read
 # [chapter 1](../book/01_attention_intuition.ipynb) beside them; plan about an
 # hour and a half.
-#
+
+# %% [markdown] tags=["stub"]
 # How to work: read the exercise, do its small example with pen and paper,
 # write the function, run the cell that tries it, then the cell that checks
 # it. A check that fails says what it saw and, where it recognises the
@@ -19,7 +20,8 @@
 # asks you to write is *closed* while it is graded: an answer that calls it is
 # told so and earns nothing. Each exercise names what is closed and what is
 # open.
-#
+
+# %% [markdown]
 # Letters for sizes: $T$ is how many keys and values there are, $D$ how wide a
 # key is and $D_v$ how wide a value is. With several queries, $T_q$ counts the
 # queries and $T_k$ the keys.
@@ -67,6 +69,39 @@ values = np.array([[8.0, 0.0], [0.0, 8.0], [8.0, 8.0]])
 # **Closed** here is every softmax that exists already: `numpy_core.softmax`
 # and what is built on it, those of torch and of scipy. NumPy itself is open.
 
+# %% [markdown] tags=["solution"]
+# **A loop**
+
+
+# %% tags=["solution"]
+def softmax_loop(scores):
+    """Rung 1, for every row: one number at a time."""
+    weights = np.zeros(scores.shape)
+    for row in np.ndindex(scores.shape[:-1]):
+        largest = max(scores[row])
+        exponentials = [math.exp(score - largest) for score in scores[row]]
+        for i, exponential in enumerate(exponentials):
+            weights[row][i] = exponential / sum(exponentials)
+    return weights
+
+
+# %% [markdown] tags=["solution"]
+# **Vectors**
+
+
+# %% tags=["solution"]
+def softmax_vectors(scores):
+    """Rungs 2 and 3: one row at a time."""
+    weights = np.zeros(scores.shape)
+    for row in np.ndindex(scores.shape[:-1]):
+        exponentials = np.exp(scores[row] - scores[row].max())
+        weights[row] = exponentials / exponentials.sum()
+    return weights
+
+
+# %% [markdown] tags=["solution"]
+# **The library's own lines**
+
 
 # %%
 def softmax(scores):
@@ -110,31 +145,11 @@ check("01.1", softmax)
 # lies far below it becomes $0/0$. A constant for the row that is not its
 # maximum (its mean, say) can still overflow.
 #
-# Also right: exponentiating `scores - logsumexp(scores)`, or a loop over
-# rows. Both give the same weights to the last few digits. The rungs below the
-# last one, each a right answer too:
-
-
-# %% tags=["solution"]
-def softmax_loop(scores):
-    """Rung 1, for every row: one number at a time."""
-    weights = np.zeros(scores.shape)
-    for row in np.ndindex(scores.shape[:-1]):
-        largest = max(scores[row])
-        exponentials = [math.exp(score - largest) for score in scores[row]]
-        for i, exponential in enumerate(exponentials):
-            weights[row][i] = exponential / sum(exponentials)
-    return weights
-
-
-def softmax_vectors(scores):
-    """Rungs 2 and 3: one row at a time."""
-    weights = np.zeros(scores.shape)
-    for row in np.ndindex(scores.shape[:-1]):
-        exponentials = np.exp(scores[row] - scores[row].max())
-        weights[row] = exponentials / exponentials.sum()
-    return weights
-
+# Not quite as good: exponentiating `scores - logsumexp(scores)`. It needs no
+# division, but the difference of two large numbers keeps few digits: in
+# float32, for scores near 1000, its weights are wrong by up to 3e-5 of their
+# size, where the quotient above is wrong by 2e-7 (Blanchard, Higham and
+# Higham, 2021, warn of it).
 
 # %% [markdown]
 # **Question 1 (predict).** Without running anything: what does softmax give
@@ -184,6 +199,36 @@ def softmax_vectors(scores):
 # **Closed** here: `numpy_core.soft_lookup` and `numpy_core.attention`.
 # `numpy_core.softmax` is open.
 
+# %% [markdown] tags=["solution"]
+# **A loop**
+
+
+# %% tags=["solution"]
+def soft_lookup_loop(query, keys, values):
+    """Rung 1: a loop over the keys, and one over the values."""
+    scores = []
+    for key in keys:
+        scores.append(sum(query * key))
+    weights = numpy_core.softmax(np.array(scores))
+    result = np.zeros(values.shape[1])
+    for weight, value in zip(weights, values, strict=True):
+        result += weight * value
+    return result
+
+
+# %% [markdown] tags=["solution"]
+# **From the parts of earlier exercises**
+
+
+# %% tags=["solution"]
+def soft_lookup_from_parts(query, keys, values):
+    """With the softmax of Exercise 1.1."""
+    return softmax(keys @ query) @ values
+
+
+# %% [markdown] tags=["solution"]
+# **The answer**
+
 
 # %%
 def soft_lookup(query, keys, values):
@@ -230,27 +275,7 @@ check("01.2", soft_lookup)
 # Also right: `np.einsum("td,d->t", keys, query)`, or two loops. Not right,
 # although often seen: to divide the scores by $\sqrt{D}$. That is a good idea
 # for wide keys, and chapter 2 shows why, but it is another function than the
-# one asked for here. The lower rung, and the same from the part that Exercise
-# 1.1 made:
-
-
-# %% tags=["solution"]
-def soft_lookup_loop(query, keys, values):
-    """Rung 1: a loop over the keys, and one over the values."""
-    scores = []
-    for key in keys:
-        scores.append(sum(query * key))
-    weights = numpy_core.softmax(np.array(scores))
-    result = np.zeros(values.shape[1])
-    for weight, value in zip(weights, values, strict=True):
-        result += weight * value
-    return result
-
-
-def soft_lookup_from_parts(query, keys, values):
-    """With the softmax of Exercise 1.1."""
-    return softmax(keys @ query) @ values
-
+# one asked for here.
 
 # %% [markdown]
 # **Question 2 (find the bug).** This lookup returns numbers that are far too
@@ -317,6 +342,25 @@ def soft_lookup_from_parts(query, keys, values):
 # negative one.
 #
 # **Closed** here: `numpy_core.soft_lookup`. `numpy_core.softmax` is open.
+
+# %% [markdown] tags=["solution"]
+# **From the parts of earlier exercises**
+
+
+# %% tags=["solution"]
+def lookup_at_temperature_from_parts(query, keys, values, temperature):
+    """With the lookup of Exercise 1.2; at 0 it sees the best keys alone."""
+    if not temperature >= 0:
+        raise ValueError(f"temperature must be at least 0, got {temperature}")
+    scores = keys @ query
+    if temperature == 0:
+        best = scores == scores.max()
+        return soft_lookup(np.zeros_like(query), keys[best], values[best])
+    return soft_lookup(query / temperature, keys, values)
+
+
+# %% [markdown] tags=["solution"]
+# **The library's own lines**
 
 
 # %%
@@ -386,19 +430,6 @@ check("01.3", lookup_at_temperature)
 # the same, but weights that were rounded to 0 stay 0. From the lookup of
 # Exercise 1.2, with the query divided:
 
-
-# %% tags=["solution"]
-def lookup_at_temperature_from_parts(query, keys, values, temperature):
-    """With the lookup of Exercise 1.2; at 0 it sees the best keys alone."""
-    if not temperature >= 0:
-        raise ValueError(f"temperature must be at least 0, got {temperature}")
-    scores = keys @ query
-    if temperature == 0:
-        best = scores == scores.max()
-        return soft_lookup(np.zeros_like(query), keys[best], values[best])
-    return soft_lookup(query / temperature, keys, values)
-
-
 # %% [markdown]
 # **Question 6 (predict).** Two keys score 3 and 2. At which temperature does
 # the better one get nine tenths of the weight? Now let them score 3 and
@@ -448,6 +479,22 @@ def lookup_at_temperature_from_parts(query, keys, values, temperature):
 #
 # **Closed** here: `numpy_core.attention`. `numpy_core.softmax` and
 # `numpy_core.soft_lookup` are open.
+
+# %% [markdown] tags=["solution"]
+# **From the parts of earlier exercises**
+
+
+# %% tags=["solution"]
+def attention_loops_from_parts(q, k, v):
+    """With the lookup of Exercise 1.2, once for each query."""
+    out = np.zeros((len(q), v.shape[1]))
+    for i, query in enumerate(q):
+        out[i] = soft_lookup(query, k, v)
+    return out
+
+
+# %% [markdown] tags=["solution"]
+# **The answer**
 
 
 # %%
@@ -504,16 +551,6 @@ check("01.4", attention_loops)
 # a fast algorithm of exactly that. And each row is a soft lookup, so Exercise
 # 1.2 has done most of the work already:
 
-
-# %% tags=["solution"]
-def attention_loops_from_parts(q, k, v):
-    """With the lookup of Exercise 1.2, once for each query."""
-    out = np.zeros((len(q), v.shape[1]))
-    for i, query in enumerate(q):
-        out[i] = soft_lookup(query, k, v)
-    return out
-
-
 # %% [markdown]
 # **Question 4 (find the bug).** This version passes every test its author
 # wrote. Each of these tests was self-attention: `q`, `k` and `v` made from
@@ -569,6 +606,19 @@ def attention_loops_from_parts(q, k, v):
 #
 # **Closed** here: `numpy_core.attention` and `numpy_core.soft_lookup`, whose
 # loops are hidden ones. `numpy_core.softmax` is open.
+
+# %% [markdown] tags=["solution"]
+# **From the parts of earlier exercises**
+
+
+# %% tags=["solution"]
+def attention_matrix_from_parts(q, k, v):
+    """With the softmax of Exercise 1.1."""
+    return softmax(q @ k.T) @ v
+
+
+# %% [markdown] tags=["solution"]
+# **The answer**
 
 
 # %%
@@ -627,13 +677,6 @@ check("01.5", attention_matrix)
 # *after* the product with `v` (the division by the row's sum can wait;
 # chapter 7 lives on that). From the part that Exercise 1.1 made:
 
-
-# %% tags=["solution"]
-def attention_matrix_from_parts(q, k, v):
-    """With the softmax of Exercise 1.1."""
-    return softmax(q @ k.T) @ v
-
-
 # %% [markdown]
 # **Question 5 (predict).** For $T_q = T_k = 4096$ and $D = D_v = 64$, which
 # array of the computation is the largest, and how many megabytes does it take
@@ -680,6 +723,23 @@ def attention_matrix_from_parts(q, k, v):
 #    all keys: let broadcasting add it.
 #
 # **Closed** here: `numpy_core.additive_score`.
+
+# %% [markdown] tags=["solution"]
+# **A loop**
+
+
+# %% tags=["solution"]
+def additive_score_loop(query, keys, W_q, W_k, w):
+    """Rung 2: one key at a time."""
+    # From minitx.numpy_core.additive_score:
+    scores = np.zeros(len(keys))
+    for t, key in enumerate(keys):
+        scores[t] = w @ np.tanh(W_q @ query + W_k @ key)
+    return scores
+
+
+# %% [markdown] tags=["solution"]
+# **The answer**
 
 
 # %%
@@ -733,19 +793,8 @@ check("01.6", additive_score)
 # The printed lines show what tanh does: every score stays between $-\sum|w|$
 # and $+\sum|w|$. A dot product knows no such limit.
 #
-# The lower rung is the library's own `minitx.numpy_core.additive_score`, the
-# definition that others are tested against, word for word:
-
-
-# %% tags=["solution"]
-def additive_score_loop(query, keys, W_q, W_k, w):
-    """Rung 2: one key at a time."""
-    # From minitx.numpy_core.additive_score:
-    scores = np.zeros(len(keys))
-    for t, key in enumerate(keys):
-        scores[t] = w @ np.tanh(W_q @ query + W_k @ key)
-    return scores
-
+# The loop is the library's own `minitx.numpy_core.additive_score`, the
+# definition that others are tested against, word for word.
 
 # %% [markdown]
 # **Question 3 (explain).** Somebody leaves out the tanh, to save time, and

@@ -5,7 +5,8 @@
 # and one bug to find. They belong to
 # [chapter 2](../book/02_self_attention.ipynb); each exercise names the
 # section to read when you are stuck.
-#
+
+# %% [markdown] tags=["stub"]
 # Every exercise has a ladder: write the loop first, then replace one loop
 # after the other by a tensor operation. You may stop climbing wherever the
 # checks are content: a loop that is right earns every point.
@@ -15,7 +16,8 @@
 # do them in any order. What an exercise asks you to write is *closed* while
 # it is graded: an answer that calls it is told so and earns nothing. Each
 # exercise names what is closed and what is open.
-#
+
+# %% [markdown]
 # | letter | size of | letter | size of |
 # |---|---|---|---|
 # | `B` | batch: sentences | `C` | width of a token vector |
@@ -70,6 +72,45 @@ from minitx.masks import Mask
 #
 # **Closed** here: nothing. No function of the library does it.
 
+# %% [markdown] tags=["solution"]
+# **A loop**
+
+
+# %% tags=["solution"]
+def project_loop(x, W_q, W_k, W_v):
+    """Rung 1: one number at a time."""
+    B, T, C = x.shape
+    results = []
+    for W in (W_q, W_k, W_v):
+        sentences = []
+        for b in range(B):
+            rows = []
+            for t in range(T):
+                entries = [
+                    sum(x[b, t, c] * W[c, d] for c in range(C))
+                    for d in range(W.shape[1])
+                ]
+                rows.append(torch.stack(entries))
+            sentences.append(torch.stack(rows))
+        results.append(torch.stack(sentences))
+    return tuple(results)
+
+
+# %% [markdown] tags=["solution"]
+# **Vectors**
+
+
+# %% tags=["solution"]
+def project_vectors(x, W_q, W_k, W_v):
+    """Rung 2: one sentence at a time."""
+    return tuple(
+        torch.stack([sentence @ W for sentence in x]) for W in (W_q, W_k, W_v)
+    )
+
+
+# %% [markdown] tags=["solution"]
+# **The answer**
+
 
 # %%
 def project(x, W_q, W_k, W_v):
@@ -115,36 +156,7 @@ check("02.1", project)
 # **About the answer.** `@` multiplies the last two axes and repeats itself
 # over all others, so `(B, T, C) @ (C, D_k)` is rung 2 for every sentence at
 # once. `torch.nn.Linear` computes the same product but stores its matrix as
-# `(out, in)`: to copy our `W_q` into one, transpose it. The rungs below, each
-# a right answer too:
-
-
-# %% tags=["solution"]
-def project_loop(x, W_q, W_k, W_v):
-    """Rung 1: one number at a time."""
-    B, T, C = x.shape
-    results = []
-    for W in (W_q, W_k, W_v):
-        sentences = []
-        for b in range(B):
-            rows = []
-            for t in range(T):
-                entries = [
-                    sum(x[b, t, c] * W[c, d] for c in range(C))
-                    for d in range(W.shape[1])
-                ]
-                rows.append(torch.stack(entries))
-            sentences.append(torch.stack(rows))
-        results.append(torch.stack(sentences))
-    return tuple(results)
-
-
-def project_vectors(x, W_q, W_k, W_v):
-    """Rung 2: one sentence at a time."""
-    return tuple(
-        torch.stack([sentence @ W for sentence in x]) for W in (W_q, W_k, W_v)
-    )
-
+# `(out, in)`: to copy our `W_q` into one, transpose it.
 
 # %% [markdown]
 # **Predict.** Both occurrences of "the" got the same query, key and value.
@@ -187,6 +199,40 @@ def project_vectors(x, W_q, W_k, W_v):
 #
 # **Closed** here: `functional.attention_scores`, and every attention that is
 # built on it.
+
+# %% [markdown] tags=["solution"]
+# **A loop**
+
+
+# %% tags=["solution"]
+def attention_scores_loop(q, k):
+    """Rung 1: one pair of query and key at a time; leading axes go along."""
+    T_q, D_k = q.shape[-2:]
+    rows = []
+    for i in range(T_q):
+        row = []
+        for j in range(k.shape[-2]):
+            row.append((q[..., i, :] * k[..., j, :]).sum(-1) / math.sqrt(D_k))
+        rows.append(torch.stack(row, dim=-1))
+    return torch.stack(rows, dim=-2)
+
+
+# %% [markdown] tags=["solution"]
+# **Vectors**
+
+
+# %% tags=["solution"]
+def attention_scores_vectors(q, k):
+    """Rung 2: one product of two matrices, for each leading place."""
+    T_q, D_k = q.shape[-2:]
+    T_k = k.shape[-2]
+    pairs = zip(q.reshape(-1, T_q, D_k), k.reshape(-1, T_k, D_k), strict=True)
+    tables = [one_q @ one_k.T / math.sqrt(D_k) for one_q, one_k in pairs]
+    return torch.stack(tables).reshape(*q.shape[:-1], T_k)
+
+
+# %% [markdown] tags=["solution"]
+# **The answer**
 
 
 # %%
@@ -231,30 +277,7 @@ check("02.2", attention_scores)
 # and 4-D inputs. The width is read off `q`, never written down as a number: a
 # fixed 8 is right for `D_k = 64` only.
 # `q / math.sqrt(D_k) @ k.transpose(-2, -1)` is as right, and with fewer
-# queries than keys it divides fewer numbers. The rungs below:
-
-
-# %% tags=["solution"]
-def attention_scores_loop(q, k):
-    """Rung 1: one pair of query and key at a time; leading axes go along."""
-    T_q, D_k = q.shape[-2:]
-    rows = []
-    for i in range(T_q):
-        row = []
-        for j in range(k.shape[-2]):
-            row.append((q[..., i, :] * k[..., j, :]).sum(-1) / math.sqrt(D_k))
-        rows.append(torch.stack(row, dim=-1))
-    return torch.stack(rows, dim=-2)
-
-
-def attention_scores_vectors(q, k):
-    """Rung 2: one product of two matrices, for each leading place."""
-    T_q, D_k = q.shape[-2:]
-    T_k = k.shape[-2]
-    pairs = zip(q.reshape(-1, T_q, D_k), k.reshape(-1, T_k, D_k), strict=True)
-    tables = [one_q @ one_k.T / math.sqrt(D_k) for one_q, one_k in pairs]
-    return torch.stack(tables).reshape(*q.shape[:-1], T_k)
-
+# queries than keys it divides fewer numbers.
 
 # %% [markdown]
 # **Explain.** Why divide by $\sqrt{D_k}$ and not by $D_k$?
@@ -305,6 +328,44 @@ def attention_scores_vectors(q, k):
 # **Closed** here: `functional.masked_softmax` and every attention that is
 # built on it, `torch.masked.softmax`, and torch's own attention. A plain
 # softmax, `scores.softmax(dim=-1)`, is open.
+
+# %% [markdown] tags=["solution"]
+# **A loop**
+
+
+# %% tags=["solution"]
+def masked_softmax_loop(scores, allowed):
+    """Rung 1: one row at a time, its allowed scores only."""
+    T_k = scores.shape[-1]
+    rows = scores.reshape(-1, T_k)
+    tables = allowed.expand_as(scores).reshape(-1, T_k)
+    weights = []
+    for row, may in zip(rows, tables, strict=True):
+        seen = [j for j in range(T_k) if may[j]]
+        largest = max((row[j].item() for j in seen), default=0.0)
+        exponentials = {j: torch.exp(row[j] - largest) for j in seen}
+        total = sum(exponentials.values())
+        nothing = torch.zeros((), dtype=scores.dtype)
+        shares = {j: part / total for j, part in exponentials.items()}
+        of_row = [shares.get(j, nothing) for j in range(T_k)]
+        weights.append(torch.stack(of_row))
+    return torch.stack(weights).reshape(scores.shape)
+
+
+# %% [markdown] tags=["solution"]
+# **Vectors**
+
+
+# %% tags=["solution"]
+def masked_softmax_vectors(scores, allowed):
+    """Rungs 2 and 3: -inf where it is forbidden, unless the whole row is."""
+    some = allowed.any(dim=-1, keepdim=True)
+    weights = scores.masked_fill(~allowed & some, -math.inf).softmax(dim=-1)
+    return weights.masked_fill(~allowed, 0.0)
+
+
+# %% [markdown] tags=["solution"]
+# **The library's own lines**
 
 
 # %%
@@ -363,35 +424,7 @@ check("02.3", masked_softmax)
 # $-\infty$ was added rather than filled in, in the gradient; without the
 # second step that row would be the plain average of keys nobody may see. The
 # well-known `-1e9` overflows in half precision, and a modest number such as
-# `-1e4` is simply out-shouted once real scores are that large. The rungs
-# below:
-
-
-# %% tags=["solution"]
-def masked_softmax_loop(scores, allowed):
-    """Rung 1: one row at a time, its allowed scores only."""
-    T_k = scores.shape[-1]
-    rows = scores.reshape(-1, T_k)
-    tables = allowed.expand_as(scores).reshape(-1, T_k)
-    weights = []
-    for row, may in zip(rows, tables, strict=True):
-        seen = [j for j in range(T_k) if may[j]]
-        largest = max((row[j].item() for j in seen), default=0.0)
-        exponentials = {j: torch.exp(row[j] - largest) for j in seen}
-        total = sum(exponentials.values())
-        nothing = torch.zeros((), dtype=scores.dtype)
-        shares = {j: part / total for j, part in exponentials.items()}
-        of_row = [shares.get(j, nothing) for j in range(T_k)]
-        weights.append(torch.stack(of_row))
-    return torch.stack(weights).reshape(scores.shape)
-
-
-def masked_softmax_vectors(scores, allowed):
-    """Rungs 2 and 3: -inf where it is forbidden, unless the whole row is."""
-    some = allowed.any(dim=-1, keepdim=True)
-    weights = scores.masked_fill(~allowed & some, -math.inf).softmax(dim=-1)
-    return weights.masked_fill(~allowed, 0.0)
-
+# `-1e4` is simply out-shouted once real scores are that large.
 
 # %% [markdown]
 # **Predict.** Somebody takes the softmax of all scores first and multiplies
@@ -435,6 +468,23 @@ def masked_softmax_vectors(scores, allowed):
 #
 # **Closed** here: `Mask.dense`, `numpy_core.causal_allowed` and torch's
 # ready-made causal masks. `torch.tril` and `torch.triu` are open.
+
+# %% [markdown] tags=["solution"]
+# **A loop**
+
+
+# %% tags=["solution"]
+def causal_mask_loop(T_q, T_k):
+    """Rung 1: the comparison, once for each pair."""
+    mask = torch.zeros(T_q, T_k, dtype=torch.bool)
+    for i in range(T_q):
+        for j in range(T_k):
+            mask[i, j] = j <= i + T_k - T_q
+    return mask
+
+
+# %% [markdown] tags=["solution"]
+# **The answer**
 
 
 # %%
@@ -481,18 +531,7 @@ check("02.4", causal_mask)
 # formula says, and the case of more queries than keys needs no `if`: the
 # first positions are negative. The same table is `torch.ones(T_q, T_k,
 # dtype=torch.bool).tril(T_k - T_q)`: shorter, but the reader must remember
-# which way `tril` counts its diagonals. The rung below:
-
-
-# %% tags=["solution"]
-def causal_mask_loop(T_q, T_k):
-    """Rung 1: the comparison, once for each pair."""
-    mask = torch.zeros(T_q, T_k, dtype=torch.bool)
-    for i in range(T_q):
-        for j in range(T_k):
-            mask[i, j] = j <= i + T_k - T_q
-    return mask
-
+# which way `tril` counts its diagonals.
 
 # %% [markdown]
 # **Predict.** `torch.nn.functional.scaled_dot_product_attention(...,
@@ -529,6 +568,23 @@ def causal_mask_loop(T_q, T_k):
 #    size); a batch of one.
 #
 # **Closed** here: `minitx.masks.padding`.
+
+# %% [markdown] tags=["solution"]
+# **A loop**
+
+
+# %% tags=["solution"]
+def padding_mask_loop(lengths, max_len):
+    """Rung 1: one sentence at a time."""
+    shape = len(lengths), max_len
+    mask = torch.zeros(shape, dtype=torch.bool, device=lengths.device)
+    for b, length in enumerate(lengths.tolist()):
+        mask[b, :length] = True
+    return mask
+
+
+# %% [markdown] tags=["solution"]
+# **The answer**
 
 
 # %%
@@ -575,18 +631,7 @@ check("02.5", padding_mask)
 # new axis goes at the *end* of `lengths`: without it, `(max_len,)` meets
 # `(B,)`, which fails when they differ and compares position `b` with length
 # `b` when they happen to be equal. The positions are made on the device of
-# `lengths`, or a batch on a GPU meets a row on the CPU. The rung below:
-
-
-# %% tags=["solution"]
-def padding_mask_loop(lengths, max_len):
-    """Rung 1: one sentence at a time."""
-    shape = len(lengths), max_len
-    mask = torch.zeros(shape, dtype=torch.bool, device=lengths.device)
-    for b, length in enumerate(lengths.tolist()):
-        mask[b, :length] = True
-    return mask
-
+# `lengths`, or a batch on a GPU meets a row on the CPU.
 
 # %% [markdown]
 # **Explain.** The padding mask is `(B, T)` and says which *tokens* are real,
@@ -638,6 +683,67 @@ def padding_mask_loop(lengths, max_len):
 # `functional.attention_scores(q, k)` and
 # `functional.masked_softmax(scores, allowed)`, in which `allowed` may be
 # `None`.
+
+# %% [markdown] tags=["solution"]
+# **A loop**
+
+
+# %% tags=["solution"]
+def self_attention_loop(x, W_q, W_k, W_v, allowed=None):
+    """Rung 1: one token at a time."""
+    B, T, _ = x.shape
+    everything = torch.ones(T, T, dtype=torch.bool)
+    table = (everything if allowed is None else allowed).expand(B, T, T)
+    sentences = []
+    for b in range(B):
+        q, k, v = x[b] @ W_q, x[b] @ W_k, x[b] @ W_v
+        outputs = []
+        for i in range(T):
+            seen = [j for j in range(T) if table[b, i, j]]
+            output = torch.zeros_like(v[0])
+            if seen:
+                products = torch.stack([q[i] @ k[j] for j in seen])
+                weights = (products / math.sqrt(q.shape[-1])).softmax(dim=0)
+                for weight, j in zip(weights, seen, strict=True):
+                    output = output + weight * v[j]
+            outputs.append(output)
+        sentences.append(torch.stack(outputs))
+    return torch.stack(sentences)
+
+
+# %% [markdown] tags=["solution"]
+# **Vectors**
+
+
+# %% tags=["solution"]
+def self_attention_vectors(x, W_q, W_k, W_v, allowed=None):
+    """Rung 2: one sentence at a time."""
+    B, T, _ = x.shape
+    everything = torch.ones(T, T, dtype=torch.bool)
+    table = (everything if allowed is None else allowed).expand(B, T, T)
+    sentences = []
+    for sentence, may in zip(x, table, strict=True):
+        q, k, v = sentence @ W_q, sentence @ W_k, sentence @ W_v
+        scores = q @ k.T / math.sqrt(q.shape[-1])
+        sentences.append(functional.masked_softmax(scores, may) @ v)
+    return torch.stack(sentences)
+
+
+# %% [markdown] tags=["solution"]
+# **From the parts of earlier exercises**
+
+
+# %% tags=["solution"]
+def self_attention_from_parts(x, W_q, W_k, W_v, allowed=None):
+    """With the projections of 2.1, the scores of 2.2, the softmax of 2.3."""
+    q, k, v = project(x, W_q, W_k, W_v)
+    if allowed is None:
+        allowed = torch.ones(x.shape[1], x.shape[1], dtype=torch.bool)
+    return masked_softmax(attention_scores(q, k), allowed) @ v
+
+
+# %% [markdown] tags=["solution"]
+# **The answer**
 
 
 # %%
@@ -693,53 +799,7 @@ check("02.6", self_attention)
 # %% [markdown] tags=["solution"]
 # **About the answer.** Six steps in four lines. Masks of shape `(T, T)` and
 # `(B, 1, T)` are spread over the scores by broadcasting. The scale comes from
-# the width of `q`, not from `C`: the two differ here on purpose. The rungs
-# below, and the same from the parts of Exercises 2.1 to 2.3:
-
-
-# %% tags=["solution"]
-def self_attention_loop(x, W_q, W_k, W_v, allowed=None):
-    """Rung 1: one token at a time."""
-    B, T, _ = x.shape
-    everything = torch.ones(T, T, dtype=torch.bool)
-    table = (everything if allowed is None else allowed).expand(B, T, T)
-    sentences = []
-    for b in range(B):
-        q, k, v = x[b] @ W_q, x[b] @ W_k, x[b] @ W_v
-        outputs = []
-        for i in range(T):
-            seen = [j for j in range(T) if table[b, i, j]]
-            output = torch.zeros_like(v[0])
-            if seen:
-                products = torch.stack([q[i] @ k[j] for j in seen])
-                weights = (products / math.sqrt(q.shape[-1])).softmax(dim=0)
-                for weight, j in zip(weights, seen, strict=True):
-                    output = output + weight * v[j]
-            outputs.append(output)
-        sentences.append(torch.stack(outputs))
-    return torch.stack(sentences)
-
-
-def self_attention_vectors(x, W_q, W_k, W_v, allowed=None):
-    """Rung 2: one sentence at a time."""
-    B, T, _ = x.shape
-    everything = torch.ones(T, T, dtype=torch.bool)
-    table = (everything if allowed is None else allowed).expand(B, T, T)
-    sentences = []
-    for sentence, may in zip(x, table, strict=True):
-        q, k, v = sentence @ W_q, sentence @ W_k, sentence @ W_v
-        scores = q @ k.T / math.sqrt(q.shape[-1])
-        sentences.append(functional.masked_softmax(scores, may) @ v)
-    return torch.stack(sentences)
-
-
-def self_attention_from_parts(x, W_q, W_k, W_v, allowed=None):
-    """With the projections of 2.1, the scores of 2.2, the softmax of 2.3."""
-    q, k, v = project(x, W_q, W_k, W_v)
-    if allowed is None:
-        allowed = torch.ones(x.shape[1], x.shape[1], dtype=torch.bool)
-    return masked_softmax(attention_scores(q, k), allowed) @ v
-
+# the width of `q`, not from `C`: the two differ here on purpose.
 
 # %% [markdown]
 # **Predict.** Which of these change the output? (a) Adding 5 to every score
@@ -814,6 +874,40 @@ for t in range(5):  # ... and who hears it?
 # every attention may be asked once they are right:
 # `functional.scaled_dot_product_attention(q, k, v)` takes `(B, H, T, D)`.
 
+# %% [markdown] tags=["solution"]
+# **A loop**
+
+
+# %% tags=["solution"]
+def attend_heads_loop(q, k, v):
+    """Rung 1: one head of one sentence at a time."""
+    B, _, H, _ = v.shape
+    output = []
+    for b in range(B):
+        heads = []
+        for h in range(H):
+            scores = q[b, :, h] @ k[b, :, h].T / math.sqrt(q.shape[-1])
+            heads.append(scores.softmax(dim=-1) @ v[b, :, h])
+        output.append(torch.stack(heads, dim=1))
+    return torch.stack(output)
+
+
+# %% [markdown] tags=["solution"]
+# **From the parts of earlier exercises**
+
+
+# %% tags=["solution"]
+def attend_heads_from_parts(q, k, v):
+    """With the scores of Exercise 2.2 and the softmax of 2.3."""
+    q, k, v = (part.transpose(1, 2) for part in (q, k, v))
+    everything = torch.ones(q.shape[-2], k.shape[-2], dtype=torch.bool)
+    weights = masked_softmax(attention_scores(q, k), everything)
+    return (weights @ v).transpose(1, 2)
+
+
+# %% [markdown] tags=["solution"]
+# **The answer**
+
 
 # %%
 def attend_heads(q, k, v):
@@ -856,31 +950,7 @@ check("02.7", attend_heads)
 # the tokens where `@` looks for them, and the same call on the result puts
 # them back. A `view` or `reshape` to `(B, H, T, D_k)` gives the same *shape*
 # but cuts the numbers differently: it moves no axis, it only renames the
-# places in memory. The rung below, and the same from the parts of Exercises
-# 2.2 and 2.3:
-
-
-# %% tags=["solution"]
-def attend_heads_loop(q, k, v):
-    """Rung 1: one head of one sentence at a time."""
-    B, _, H, _ = v.shape
-    output = []
-    for b in range(B):
-        heads = []
-        for h in range(H):
-            scores = q[b, :, h] @ k[b, :, h].T / math.sqrt(q.shape[-1])
-            heads.append(scores.softmax(dim=-1) @ v[b, :, h])
-        output.append(torch.stack(heads, dim=1))
-    return torch.stack(output)
-
-
-def attend_heads_from_parts(q, k, v):
-    """With the scores of Exercise 2.2 and the softmax of 2.3."""
-    q, k, v = (part.transpose(1, 2) for part in (q, k, v))
-    everything = torch.ones(q.shape[-2], k.shape[-2], dtype=torch.bool)
-    weights = masked_softmax(attention_scores(q, k), everything)
-    return (weights @ v).transpose(1, 2)
-
+# places in memory.
 
 # %% [markdown]
 # **Explain.** The bug's output had the right shape, and every row of its

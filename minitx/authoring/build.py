@@ -23,6 +23,7 @@ from nbformat import NotebookNode
 from tqdm import tqdm
 
 from minitx.authoring import notebooks
+from minitx.authoring.answers_page import typical_mistakes, with_questions_folded
 from minitx.authoring.colab import setup_cell
 from minitx.authoring.errors import SourceError
 from minitx.authoring.execute import CELL_TIMEOUT
@@ -31,14 +32,11 @@ from minitx.authoring.imports import package_fingerprint
 from minitx.authoring.library_source import with_library_source
 from minitx.authoring.reading_time import states_times, with_times
 from minitx.authoring.stubs import strip_solutions, unwritten
-from minitx.authoring.typical_mistakes import typical_mistakes
 from minitx.authoring.worked_answers import worked_answers
 
 WORKERS = 2
 BUILD = "python -m minitx exercises build"
 EXECUTE = f"{BUILD} --execute"
-# A page of answers is not called what the page of questions is called: search shows titles only.
-SOLUTIONS_TITLE = ("\n# # Exercises for", "\n# # Solutions for")
 _NUMBERED = re.compile(r"\d\d_\w+")
 
 
@@ -154,7 +152,7 @@ def derive(root: Path, source: Path) -> list[Derived]:
             root,
             source,
             source.with_suffix(".ipynb"),
-            text.replace(*SOLUTIONS_TITLE, 1),
+            with_questions_folded(text, source.stem),
             insertions=typical_mistakes(root, source.stem),
         ),
     ]

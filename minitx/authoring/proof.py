@@ -15,7 +15,7 @@ import argparse
 import json
 import sys
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -26,6 +26,7 @@ from minitx.grading.judge.operators import mutants_of
 from minitx.grading.judge.run import grade
 from minitx.grading.judge.worked import variants
 from minitx.grading.registry import Exercise
+from minitx.grading.report import Case
 from minitx.grading.worker.loading import load
 from minitx.grading.worker.local import LocalCaller
 
@@ -68,6 +69,7 @@ class Row:
     killed: Share  # mutants that make a difference and are noticed
     told: Share  # every fifth of them: told what is wrong, beyond expected and got
     lost: tuple[str, ...] = ()
+    cases: dict[str, dict[str, Any]] = field(default_factory=dict)  # of the mistakes; see `Case`
 
     def cells(self) -> tuple[str, ...]:
         shares = (str(getattr(self, name)) for name in _SHARES)
@@ -146,13 +148,26 @@ def keep(table: ProofTable, root: Path) -> None:
     (root / KEPT).write_text(text, encoding="utf-8")
 
 
+def kept_cases(root: Path) -> dict[str, Case]:
+    """The smallest call that shows each mistake, by the mistake's id; some have none."""
+    path = root / KEPT
+    rows = json.loads(path.read_text(encoding="utf-8")) if path.exists() else []
+    return {
+        name: Case(tuple(case["lines"]), case["expected"], case["got"])
+        for row in rows
+        for name, case in row.get("cases", {}).items()
+    }
+
+
 def kept_table(root: Path | None = None) -> ProofTable:
     """The table as it was last computed; a cell that ends with it shows it."""
     course = find_course() if root is None else Course(root)
     rows = json.loads((course.root / KEPT).read_text(encoding="utf-8"))
     return ProofTable(
         tuple(
-            Row(**{**row, "lost": (), **{name: Share(**row[name]) for name in _SHARES}})
+            Row(
+                **{**row, "lost": (), "cases": {}, **{name: Share(**row[name]) for name in _SHARES}}
+            )
             for row in rows
         )
     )
@@ -192,7 +207,7 @@ def proof(chapter: Chapter, exercise: Exercise) -> Row:
         lost.append(f"{exercise.id}: the stub earns {stub} points")
     worked = all_earn("worked answer", worked_answers(chapter, exercise))
     right = all_earn("right answer", exercise.right_answers)
-    turned_down, named = _mistakes(chapter, exercise, lost)
+    turned_down, named, cases = _mistakes(chapter, exercise, lost)
     score = mutation_score(chapter, exercise)
     lost += score.problems
     return Row(
@@ -207,6 +222,7 @@ def proof(chapter: Chapter, exercise: Exercise) -> Row:
         Share(score.killed, score.made - score.waived),
         _told(chapter, exercise, score),
         tuple(lost),
+        cases,
     )
 
 
@@ -229,12 +245,17 @@ def _told(chapter: Chapter, exercise: Exercise, score: Score) -> Share:
     return Share(sum(told), len(tried))
 
 
-def _mistakes(chapter: Chapter, exercise: Exercise, lost: list[str]) -> tuple[Share, Share]:
-    """(turned down by the check that is meant, named as itself and nothing else)."""
+def _mistakes(
+    chapter: Chapter, exercise: Exercise, lost: list[str]
+) -> tuple[Share, Share, dict[str, dict[str, Any]]]:
+    """(turned down by the check that is meant, named as itself and nothing else, cases)."""
     turned_down = named = 0
+    cases = {}
     for mistake in exercise.mistakes.values():
         caller = LocalCaller.of({exercise.function: mistake.function})
         report = assess(chapter, exercise, caller)
+        if report.case is not None:
+            cases[mistake.id] = asdict(report.case)
         verdicts = {check.name: check.status for check in report.checks}
         told = [each.id for each in report.named]
         if "grader error" in verdicts.values():
@@ -248,7 +269,7 @@ def _mistakes(chapter: Chapter, exercise: Exercise, lost: list[str]) -> tuple[Sh
         else:
             lost.append(f"{mistake.id}: named {', '.join(told) or 'nothing'}")
     made = len(exercise.mistakes)
-    return Share(turned_down, made), Share(named, made)
+    return Share(turned_down, made), Share(named, made), cases
 
 
 def _grade(chapter: Chapter, exercise: Exercise, caller: LocalCaller, seed: int) -> Any:
