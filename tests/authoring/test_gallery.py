@@ -52,19 +52,18 @@ def test_the_smallest_calls_that_are_kept_show_their_mistakes():
         *assignments, call = case.lines
         names = {"np": np, "torch": torch}
         exec("\n".join(assignments), names)
-        reference = course.chapter(exercise.chapter).reference()
-        for function in (
-            reference.functions[exercise.function],
-            exercise.mistakes[name.split("/")[1]].function,
-        ):
-            try:
-                with np.errstate(all="ignore"):
-                    result = eval(call, {**names, exercise.function: function})
-            except Exception as error:
-                result = type(error).__name__
-            if function is exercise.mistakes[name.split("/")[1]].function:
-                assert _unlike(result, right), name
-            right = result
+        right = course.chapter(exercise.chapter).reference().functions[exercise.function]
+        wrong = exercise.mistakes[name.split("/")[1]].function
+        results = [_result(call, {**names, exercise.function: each}) for each in (right, wrong)]
+        assert _unlike(*results), name
+
+
+def _result(call, names):
+    try:
+        with np.errstate(all="ignore"):
+            return eval(call, names)
+    except Exception as error:
+        return type(error).__name__
 
 
 def _unlike(a, b):
