@@ -135,6 +135,8 @@ def link_faults(root: Path, page: Page) -> Iterator[str]:
         if ":" in target:
             continue
         path, _, anchor = target.partition("#")
+        if exercise := re.match(r"exercise-\d+-\d+(?=-|$)", anchor):
+            anchor = exercise[0]  # what follows the number is for whoever reads the source
         file = (root / "book" / path).resolve() if path else root / "book" / f"{page.name}.md"
         source = _source(root, file)
         if source is None:

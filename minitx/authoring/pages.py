@@ -179,7 +179,7 @@ def words(markdown: str) -> int:
 
 
 def anchors(text: str) -> set[str]:
-    """Labels and headings of a Markdown text, in both spellings that a built page answers to."""
+    """Labels and headings of a Markdown text, in every spelling that a built page answers to."""
     found = {label["label"] for label in _LABEL.finditer(text)}
     found |= set(re.findall(r'\bid="([^"]+)"', text))
     found |= set(re.findall(r"^ *:?name: *([\w-]+)", text, re.MULTILINE))
@@ -187,6 +187,8 @@ def anchors(text: str) -> set[str]:
         title = re.sub(r"[*_`$]", "", heading["title"].strip().lower())
         found.add(re.sub(r"[^\w\- ]", "", title.replace(" ", "-")))  # as GitHub spells it
         found.add(re.sub(r"[^a-z0-9]+", "-", title).strip("-"))  # as docutils does
+        if exercise := re.match(r"exercise (\d+)\.(\d+)\b", title):  # whatever it is called
+            found.add("exercise-{}-{}".format(*exercise.groups()))
     return found
 
 

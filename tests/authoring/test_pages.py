@@ -125,7 +125,14 @@ def test_a_longer_fold_adds_no_word_and_a_longer_paragraph_does():
 def test_a_link_can_end_at_a_label_a_heading_or_a_figure():
     text = '(here)=\n## Exercise 1.2: A soft lookup\n\n---\nmystnb:\n    name: fig-a\n<p id="q">'
     assert anchors(text) == {
-        *("here", "exercise-12-a-soft-lookup", "exercise-1-2-a-soft-lookup", "fig-a", "q")
+        *(
+            "here",
+            "exercise-12-a-soft-lookup",
+            "exercise-1-2-a-soft-lookup",
+            "exercise-1-2",
+            "fig-a",
+            "q",
+        )
     }
 
 
