@@ -1,5 +1,6 @@
 """How fast attention learns a lookup, by the factor on its scores."""
 
+import numpy as np
 import torch
 from torch.nn import functional as F
 
@@ -9,7 +10,13 @@ SYMBOLS, T, C, D_V, NOISE = 32, 16, 64, 4, 0.5
 
 
 def losses(
-    scale: float, *, D_k: int = 256, num_steps: int = 300, rate: float = 1e-3, batch_size: int = 64
+    scale: float,
+    *,
+    D_k: int = 256,
+    num_steps: int = 300,
+    rate: float = 1e-3,
+    batch_size: int = 64,
+    runs: int = 3,
 ) -> list[float]:
     """The loss of every step while two projections learn which key answers a query.
 
@@ -26,8 +33,19 @@ def losses(
         num_steps: updates by Adam.
         rate: its learning rate.
         batch_size: sequences in each.
+        runs: of which the mean is taken, each with matrices and sequences of its own. Where the
+            softmax is saturated, one run differs much from the next, and from one processor to
+            another.
     """
-    random = torch.Generator().manual_seed(0)
+    every = [_run(seed, scale, D_k, num_steps, rate, batch_size) for seed in range(runs)]
+    mean: list[float] = np.mean(every, axis=0).tolist()
+    return mean
+
+
+def _run(
+    seed: int, scale: float, D_k: int, num_steps: int, rate: float, batch_size: int
+) -> list[float]:
+    random = torch.Generator().manual_seed(seed)
 
     def normal(*shape: int) -> torch.Tensor:
         return torch.randn(*shape, generator=random)

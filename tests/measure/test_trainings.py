@@ -46,7 +46,14 @@ def test_a_lookup_is_learned_with_the_square_root_first() -> None:
     )
     assert right[-1] < 0.1
     assert too_small[0] < 1.1 and too_small[-1] > 0.4  # the plain average, left slowly
-    assert unscaled[0] > 1.5 and unscaled[-1] > 0.9  # one key chosen by chance
+    assert unscaled[0] > 1.4 and unscaled[-1] > 0.5  # one key chosen by chance
+
+
+def test_the_mean_is_of_runs_that_differ() -> None:
+    one, three = (lookup_training.losses(1 / 16, num_steps=2, runs=runs) for runs in (1, 3))
+    again = lookup_training.losses(1 / 16, num_steps=2, runs=1)
+    assert one == again
+    assert one != three
 
 
 def test_means_need_something_to_take_the_mean_of() -> None:
