@@ -1,7 +1,8 @@
 """Tables of numbers as colours: attention weights, scores, masks, encodings of positions."""
 
 from collections.abc import Mapping, Sequence
-from typing import Any
+from itertools import pairwise
+from typing import Any, cast
 
 import matplotlib.pyplot as plt
 import numpy as np
@@ -318,5 +319,14 @@ def _name_ticks(ax: Axes, rows: Sequence[str] | None, columns: Sequence[str] | N
         ax.set_yticks(range(len(rows)), rows)
     if columns is not None:
         ax.set_xticks(range(len(columns)), columns)
-        if sum(map(len, columns)) > 40:
+        if _crowded(columns, ax):
             ax.tick_params(axis="x", labelrotation=90)
+
+
+def _crowded(names: Sequence[str], ax: Axes) -> bool:
+    """Whether two neighbours would touch if they were written across, at 6.5 points a letter."""
+    figure = cast(Figure, ax.get_figure(root=True))
+    # Before the layout is made, axes have three quarters of the width; then a little more.
+    cell = 1.05 * 72 * figure.get_figwidth() * ax.get_position().width / len(names)
+    pairs = (len(one) + len(other) for one, other in pairwise(names))
+    return any(6.5 * pair / 2 + 4 > cell for pair in pairs)

@@ -1,6 +1,7 @@
 """Figures: what is on them, how they look, what is refused."""
 
 import re
+from itertools import pairwise
 from pathlib import Path
 
 import matplotlib.pyplot as plt
@@ -119,6 +120,24 @@ def test_a_forbidden_cell_is_hatched_and_has_no_number():
     assert {text.get_position() for text in ax.texts} == {(0, 0), (1, 0), (0, 1), (1, 1), (2, 1)}
 
 
+@pytest.mark.parametrize(
+    ("names", "turned"),
+    [
+        ("the cat sat because it was tired", 0),  # a long one between two short ones
+        ("fünf hundert neun und zwanzig ⟨end⟩", 0),
+        ("international understanding of consequences", 90),
+    ],
+)
+def test_names_of_columns_are_turned_only_where_they_would_touch(names, turned):
+    columns = names.split()
+    figure = viz.attention_heatmap(np.full((3, len(columns)), 0.1), keys=columns)
+    figure.canvas.draw()
+    labels = figure.axes[0].get_xticklabels()
+    assert {label.get_rotation() for label in labels} == {turned}
+    boxes = [label.get_window_extent() for label in labels]
+    assert not any(one.overlaps(other) for one, other in pairwise(boxes))
+
+
 def test_a_table_with_signs_begins_at_zero():
     (mesh,) = viz.heat_table([[-1.0, 3.0]]).axes[0].collections
     assert mesh.get_clim() == (-3.0, 3.0)
@@ -134,7 +153,7 @@ def test_lines_are_told_apart_without_colour():
 
 
 def test_many_lines_are_named_at_their_ends():
-    series = {f"series {i}": [0, i * 0.01] for i in range(5)}
+    series = {f"series {i}": [1, i * 0.01] for i in range(5)}  # they end close together
     figure = viz.lines([1, 2], series, xlabel="x", ylabel="y")
     ax = figure.axes[0]
     assert ax.get_legend() is None
