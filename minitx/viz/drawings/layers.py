@@ -43,7 +43,7 @@ def _asking(x: Number, asking: Sequence[str], asked: Sequence[str]) -> list[Part
         for b in lower
     ]
     parts += [*upper, *lower]
-    parts += [text(x + 92, 188, "keys, values", role="k")]
+    parts += [text(x + 66, 188, "keys", role="k"), text(x + 122, 188, "values", role="v")]
     parts += [text(x + 92, 38, "queries", role="q")]
     return parts
 
