@@ -60,5 +60,7 @@ class _LargestTensor(TorchDispatchMode):
         result = func(*args, **(kwargs or {}))
         for tensor in tree_leaves(result):
             if isinstance(tensor, Tensor):
-                self.bytes = max(self.bytes, tensor.nbytes)
+                # What is stored, not what an expanded view pretends to hold.
+                size = min(tensor.nbytes, tensor.untyped_storage().nbytes())
+                self.bytes = max(self.bytes, size)
         return result

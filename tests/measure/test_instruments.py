@@ -67,6 +67,11 @@ def test_largest_tensor_of_a_table_and_without_one() -> None:
     assert memory.largest_tensor(lambda: FusedAttention()(q, k, v)) == 4 * H * T * D
 
 
+def test_a_view_holds_no_more_than_what_it_is_a_view_of() -> None:
+    x = torch.ones(3, 1)
+    assert memory.largest_tensor(lambda: x.expand(3, 1000)) == 4 * 3
+
+
 def test_what_shares_a_storage_is_kept_once() -> None:
     x = torch.ones(3, 5, requires_grad=True)
     y = x.exp()
