@@ -69,22 +69,36 @@ def browser() -> Iterator[Browser]:
         missing("needs Chromium: apt-get install chromium, or your system's way to it")
     with tempfile.TemporaryDirectory() as home, sync_playwright() as playwright:
         browser = playwright.chromium.launch(
-            executable_path=CHROMIUM, args=FLAGS, env={**os.environ, "HOME": home}
+            executable_path=CHROMIUM,
+            args=FLAGS,
+            env={**os.environ, "HOME": home},
+            timeout=PATIENCE,
         )
+        browser.new_context = patient(browser.new_context)  # type: ignore[method-assign]
+        browser.new_page = patient(browser.new_page)  # type: ignore[method-assign]
         yield browser
         browser.close()
 
 
+def patient(make: Callable[..., Any]) -> Callable[..., Any]:
+    """The same, for pages and contexts that wait as long as it takes."""
+
+    def made(**settings: Any) -> Any:
+        opened = make(**settings)
+        opened.set_default_timeout(PATIENCE)
+        return opened
+
+    return made
+
+
 @pytest.fixture
 def new_context(browser: Browser) -> Iterator[Callable[..., BrowserContext]]:
-    """Makes contexts without a network that are patient, and closes them after the test."""
+    """Makes contexts without a network, and closes them after the test."""
     contexts: list[BrowserContext] = []
 
     def made(**settings: Any) -> BrowserContext:
-        context = browser.new_context(offline=True, **settings)
-        context.set_default_timeout(PATIENCE)
-        contexts.append(context)
-        return context
+        contexts.append(browser.new_context(offline=True, **settings))
+        return contexts[-1]
 
     yield made
     for context in contexts:

@@ -336,7 +336,12 @@ def test_a_page_without_a_panel_loads_nothing(opened: Any) -> None:
 def test_a_panel_is_loaded_when_it_comes_near(opened: Any) -> None:
     far = '<div style="height: 5000px"></div>'
     page = opened(far, place("translate")).page
-    page.wait_for_timeout(200)
+    # Who begins to watch a place last is told last that it is far: the panel's own watcher knows.
+    page.evaluate(
+        """() => new Promise(told => {
+            new IntersectionObserver(told).observe(document.querySelector(".panel"));
+        })"""
+    )
     assert scripts(page) == set()
     assert page.get_by_text("a worked example").count() == 1
     page.locator(".panel").scroll_into_view_if_needed()
