@@ -12,8 +12,10 @@ import matplotlib
 import pytest
 from PIL import ImageFont
 
+from minitx.measure import path_length
 from minitx.viz import Drawing, drawings
 from minitx.viz.colours import INK, LIT, ROLES
+from minitx.viz.drawings import layers
 from minitx.viz.svg import FONT, WIDEST, Box, arrow, bracket, curve, elbow, grid, group, link, text
 
 SVG = "{http://www.w3.org/2000/svg}"
@@ -187,6 +189,14 @@ WRONG = {
 def test_a_planted_fault_is_found(case):
     drawing, wanted = WRONG[case]
     assert wanted in faults(drawing)
+
+
+def test_the_drawn_paths_are_as_long_as_the_measured_ones():
+    """The chapter shows the drawing and, below it, a table of `measure.path_length`."""
+    drawn = {kind: layers.shortest_path(14, reach) for kind, reach in layers.KINDS.items()}
+    assert all(path[0] == 0 and path[-1] == 13 for path in drawn.values())
+    table = path_length.table(sizes=(14,))
+    assert [len(path) - 1 for path in drawn.values()] == [row[1] for row in table.rows]
 
 
 def test_letters_of_the_usual_size_fit_the_widest_drawing():
