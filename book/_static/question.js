@@ -96,6 +96,8 @@
   function choice(place, list, right, names) {
     const items = [...list.children];
     const first = list.start;
+    const best = items[Number(right) - first];
+    const words = best && !best.querySelector(".math") ? `: ${best.textContent.trim().replace(/\.$/, "")}` : "";
     const radios = items.map((item, i) => {
       const radio = element("input", { type: "radio", name: `${place.id}-choice`, value: first + i });
       const label = element("label", { class: "question-choice" }, radio);
@@ -111,7 +113,7 @@
       field: list,
       first: radios[0],
       missing: "Choose one of the answers first.",
-      solution: `The answer is ${right}.`,
+      solution: `The answer is ${right}${words}.`,
       given: () => radios.find((radio) => radio.checked)?.value ?? "",
       set(given) { radios.forEach((radio) => { radio.checked = radio.value === given; }); },
       which(given) {

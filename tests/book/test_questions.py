@@ -101,6 +101,21 @@ The keys are those of this table:
 
 </details>
 </div>
+
+<div class="question" id="q-1-verdict">
+
+**Question.** True, not quite, or false?
+
+1. True
+2. Not quite
+3. False
+
+<details><summary>Answer</summary>
+
+**2.** It depends.
+
+</details>
+</div>
 """
 FRAME = """<!doctype html><html lang="en" data-theme="light"><head><title>A page</title>
 <meta charset="utf-8"><meta name="viewport" content="width=device-width">
@@ -170,6 +185,13 @@ def test_a_wrong_choice_is_named_by_its_own_line(page: Page) -> None:
     expect(place.get_by_text("exponential of the score")).to_have_count(1)
     expect(place.get_by_text("✗ your answer")).to_have_count(1)
     expect(place.get_by_text("Equal scores give")).to_be_visible()
+
+
+def test_a_wrong_choice_without_a_line_is_told_the_right_one(page: Page) -> None:
+    place = at(page, "verdict")
+    place.get_by_label("False").check()
+    place.get_by_role("button", name="Answer").click()
+    expect(place.get_by_role("status")).to_have_text("No. The answer is 2: Not quite.")
 
 
 def test_no_choice_is_no_answer(page: Page) -> None:
@@ -389,8 +411,8 @@ def test_accessible_once_answered(page: Page, theme: str, width: int) -> None:
 def test_colab_and_jupyter_read_the_same_markdown() -> None:
     """Plain CommonMark, without MyST, gives the same text with a fold."""
     html = MarkdownIt("commonmark").enable("table").render(TEXT)
-    assert html.count('<div class="question"') == html.count("</div>") == 5
-    assert html.count("<details><summary>Answer</summary>") == html.count("</details>") == 5
+    assert html.count('<div class="question"') == html.count("</div>") == 6
+    assert html.count("<details><summary>Answer</summary>") == html.count("</details>") == 6
     inside = re.findall(r"<details>.*?</details>", html, flags=re.DOTALL)
     assert all(re.search(r"<p><strong>[^<]+</strong>", fold) for fold in inside)
     assert "<li>1: that is the exponential of the score.</li>" in html
