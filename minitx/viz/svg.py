@@ -24,13 +24,9 @@ Number: TypeAlias = float | int  # beartype, which checks the tests, takes them 
 Point: TypeAlias = tuple[Number, Number]
 Side: TypeAlias = Literal["left", "right", "top", "bottom"]
 
-_HATCHES: dict[Role, str] = {  # the second sign of a colour, for who does not see it
-    "q": "M-1,1 L1,-1 M0,8 L8,0 M7,9 L9,7",
-    "k": "M-1,7 L1,9 M0,0 L8,8 M7,-1 L9,1",
-    "v": "M0,4 H8",
-    "score": "M4,0 V8",
-    "ink": "M0,0 L8,8 M0,8 L8,0",
-}
+# The second sign of a colour, for who does not see it: which lines fill a box.
+_HATCHES: dict[Role, str] = {"q": "/", "k": "\\", "v": "-", "score": "|", "ink": "/\\"}
+_GAP = 8.0
 _MARKUP = re.compile(r"\*([^*]+)\*|([_^])(?:\{([^}]*)\}|(.))|([^*_^]+)")
 
 
@@ -98,7 +94,7 @@ class Box:
             f'stroke-width="{LINE}"{edge}/>'
         )
         if self.hatch:
-            drawn += f'<rect {where} fill="url(#hatch-{self.role})"/>'
+            drawn += _hatch(self)
         x, y = self.middle
         rows = self.label.split("\n") if self.label else []
         for row, words in enumerate(rows):
@@ -138,7 +134,6 @@ class Drawing:
         """The whole of it as one `<svg>`; twice the same, byte for byte."""
         body = "".join(map(str, self.parts))
         name = re.sub(r"\W+", "-", self.title.lower()).strip("-")
-        hatches = "".join(_hatch(role) for role in ROLES if f"url(#hatch-{role})" in body)
         role = "group" if "<a " in body or "<input" in body else "img"
         return (
             f'<svg xmlns="http://www.w3.org/2000/svg" class="minitx-drawing" role="{role}" '
@@ -149,8 +144,7 @@ class Drawing:
             f'color="{INK}" fill="none" stroke-linejoin="round" stroke-linecap="round">'
             f'<title id="{name}-title">{escape(self.title)}</title>'
             f'<desc id="{name}-words">{escape(self.alt)}</desc>'
-            + (f"<defs>{hatches}</defs>" if hatches else "")
-            + f'<rect width="100%" height="100%" fill="{GROUND}"/>{body}</svg>'
+            f'<rect width="100%" height="100%" fill="{GROUND}"/>{body}</svg>'
         )
 
     def _repr_svg_(self) -> str:
@@ -249,16 +243,13 @@ def curve(
     return _path(path, role, width, dashed) + tip
 
 
-def shape(
-    path: str, *, role: Role = "ink", fill: Number = 0.0, hatch: bool = False, width: Number = LINE
-) -> str:
+def shape(path: str, *, role: Role = "ink", fill: Number = 0.0, width: Number = LINE) -> str:
     """Any closed form, from the commands of an SVG path."""
     colour = _ink(role)
-    drawn = (
+    return (
         f'<path d="{path}" fill="{colour}" fill-opacity="{_n(fill)}" stroke="{colour}" '
         f'stroke-width="{_n(width)}"/>'
     )
-    return drawn + (f'<path d="{path}" fill="url(#hatch-{role})"/>' if hatch else "")
 
 
 def dot(
@@ -352,12 +343,30 @@ def _towards(start: Point, end: Point, distance: Number) -> Point:
     return x0 + share * (x1 - x0), y0 + share * (y1 - y0)
 
 
-def _hatch(role: Role) -> str:
-    return (
-        f'<pattern id="hatch-{role}" width="8" height="8" patternUnits="userSpaceOnUse">'
-        f'<path d="{_HATCHES[role]}" stroke="{_ink(role)}" stroke-width="1" '
-        f'stroke-opacity="0.55"/></pattern>'
-    )
+def _hatch(box: Box) -> str:
+    """Lines of one grid for the whole drawing; a pattern would be printed as pixels."""
+    left, top, right, bottom = box.x, box.y, box.x + box.width, box.y + box.height
+    path = ""
+    for direction in _HATCHES[box.role]:
+        if direction == "-":
+            path += "".join(f"M{_n(left)},{_n(y)} H{_n(right)} " for y in _steps(top, bottom))
+        elif direction == "|":
+            path += "".join(f"M{_n(x)},{_n(top)} V{_n(bottom)} " for x in _steps(left, right))
+        elif direction == "/":
+            for total in _steps(left + top, right + bottom):
+                x0, x1 = max(left, total - bottom), min(right, total - top)
+                path += f"M{_n(x0)},{_n(total - x0)} L{_n(x1)},{_n(total - x1)} "
+        else:
+            for apart in _steps(left - bottom, right - top):
+                x0, x1 = max(left, apart + top), min(right, apart + bottom)
+                path += f"M{_n(x0)},{_n(x0 - apart)} L{_n(x1)},{_n(x1 - apart)} "
+    return f'<path d="{path.rstrip()}" stroke="{_ink(box.role)}" stroke-opacity="0.55"/>'
+
+
+def _steps(start: Number, stop: Number) -> list[float]:
+    """The multiples of the gap between the two."""
+    first, last = math.floor(start / _GAP) + 1, math.ceil(stop / _GAP)
+    return [_GAP * step for step in range(first, last)]
 
 
 def _ink(role: Role) -> str:

@@ -229,6 +229,25 @@ def test_a_script_is_followed_by_the_line():
     assert sum(shifts[:2]) == 0
 
 
+@pytest.mark.parametrize("role", ROLES)
+def test_a_hatch_fills_its_box_and_no_more(role):
+    """It is drawn as lines: Chromium prints a pattern as pixels."""
+    drawing = str(Box(10, 21, 61, 30, role=role, hatch=True))
+    path = re.search(r'<path d="([^"]*)"', drawing)[1]
+    x, y = [], []
+    for command, numbers in re.findall(r"([MLHV])([-\d.,]+)", path):
+        values = [float(number) for number in numbers.split(",")]
+        x += values[:1] if command != "V" else []
+        y += values[-1:] if command != "H" else []
+    assert 10 <= min(x) <= 18 and 63 <= max(x) <= 71
+    assert 21 <= min(y) <= 29 and 43 <= max(y) <= 51
+
+
+def test_hatches_are_told_apart():
+    boxes = [str(Box(0, 0, 40, 40, role=role, hatch=True)) for role in ROLES]
+    assert len({re.search(r'<path d="([^"]*)"', box)[1] for box in boxes}) == len(ROLES)
+
+
 def test_arrows_end_where_they_are_told():
     for drawn in (arrow((0, 0), (30, 40)), elbow((0, 0), (30, 40)), curve((0, 0), (30, 40))):
         assert re.search(r'd="M30,40 L[^"]* Z" fill="currentColor"', drawn)
