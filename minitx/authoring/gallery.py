@@ -1,6 +1,7 @@
 """A gallery of mistakes: what each gives for one small input, beside what is right."""
 
 import io
+import re
 from collections.abc import Callable, Iterator
 from contextlib import redirect_stderr, redirect_stdout
 from dataclasses import dataclass
@@ -29,7 +30,7 @@ class Gallery:
 
     def _repr_html_(self) -> str:
         figures = "\n".join(
-            f"<figure>{svg}<figcaption>{escape(words)}</figcaption></figure>"
+            f"<figure>{svg}<figcaption>{_as_html(words)}</figcaption></figure>"
             for words, svg in self.pictures
         )
         return f'<div class="gallery">\n{figures}\n</div>'
@@ -91,6 +92,11 @@ def _arrays(result: Any) -> Iterator[np.ndarray]:
 
 def _words(mistake: Mistake) -> str:
     return mistake.sentence[0].upper() + mistake.sentence[1:]
+
+
+def _as_html(words: str) -> str:
+    """With code between backticks as code."""
+    return re.sub(r"`([^`]+)`", r"<code>\1</code>", escape(words))
 
 
 def _picture(mistake: Mistake, want: np.ndarray, got: np.ndarray) -> str:
