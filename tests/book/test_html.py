@@ -242,3 +242,13 @@ def test_sources_stand_as_they_were_printed_with_links_there_and_back(html: Path
         assert re.search(r"\d{4}[a-h]?$", entry.select_one(".label").get_text(" ").strip(" []"))
         assert entry.select("a.external"), entry.get_text()
     assert len(page.select(".cited-in a")) >= 30
+
+
+def test_what_stands_beside_a_chapter_has_no_number(html: Path):
+    """And its figures go on with the chapter's."""
+    page = html / "book/01_attention_further.html"
+    entries = [" ".join(a.text.split()) for a in soup(page).select("nav.bd-links a")]
+    assert {"Going further: attention and recurrence", "Exercises 1"} <= set(entries)
+    assert any(entry.startswith("1. ") for entry in entries)
+    assert soup(page).select("article h1 .section-number, article h2 .section-number") == []
+    assert re.findall(r"Fig\. 1\.\d+", soup(page).text)
