@@ -33,25 +33,26 @@ def softmax(scores: Float[np.ndarray, "*batch T"]) -> Float[np.ndarray, "*batch 
 def additive_score(
     query: Float[np.ndarray, " D_q"],
     keys: Float[np.ndarray, "T_k D_k"],
-    W_q: Float[np.ndarray, "A D_q"],
-    W_k: Float[np.ndarray, "A D_k"],
+    W_q: Float[np.ndarray, "D_q A"],
+    W_k: Float[np.ndarray, "D_k A"],
     w: Float[np.ndarray, " A"],
 ) -> Float[np.ndarray, " T_k"]:
     """One score per key from a small network with one hidden layer.
 
-        score[t] = w · tanh(W_q query + W_k keys[t])
+        score[t] = tanh(query W_q + keys[t] W_k) · w
 
     Query and keys may have different widths; a dot product could not compare those.
 
-    Source: Bahdanau et al. 2015, appendix A.1.2; there w is v_a, W_q is W_a and W_k is U_a.
+    Source: Bahdanau et al. 2015, appendix A.1.2. The paper has columns for vectors and the matrices
+    on their left, W_a s + U_a h: W_a and U_a are the transposes of W_q and W_k. There w is v_a.
 
     >>> query, keys = np.array([1.0]), np.array([[0.0, 0.0], [1.0, 1.0]])
-    >>> additive_score(query, keys, np.array([[1.0]]), np.array([[-0.5, -0.5]]), np.array([2.0]))
+    >>> additive_score(query, keys, np.array([[1.0]]), np.array([[-0.5], [-0.5]]), np.array([2.0]))
     array([1.52318831, 0.        ])
     """
     scores = np.zeros(len(keys))
     for t, key in enumerate(keys):
-        scores[t] = w @ np.tanh(W_q @ query + W_k @ key)
+        scores[t] = np.tanh(query @ W_q + key @ W_k) @ w
     return scores
 
 

@@ -699,28 +699,27 @@ check("01.5", attention_matrix)
 # neural network with one hidden layer of width $A$, which looks at the query
 # and one key together:
 #
-# $$s_t = w \cdot \tanh(W_q\, \text{query} + W_k\, \text{key}_t)$$
+# $$s_t = \tanh(\text{query}\, W_q + \text{key}_t\, W_k) \cdot w$$
 #
-# **Shapes.** `query` is $(D_q,)$, `keys` is $(T, D_k)$, `W_q` is $(A, D_q)$,
-# `W_k` is $(A, D_k)$, `w` is $(A,)$, and the scores are $(T,)$. They are
+# **Shapes.** `query` is $(D_q,)$, `keys` is $(T, D_k)$, `W_q` is $(D_q, A)$,
+# `W_k` is $(D_k, A)$, `w` is $(A,)$, and the scores are $(T,)$. They are
 # scores: the softmax comes later.
 #
 # **By hand.** $\tanh(\ln x) = \frac{x^2 - 1}{x^2 + 1}$, hence
 # $\tanh(\ln 2) = 0.6$ and $\tanh(\ln 3) = 0.8$. Let $A = 2$ and
-# $w = (10, 5)$. If $W_q\,$query is $(\ln 2, 0)$ and $W_k\,$key is
-# $(0, \ln 2)$ for the first key and $(\ln\tfrac{3}{2}, \ln 3)$ for the
+# $w = (10, 5)$. If $\text{query}\,W_q$ is $(\ln 2, 0)$ and $\text{key}\,W_k$
+# is $(0, \ln 2)$ for the first key and $(\ln\tfrac{3}{2}, \ln 3)$ for the
 # second, the sums are $(\ln 2, \ln 2)$ and $(\ln 3, \ln 3)$, and the scores
 # $10 \cdot 0.6 + 5 \cdot 0.6 = 9$ and $10 \cdot 0.8 + 5 \cdot 0.8 = 12$.
 #
 # **Climb in steps.**
 #
-# 1. One key: two matrix–vector products, add, tanh, dot product with $w$. One
+# 1. One key: two vector–matrix products, add, tanh, dot product with $w$. One
 #    number.
 # 2. A loop over the keys.
-# 3. All keys at once. The matrix stands to the *left* of a key, but the keys
-#    are the *rows* of `keys`: what has to be transposed so that row $t$ of a
-#    $(T, A)$ array is $W_k\,\text{key}_t$? The query's term is the same for
-#    all keys: let broadcasting add it.
+# 3. All keys at once. The keys are the *rows* of `keys`: which product is a
+#    $(T, A)$ array whose row $t$ is $\text{key}_t\,W_k$? The query's term is
+#    the same for all keys: let broadcasting add it.
 #
 # **Closed** here: `numpy_core.additive_score`.
 
@@ -734,7 +733,7 @@ def additive_score_loop(query, keys, W_q, W_k, w):
     # From minitx.numpy_core.additive_score:
     scores = np.zeros(len(keys))
     for t, key in enumerate(keys):
-        scores[t] = w @ np.tanh(W_q @ query + W_k @ key)
+        scores[t] = np.tanh(query @ W_q + key @ W_k) @ w
     return scores
 
 
@@ -746,25 +745,26 @@ def additive_score_loop(query, keys, W_q, W_k, w):
 def additive_score(query, keys, W_q, W_k, w):
     """One score per key from a network with one hidden layer.
 
-        s_t = w . tanh(W_q @ query + W_k @ keys[t])
+        s_t = tanh(query @ W_q + keys[t] @ W_k) . w
 
     Args:
         query: shape (D_q,).
         keys: shape (T, D_k).
-        W_q: shape (A, D_q).
-        W_k: shape (A, D_k).
+        W_q: shape (D_q, A).
+        W_k: shape (D_k, A).
         w: shape (A,).
 
     Returns:
         Array of shape (T,): scores, not yet weights.
 
-    Source: Bahdanau et al. 2015, appendix A.1.2.
+    Source: Bahdanau et al. 2015, appendix A.1.2, where vectors are columns
+        and the matrices stand on the left, W_a s + U_a h.
 
     Closed:
         numpy_core.additive_score.
     """
     ### BEGIN SOLUTION
-    hidden = np.tanh(W_q @ query + keys @ W_k.T)  # (T, A)
+    hidden = np.tanh(query @ W_q + keys @ W_k)  # (T, A)
     return hidden @ w  # (T,)
     ### END SOLUTION
 
@@ -786,9 +786,9 @@ check("01.6", additive_score)
 # All keys at once: the query's term has shape $(A,)$, the keys' terms
 # $(T, A)$, and broadcasting adds the first to every row of the second.
 #
-# Also right: to put `W_q` and `W_k` side by side and multiply the result with
-# query and key written one under the other. A product of block matrices is
-# the sum of the blocks' products.
+# Also right: to write query and key side by side and multiply them by `W_q`
+# and `W_k` put one under the other. A product of block matrices is the sum of
+# the blocks' products.
 #
 # The printed lines show what tanh does: every score stays between $-\sum|w|$
 # and $+\sum|w|$. A dot product knows no such limit.
@@ -803,11 +803,11 @@ check("01.6", additive_score)
 #
 # <details><summary>Answer</summary>
 #
-# Without the tanh the score falls apart into two sums: $s_t = w \cdot
-# W_q\,\text{query} + w \cdot W_k\,\text{key}_t$. The first is the same number
-# for every key, and softmax ignores a constant that is added to all scores
-# (Question 1). What remains depends on the key only. It is the tanh, a curve,
-# that lets query and key act on one another. In the dot product it is the
-# multiplication.
+# Without the tanh the score falls apart into two sums: $s_t =
+# \text{query}\,W_q \cdot w + \text{key}_t\,W_k \cdot w$. The first is the
+# same number for every key, and softmax ignores a constant that is added to
+# all scores (Question 1). What remains depends on the key only. It is the
+# tanh, a curve, that lets query and key act on one another. In the dot
+# product it is the multiplication.
 #
 # </details>

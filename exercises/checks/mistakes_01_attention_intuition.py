@@ -1852,17 +1852,17 @@ def no_tanh(query, keys, W_q, W_k, w):
     Then the query adds the same number to every score, softmax ignores it, and all queries get the
     same weights. Put np.tanh around the sum, before the product with w.
     """
-    return (W_q @ query + keys @ W_k.T) @ w
+    return (query @ W_q + keys @ W_k) @ w
 
 
 @mistake("01.6", caught_by="test_additive_by_hand")
 def tanh_of_the_score(query, keys, W_q, W_k, w):
     """tanh is applied to the finished score, after w.
 
-    It belongs around the A hidden numbers: w @ np.tanh(...), not np.tanh(w @ ...). A score may well
+    It belongs around the A hidden numbers: np.tanh(...) @ w, not np.tanh(... @ w). A score may well
     be larger than 1.
     """
-    return np.tanh((W_q @ query + keys @ W_k.T) @ w)
+    return np.tanh((query @ W_q + keys @ W_k) @ w)
 
 
 @mistake("01.6", caught_by="test_query_matters")
@@ -1871,25 +1871,25 @@ def tanh_of_each_term(query, keys, W_q, W_k, w):
 
     Then the query still adds the same number to every score. The sum belongs inside the tanh.
     """
-    return (np.tanh(W_q @ query) + np.tanh(keys @ W_k.T)) @ w
+    return (np.tanh(query @ W_q) + np.tanh(keys @ W_k)) @ w
 
 
 @mistake("01.6", caught_by="test_query_matters")
 def query_forgotten(query, keys, W_q, W_k, w):
     """the query's term is missing.
 
-    The scores are then the same for every query. Add W_q @ query inside the tanh.
+    The scores are then the same for every query. Add query @ W_q inside the tanh.
     """
-    return np.tanh(keys @ W_k.T) @ w
+    return np.tanh(keys @ W_k) @ w
 
 
 @mistake("01.6", caught_by="test_additive_values")
 def keys_forgotten(query, keys, W_q, W_k, w):
     """the keys' term is missing, so that all scores are equal.
 
-    Add W_k @ key inside the tanh, once for every key.
+    Add key @ W_k inside the tanh, once for every key.
     """
-    return np.full(len(keys), np.tanh(W_q @ query) @ w)
+    return np.full(len(keys), np.tanh(query @ W_q) @ w)
 
 
 @mistake("01.6", caught_by="test_additive_by_hand")
@@ -1898,7 +1898,7 @@ def weights_in_place_of_scores(query, keys, W_q, W_k, w):
 
     This function returns scores; turning them into weights is the next step, and not part of it.
     """
-    return weigh(np.tanh(W_q @ query + keys @ W_k.T) @ w)
+    return weigh(np.tanh(query @ W_q + keys @ W_k) @ w)
 
 
 @mistake("01.6", caught_by="test_additive_by_hand")
@@ -1907,7 +1907,7 @@ def sigmoid_in_place_of_tanh(query, keys, W_q, W_k, w):
 
     It runs from 0 to 1; np.tanh runs from -1 to 1 and is the one asked for.
     """
-    return 0.5 * (1 + np.tanh((W_q @ query + keys @ W_k.T) / 2)) @ w
+    return 0.5 * (1 + np.tanh((query @ W_q + keys @ W_k) / 2)) @ w
 
 
 @mistake("01.6", caught_by="test_additive_by_hand")
@@ -1916,25 +1916,25 @@ def relu_in_place_of_tanh(query, keys, W_q, W_k, w):
 
     That is a sound choice in other networks. Here np.tanh is asked for.
     """
-    return np.maximum(W_q @ query + keys @ W_k.T, 0.0) @ w
+    return np.maximum(query @ W_q + keys @ W_k, 0.0) @ w
 
 
 @mistake("01.6", caught_by="test_additive_by_hand")
 def terms_multiplied(query, keys, W_q, W_k, w):
     """the two terms are multiplied.
 
-    The score is called additive because they are added: np.tanh(W_q @ query + W_k @ key).
+    The score is called additive because they are added: np.tanh(query @ W_q + key @ W_k).
     """
-    return np.tanh((W_q @ query) * (keys @ W_k.T)) @ w
+    return np.tanh((query @ W_q) * (keys @ W_k)) @ w
 
 
 @mistake("01.6", caught_by="test_additive_by_hand")
 def terms_subtracted(query, keys, W_q, W_k, w):
     """the key's term is subtracted from the query's.
 
-    A trained model could learn the sign, but the formula has a plus: W_q @ query + W_k @ key.
+    A trained model could learn the sign, but the formula has a plus: query @ W_q + key @ W_k.
     """
-    return np.tanh(W_q @ query - keys @ W_k.T) @ w
+    return np.tanh(query @ W_q - keys @ W_k) @ w
 
 
 @mistake("01.6", caught_by="test_additive_by_hand")
@@ -1943,7 +1943,7 @@ def hidden_numbers_summed(query, keys, W_q, W_k, w):
 
     w says how much each of the A hidden numbers counts: take the dot product with it.
     """
-    return np.tanh(W_q @ query + keys @ W_k.T).sum(axis=-1)
+    return np.tanh(query @ W_q + keys @ W_k).sum(axis=-1)
 
 
 @mistake("01.6", caught_by="test_additive_by_hand")
@@ -1952,7 +1952,7 @@ def hidden_numbers_returned(query, keys, W_q, W_k, w):
 
     The last step is missing: the dot product with w makes one score per key of them.
     """
-    return np.tanh(W_q @ query + keys @ W_k.T)
+    return np.tanh(query @ W_q + keys @ W_k)
 
 
 @mistake("01.6", caught_by="test_additive_by_hand")
@@ -1961,7 +1961,7 @@ def weighted_but_not_summed(query, keys, W_q, W_k, w):
 
     w * hidden still has A numbers per key. The dot product, hidden @ w, adds them.
     """
-    return np.tanh(W_q @ query + keys @ W_k.T) * w
+    return np.tanh(query @ W_q + keys @ W_k) * w
 
 
 @mistake("01.6", caught_by="test_additive_by_hand")
@@ -1970,7 +1970,7 @@ def keys_added_up(query, keys, W_q, W_k, w):
 
     One score per key is asked for, an array of shape (T,). A sum too many: along which axis?
     """
-    return np.full(1, (np.tanh(W_q @ query + keys @ W_k.T) @ w).sum())
+    return np.full(1, (np.tanh(query @ W_q + keys @ W_k) @ w).sum())
 
 
 @mistake("01.6", caught_by="test_equal_widths")
@@ -1979,47 +1979,47 @@ def matrices_swapped(query, keys, W_q, W_k, w):
 
     W_q belongs to the query and W_k to the keys. When all widths are equal, no shape error says so.
     """
-    return np.tanh(W_k @ query + keys @ W_q.T) @ w
+    return np.tanh(query @ W_k + keys @ W_q) @ w
 
 
 @mistake("01.6", caught_by="test_equal_widths")
 def key_matrix_transposed(query, keys, W_q, W_k, w):
-    """the keys meet W_k the wrong way round (keys @ W_k).
+    """the keys meet W_k the wrong way round (keys @ W_k.T).
 
-    A key is a row of keys, but in the formula the matrix stands left of it: for rows that is
-    keys @ W_k.T. When all widths are equal, no shape error says so.
-    """
-    return np.tanh(W_q @ query + keys @ W_k) @ w
-
-
-@mistake("01.6", caught_by="test_equal_widths")
-def query_matrix_transposed(query, keys, W_q, W_k, w):
-    """the query meets W_q the wrong way round (query @ W_q).
-
-    The formula has the matrix on the left: W_q @ query. When all widths are equal, no shape error
-    says so.
+    A key is a row of keys, and W_k stands right of it as it is: keys @ W_k. When all widths are
+    equal, no shape error says so.
     """
     return np.tanh(query @ W_q + keys @ W_k.T) @ w
 
 
 @mistake("01.6", caught_by="test_equal_widths")
-def both_matrices_transposed(query, keys, W_q, W_k, w):
-    """both matrices are used the wrong way round (query @ W_q and keys @ W_k).
+def query_matrix_transposed(query, keys, W_q, W_k, w):
+    """the query meets W_q the wrong way round (W_q @ query).
 
-    The formula has the matrices on the left: W_q @ query, and for keys that are rows keys @ W_k.T.
-    When all widths are equal, no shape error says so.
+    The paper has the matrix on the left, here it stands on the right: query @ W_q. When all widths
+    are equal, no shape error says so.
     """
-    return np.tanh(query @ W_q + keys @ W_k) @ w
+    return np.tanh(W_q @ query + keys @ W_k) @ w
+
+
+@mistake("01.6", caught_by="test_equal_widths")
+def both_matrices_transposed(query, keys, W_q, W_k, w):
+    """both matrices are used the wrong way round (W_q @ query and keys @ W_k.T).
+
+    The paper has the matrices on the left, here they stand on the right: query @ W_q and
+    keys @ W_k. When all widths are equal, no shape error says so.
+    """
+    return np.tanh(W_q @ query + keys @ W_k.T) @ w
 
 
 @mistake("01.6", caught_by="test_additive_values")
-def keys_not_transposed(query, keys, W_q, W_k, w):
-    """W_k is multiplied by the whole array of keys, W_k @ keys.
+def matrix_left_of_all_keys(query, keys, W_q, W_k, w):
+    """W_k stands left of the whole array of keys, W_k @ keys.
 
-    The keys are the rows of keys, not its columns. For rows it is keys @ W_k.T, with row t equal to
-    W_k @ keys[t].
+    The keys are the rows of keys, not its columns. A matrix on the right is applied to every row:
+    row t of keys @ W_k is keys[t] @ W_k.
     """
-    return np.tanh(W_q @ query + W_k @ keys) @ w
+    return np.tanh(query @ W_q + W_k @ keys) @ w
 
 
 @mistake("01.6", caught_by="test_additive_by_hand")
@@ -2028,7 +2028,7 @@ def hidden_numbers_averaged(query, keys, W_q, W_k, w):
 
     A dot product is a sum: hidden @ w.
     """
-    return (np.tanh(W_q @ query + keys @ W_k.T) * w).mean(axis=-1)
+    return (np.tanh(query @ W_q + keys @ W_k) * w).mean(axis=-1)
 
 
 @mistake("01.6", caught_by="test_additive_by_hand")
@@ -2038,7 +2038,7 @@ def column_in_place_of_vector(query, keys, W_q, W_k, w):
     w[:, None] or w.reshape(-1, 1) keeps an axis of length 1. With w of shape (A,), hidden @ w has
     shape (T,).
     """
-    return np.tanh(W_q @ query + keys @ W_k.T) @ w[:, None]
+    return np.tanh(query @ W_q + keys @ W_k) @ w[:, None]
 
 
 @mistake("01.6", caught_by="test_additive_one_key")
@@ -2048,7 +2048,7 @@ def squeezed(query, keys, W_q, W_k, w):
     With a single key that removes the axis of the keys too. Avoid np.squeeze, or name the axis:
     np.squeeze(scores, axis=-1).
     """
-    return np.array(np.squeeze(np.tanh(W_q @ query + keys @ W_k.T) @ w))
+    return np.array(np.squeeze(np.tanh(query @ W_q + keys @ W_k) @ w))
 
 
 @mistake("01.6", caught_by="test_saturated")
@@ -2057,7 +2057,7 @@ def tanh_from_exponentials(query, keys, W_q, W_k, w):
 
     exp(1000) is inf, and inf/inf is NaN. np.tanh is safe for every number.
     """
-    hidden = W_q @ query + keys @ W_k.T
+    hidden = query @ W_q + keys @ W_k
     up, down = np.exp(hidden), np.exp(-hidden)
     return ((up - down) / (up + down)) @ w
 
@@ -2068,7 +2068,7 @@ def divided_by_root_of_hidden_width(query, keys, W_q, W_k, w):
 
     The additive score has no such factor; tanh and w keep its size in bounds.
     """
-    return np.tanh(W_q @ query + keys @ W_k.T) @ w / np.sqrt(len(w))
+    return np.tanh(query @ W_q + keys @ W_k) @ w / np.sqrt(len(w))
 
 
 @mistake("01.6", caught_by="test_additive_whole_numbers")
@@ -2079,7 +2079,7 @@ def scores_in_the_dtype_of_the_keys(query, keys, W_q, W_k, w):
     np.zeros(len(keys)), which holds floats.
     """
     scores = np.zeros(len(keys), dtype=keys.dtype)
-    scores[:] = np.tanh(W_q @ query + keys @ W_k.T) @ w
+    scores[:] = np.tanh(query @ W_q + keys @ W_k) @ w
     return scores
 
 
@@ -2087,10 +2087,10 @@ def scores_in_the_dtype_of_the_keys(query, keys, W_q, W_k, w):
 def query_added_after_the_tanh(query, keys, W_q, W_k, w):
     """the query's term is added after the tanh.
 
-    There it moves all scores by the same number, and softmax does not notice. Add W_q @ query
-    inside the tanh, to W_k @ key.
+    There it moves all scores by the same number, and softmax does not notice. Add query @ W_q
+    inside the tanh, to key @ W_k.
     """
-    return (np.tanh(keys @ W_k.T) + W_q @ query) @ w
+    return (np.tanh(keys @ W_k) + query @ W_q) @ w
 
 
 @mistake("01.6", caught_by="test_additive_by_hand")
@@ -2099,5 +2099,5 @@ def largest_score_subtracted(query, keys, W_q, W_k, w):
 
     That belongs to the softmax, which is not part of this function. Return the scores as they are.
     """
-    scores = np.tanh(W_q @ query + keys @ W_k.T) @ w
+    scores = np.tanh(query @ W_q + keys @ W_k) @ w
     return scores - scores.max()

@@ -845,12 +845,12 @@ additive_score = exercise(
     title="The additive score",
     page=f"{PAGE}#additive-score",
     hints=(
-        "Do one key first. What is the shape of W_q @ query, and of W_k @ keys[0]? They are added, "
+        "Do one key first. What is the shape of query @ W_q, and of keys[0] @ W_k? They are added, "
         "so they had better agree.",
         "'The additive score' in chapter 1 gives the formula: both terms are added *inside* the "
         "tanh, and w turns the A hidden numbers into one score. No softmax yet.",
-        "For one key: w @ np.tanh(W_q @ query + W_k @ key). For all of them: "
-        "np.tanh(W_q @ query + keys @ W_k.T) @ w.",
+        "For one key: np.tanh(query @ W_q + key @ W_k) @ w. For all of them: "
+        "np.tanh(query @ W_q + keys @ W_k) @ w.",
     ),
     returns="array",
     closed=("minitx.numpy_core.additive_score",),
@@ -861,8 +861,9 @@ def additive(query, keys, W_q, W_k, w):
     """Additive scores, one number at a time."""
     scores = []
     for key in keys:
-        hidden = [math.tanh(dot(a, query) + dot(b, key)) for a, b in zip(W_q, W_k, strict=True)]
-        scores.append(dot(w, hidden))
+        columns = zip(W_q.T, W_k.T, strict=True)
+        hidden = [math.tanh(dot(query, a) + dot(key, b)) for a, b in columns]
+        scores.append(dot(hidden, w))
     return np.array(scores)
 
 
@@ -885,7 +886,7 @@ def test_additive_by_hand(sub, rng):
 def test_additive_values(sub, rng):
     for T, D_q, D_k, A in [(5, 3, 4, 2), (3, 5, 2, 7), (5, 3, 4, 2)]:
         query, keys = rng.normal(size=D_q), rng.normal(size=(T, D_k))
-        W_q, W_k, w = rng.normal(size=(A, D_q)), rng.normal(size=(A, D_k)), rng.normal(size=A)
+        W_q, W_k, w = rng.normal(size=(D_q, A)), rng.normal(size=(D_k, A)), rng.normal(size=A)
         got = sub.additive_score(query, keys, W_q, W_k, w)
         expect_close(
             got,
@@ -901,7 +902,7 @@ def test_additive_values(sub, rng):
     hint="Without a curve around the sum, the query adds the same number to every score.",
 )
 def test_query_matters(sub, rng):
-    keys, W_q, W_k = rng.normal(size=(6, 4)), rng.normal(size=(5, 3)), rng.normal(size=(5, 4))
+    keys, W_q, W_k = rng.normal(size=(6, 4)), rng.normal(size=(3, 5)), rng.normal(size=(4, 5))
     w = rng.normal(size=5)
     queries = rng.normal(size=(2, 3))
     first = sub.additive_score(queries[0], keys, W_q, W_k, w)
@@ -918,7 +919,7 @@ def test_query_matters(sub, rng):
 @additive_score.check(
     points=1,
     title="each matrix meets its own vector, the right way round",
-    hint="W_q belongs to the query, W_k to the keys; the matrix stands left of the vector.",
+    hint="W_q belongs to the query, W_k to the keys; the matrix stands right of the vector.",
 )
 def test_equal_widths(sub, rng):
     for T, what in [(5, "all widths are 4"), (4, "all widths and the number of keys are 4")]:
@@ -942,7 +943,7 @@ def test_saturated(sub, rng):
     signs = np.array([[1.0, 1.0, -1.0], [1.0, -1.0, -1.0], [-1.0, -1.0, 1.0], [-1.0, 1.0, 1.0]])
     w = rng.normal(size=3)
     query, keys = np.array([30.0, -20.0]), 1000 * signs
-    got = sub.additive_score(query, keys, np.ones((3, 2)), np.eye(3), w)
+    got = sub.additive_score(query, keys, np.ones((2, 3)), np.eye(3), w)
     want = np.array([dot(w, row) for row in signs])
     expect_close(
         got, want, FLOAT64, what="the scores for hidden sums near ±1000, which are sums of ±w"
@@ -956,7 +957,7 @@ def test_saturated(sub, rng):
 )
 def test_additive_one_key(sub, rng):
     query, keys = rng.normal(size=2), rng.normal(size=(1, 3))
-    W_q, W_k, w = rng.normal(size=(4, 2)), rng.normal(size=(4, 3)), rng.normal(size=4)
+    W_q, W_k, w = rng.normal(size=(2, 4)), rng.normal(size=(3, 4)), rng.normal(size=4)
     got = sub.additive_score(query, keys, W_q, W_k, w)
     expect_close(got, additive(query, keys, W_q, W_k, w), SUMS, what="the only score")
 
@@ -968,7 +969,7 @@ def test_additive_one_key(sub, rng):
 )
 def test_additive_whole_numbers(sub, rng):
     for whole in [(0, 1, 2, 3, 4), (0,), (1,), (2, 3), (4,)]:
-        inputs = [rng.normal(size=shape) for shape in [(2,), (5, 3), (4, 2), (4, 3), (4,)]]
+        inputs = [rng.normal(size=shape) for shape in [(2,), (5, 3), (2, 4), (3, 4), (4,)]]
         for i in whole:
             inputs[i] = rng.integers(-2, 3, size=inputs[i].shape)
         names = ", ".join(("query", "keys", "W_q", "W_k", "w")[i] for i in whole)

@@ -33,8 +33,8 @@ def test_softmax_does_not_overflow_even_where_rows_differ(shift):
 
 def test_additive_score_is_the_formula_in_matrices(random):
     query, keys = random.normal(size=5), random.normal(size=(7, 3))
-    W_q, W_k, w = random.normal(size=(11, 5)), random.normal(size=(11, 3)), random.normal(size=11)
-    want = np.tanh((W_q @ query) + keys @ W_k.T) @ w
+    W_q, W_k, w = random.normal(size=(5, 11)), random.normal(size=(3, 11)), random.normal(size=11)
+    want = np.tanh((query @ W_q) + keys @ W_k) @ w
     np.testing.assert_allclose(numpy_core.additive_score(query, keys, W_q, W_k, w), want, **EXACT)
 
 

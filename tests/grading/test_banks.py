@@ -74,7 +74,7 @@ def test_operators_name_what_no_bank_holds() -> None:
     exercise.mistakes.clear()
     try:
         (each,) = named(
-            FIRST, "01.6", lambda query, keys, W_q, W_k, w: np.sin(keys @ W_k.T + W_q @ query) @ w
+            FIRST, "01.6", lambda query, keys, W_q, W_k, w: np.sin(keys @ W_k + query @ W_q) @ w
         )
     finally:
         exercise.mistakes.update(kept)

@@ -29,9 +29,9 @@ def test_additive_attention_is_the_paper_s_formula():
     attention = AdditiveAttention(3, 5, 7).double()
     query, keys = torch.randn(B, 3).double(), torch.randn(B, T_SRC, 5).double()
     context, weights = attention(query, keys)
-    W_q, W_k, w = (p.detach().numpy() for p in attention.parameters())
+    W_q, W_k, w = (p.detach().numpy().T for p in attention.parameters())
     for b in range(B):
-        scores = numpy_core.additive_score(query[b].numpy(), keys[b].numpy(), W_q, W_k, w[0])
+        scores = numpy_core.additive_score(query[b].numpy(), keys[b].numpy(), W_q, W_k, w[:, 0])
         expected = numpy_core.softmax(scores)
         np.testing.assert_allclose(weights[b].detach(), expected, rtol=1e-12)
         np.testing.assert_allclose(context[b].detach(), expected @ keys[b].numpy(), rtol=1e-12)
@@ -72,8 +72,8 @@ def by_loops(model, src, tgt):
     for y in tgt:
         context = summary
         if model.attention is not None:
-            W_q, W_k, w = (p.detach().numpy() for p in model.attention.parameters())
-            scores = numpy_core.additive_score(s, h, W_q, W_k, w[0])
+            W_q, W_k, w = (p.detach().numpy().T for p in model.attention.parameters())
+            scores = numpy_core.additive_score(s, h, W_q, W_k, w[:, 0])
             context = numpy_core.softmax(scores) @ h
         word = model.tgt_embedding.weight.detach().numpy()[y]
         s = gru(model.decoder, np.concatenate([word, context]), s)

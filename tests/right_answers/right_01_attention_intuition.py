@@ -304,9 +304,9 @@ def additive_one_number_at_a_time(query, keys, W_q, W_k, w):
     for key in keys:
         score = 0.0
         for a in range(len(w)):
-            hidden = sum(W_q[a, d] * query[d] for d in range(len(query)))
-            hidden += sum(W_k[a, d] * key[d] for d in range(len(key)))
-            score += w[a] * math.tanh(hidden)
+            hidden = sum(query[d] * W_q[d, a] for d in range(len(query)))
+            hidden += sum(key[d] * W_k[d, a] for d in range(len(key)))
+            score += math.tanh(hidden) * w[a]
         scores.append(score)
     return np.array(scores)
 
@@ -314,28 +314,28 @@ def additive_one_number_at_a_time(query, keys, W_q, W_k, w):
 @right_answer("01.6")
 def additive_with_one_matrix(query, keys, W_q, W_k, w):
     together = np.concatenate([np.tile(query, (len(keys), 1)), keys], axis=1)
-    return np.tanh(together @ np.concatenate([W_q, W_k], axis=1).T) @ w
+    return np.tanh(together @ np.concatenate([W_q, W_k])) @ w
 
 
 @right_answer("01.6")
 def additive_with_columns(query, keys, W_q, W_k, w):
-    return w @ np.tanh((W_q @ query)[:, None] + W_k @ keys.T)
+    return w @ np.tanh((W_q.T @ query)[:, None] + W_k.T @ keys.T)
 
 
 @right_answer("01.6")
 def additive_key_by_key(query, keys, W_q, W_k, w):
-    from_query = W_q @ query
-    return np.array([w @ np.tanh(from_query + W_k @ key) for key in keys])
+    from_query = query @ W_q
+    return np.array([np.tanh(from_query + key @ W_k) @ w for key in keys])
 
 
 @right_answer("01.6")
 def additive_with_einsum(query, keys, W_q, W_k, w):
-    hidden = np.einsum("ad,d->a", W_q, query) + np.einsum("ad,td->ta", W_k, keys)
-    return np.einsum("a,ta->t", w, np.tanh(hidden))
+    hidden = np.einsum("d,da->a", query, W_q) + np.einsum("td,da->ta", keys, W_k)
+    return np.einsum("ta,a->t", np.tanh(hidden), w)
 
 
 @right_answer("01.6")
 def additive_with_a_stable_fraction(query, keys, W_q, W_k, w):
-    hidden = keys @ W_k.T + (W_q @ query)[None, :]
+    hidden = keys @ W_k + (query @ W_q)[None, :]
     shrunk = np.exp(-2 * np.abs(hidden))
     return (np.sign(hidden) * -np.expm1(-2 * np.abs(hidden)) / (1 + shrunk)) @ w

@@ -145,31 +145,31 @@ def sorted_scores(query, keys, values):
 @wrong("01.6")
 def tanh_missing_on_query(query, keys, W_q, W_k, w):
     """The query's term stands outside the tanh."""
-    return np.tanh(keys @ W_k.T) @ w + w @ (W_q @ query)
+    return np.tanh(keys @ W_k) @ w + (query @ W_q) @ w
 
 
 @wrong("01.6")
 def softmax_at_the_end(query, keys, W_q, W_k, w):
     """A softmax at the end."""
-    return numpy_core.softmax(np.tanh(keys @ W_k.T + W_q @ query) @ w)
+    return numpy_core.softmax(np.tanh(keys @ W_k + query @ W_q) @ w)
 
 
 @wrong("01.6")
 def sine(query, keys, W_q, W_k, w):
     """sin in place of tanh."""
-    return np.sin(keys @ W_k.T + W_q @ query) @ w
+    return np.sin(keys @ W_k + query @ W_q) @ w
 
 
 @wrong("01.6")
 def minus_query(query, keys, W_q, W_k, w):
     """The query's term is subtracted."""
-    return np.tanh(keys @ W_k.T - W_q @ query) @ w
+    return np.tanh(keys @ W_k - query @ W_q) @ w
 
 
 @wrong("01.6")
 def mean_over_hidden(query, keys, W_q, W_k, w):
     """The mean of w times hidden, not the sum."""
-    return (np.tanh(keys @ W_k.T + W_q @ query) * w).mean(-1)
+    return (np.tanh(keys @ W_k + query @ W_q) * w).mean(-1)
 
 
 @wrong("01.4")
