@@ -1,11 +1,12 @@
 # %% [markdown]
 # # Exercises for chapter 1: attention, the intuition
 #
-# Six functions, from one softmax to attention at any temperature. Each is a
-# few lines of NumPy, and each is a rung for the next. Read
+# Six functions, from one softmax to attention, and to its first score.
+# Each is a few lines of NumPy, and each is a rung for the next. Read
 # [chapter 1](../book/01_attention_intuition.ipynb) beside them; plan about an
 # hour and a half.
-#
+
+# %% [markdown] tags=["stub"]
 # How to work: read the exercise, do its small example with pen and paper,
 # write the function, run the cell that tries it, then the cell that checks
 # it. A check that fails says what it saw and, where it recognises the
@@ -19,7 +20,8 @@
 # asks you to write is *closed* while it is graded: an answer that calls it is
 # told so and earns nothing. Each exercise names what is closed and what is
 # open.
-#
+
+# %% [markdown]
 # Letters for sizes: $T$ is how many keys and values there are, $D$ how wide a
 # key is and $D_v$ how wide a value is. With several queries, $T_q$ counts the
 # queries and $T_k$ the keys.
@@ -63,7 +65,6 @@ values = np.array([[8.0, 0.0], [0.0, 8.0], [8.0, 8.0]])
 #
 # **Closed** here is every softmax that exists already: `numpy_core.softmax`
 # and what is built on it, those of torch and of scipy. NumPy itself is open.
-
 
 # %%
 def softmax(scores):
@@ -109,7 +110,7 @@ check("01.1", softmax)
 # $e^{-1000}$, which a float64 rounds to 0: the weights are $(0, 1)$. Adding a
 # constant changes nothing, because only differences count. Multiplying
 # stretches the differences and makes the weights more unequal: that is a
-# lower temperature (Exercise 1.6).
+# lower temperature (Exercise 1.3).
 #
 # </details>
 
@@ -143,7 +144,6 @@ check("01.1", softmax)
 #
 # **Closed** here: `numpy_core.soft_lookup` and `numpy_core.attention`.
 # `numpy_core.softmax` is open.
-
 
 # %%
 def soft_lookup(query, keys, values):
@@ -245,7 +245,6 @@ check("01.2", soft_lookup)
 #
 # **Closed** here: `numpy_core.soft_lookup`. `numpy_core.softmax` is open.
 
-
 # %%
 def lookup_at_temperature(query, keys, values, temperature):
     """Soft lookup whose sharpness is set by a temperature.
@@ -336,7 +335,6 @@ check("01.3", lookup_at_temperature)
 # **Closed** here: `numpy_core.attention`. `numpy_core.softmax` and
 # `numpy_core.soft_lookup` are open.
 
-
 # %%
 def attention_loops(q, k, v):
     """Dot-product attention, one query and one key at a time.
@@ -425,7 +423,6 @@ check("01.4", attention_loops)
 # **Closed** here: `numpy_core.attention` and `numpy_core.soft_lookup`, whose
 # loops are hidden ones. `numpy_core.softmax` is open.
 
-
 # %%
 def attention_matrix(q, k, v):
     """Dot-product attention for all queries at once.
@@ -512,7 +509,6 @@ check("01.5", attention_matrix)
 #    all keys: let broadcasting add it.
 #
 # **Closed** here: `numpy_core.additive_score`.
-
 
 # %%
 def additive_score(query, keys, W_q, W_k, w):
