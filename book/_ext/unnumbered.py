@@ -1,4 +1,4 @@
-"""What stands beside a chapter has no number of its own: "Going further", not "1.18. Going further".
+"""What stands beside a chapter has no number: "Going further", not "1.18. Going further".
 
 Sphinx counts such pages on from the chapter's sections. Their figures and equations keep the
 chapter's number.
