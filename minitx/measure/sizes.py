@@ -9,8 +9,11 @@ from dataclasses import dataclass
 
 from minitx.measure.table import Table
 
-LENGTH = 1024
-"""Tokens already read where the cost of one more token is told."""
+LENGTH = 512
+"""Tokens in view where the cost of the last of them is told: as many as BERT may see."""
+
+BYTES = 2
+"""Of one weight, and of one number in the cache: 16 bits, whatever a model was trained in."""
 
 
 @dataclass(frozen=True)
@@ -28,7 +31,6 @@ class Sizes:
         num_kv_heads: heads of the keys and values; as many as num_heads unless given.
         ff_matrices: 2, or 3 where a third one gates.
         extra: everything else that is learned: biases, norms, positions, a second table.
-        bytes_each: of one weight, and of one number in the cache: 4 for float32, 2 for 16 bits.
         source: of the sizes.
     """
 
@@ -42,7 +44,6 @@ class Sizes:
     num_kv_heads: int | None = None
     ff_matrices: int = 2
     extra: int = 0
-    bytes_each: int = 2
     source: str = ""
 
     @property
@@ -71,7 +72,7 @@ class Sizes:
         return blocks + self.vocab_size * self.d_model + self.extra
 
     def flop_per_token(self, length: int = LENGTH) -> int:
-        """To write one token after `length` others, their keys and values kept; or to read it.
+        """To write the last of `length` tokens, the others' keys and values kept; or to read it.
 
         2 for every weight that the token meets, and 4·T·C in every attention for its scores and its
         mixture. A model with an encoder and a decoder has read a text of that length before; a
@@ -88,12 +89,12 @@ class Sizes:
     @property
     def weight_bytes(self) -> int:
         """Memory of the weights alone."""
-        return self.bytes_each * self.parameters
+        return BYTES * self.parameters
 
     @property
     def cache_bytes_per_token(self) -> int | None:
         """Keys and values kept for every token, read or written; None where nothing is written."""
-        return self.bytes_each * 2 * self.decoder * self.d_kv if self.decoder else None
+        return BYTES * 2 * self.decoder * self.d_kv if self.decoder else None
 
 
 def rest(layers: int, C: int, F: int, *, norms: int, biases: bool = True) -> int:
@@ -102,22 +103,22 @@ def rest(layers: int, C: int, F: int, *, norms: int, biases: bool = True) -> int
 
 
 OURS = Sizes(
-    "our translator", 2, 2, 128, 4, 512, 71, bytes_each=4,
+    "our translator of chapter 6", 2, 2, 128, 4, 512, 71,
     extra=rest(4, 128, 512, norms=10) + 2 * 4 * 128 + 61 * 128,
     source="minitx train numbers: 61 English tokens, 71 French ones",
 )  # fmt: skip
 BASE = Sizes(
-    "transformer, base (2017)", 6, 6, 512, 8, 2048, 37_000, bytes_each=4,
+    "transformer, base (2017)", 6, 6, 512, 8, 2048, 37_000,
     extra=rest(12, 512, 2048, norms=30) + 6 * 4 * 512,
     source="Vaswani et al. 2017, table 3 and §5.1",
 )  # fmt: skip
 BERT_BASE = Sizes(
-    "BERT-base (2018)", 12, 0, 768, 12, 3072, 30_522, bytes_each=4,
+    "BERT-base (2018)", 12, 0, 768, 12, 3072, 30_522,
     extra=rest(12, 768, 3072, norms=25) + (512 + 2) * 768 + 768 * 768 + 768,
     source="Devlin et al. 2019, §3, and its published vocabulary",
 )  # fmt: skip
 GPT2 = Sizes(
-    "GPT-2 (2019)", 0, 48, 1600, 25, 6400, 50_257, bytes_each=4,
+    "GPT-2 (2019)", 0, 48, 1600, 25, 6400, 50_257,
     extra=rest(48, 1600, 6400, norms=97) + 1024 * 1600,
     source="Radford et al. 2019, table 2 and §2.3",
 )  # fmt: skip
@@ -149,7 +150,8 @@ def table(models: Sequence[Sizes] = MODELS) -> Table:
             )
             for model in models
         ],
-        caption=f"Cost of one more token after {LENGTH:,} others.",
+        caption=f"In 16 bits; a token's cost is told with {LENGTH} in view, the text read before "
+        "a translation as long.",
     )
 
 
