@@ -13,7 +13,11 @@ from minitx.models.bert import BERT, BERTConfig
 from minitx.models.compressive import Compression, CompressiveMemory
 from minitx.models.gpt import GPT, GPTConfig
 from minitx.models.longformer import LongformerAttention
-from minitx.models.recurrent import AdditiveAttention, RecurrentConfig, RecurrentTranslator
+from minitx.models.recurrent import (
+    AdditiveAttention,
+    RecurrentTranslator,
+    RecurrentTranslatorConfig,
+)
 from minitx.models.seq2seq import Transformer, TransformerConfig
 from minitx.models.t5 import T5, T5Config
 
@@ -27,8 +31,8 @@ __all__ = [
     "CompressiveMemory",
     "GPTConfig",
     "LongformerAttention",
-    "RecurrentConfig",
     "RecurrentTranslator",
+    "RecurrentTranslatorConfig",
     "T5Config",
     "Transformer",
     "TransformerConfig",

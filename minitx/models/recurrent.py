@@ -56,7 +56,7 @@ class AdditiveAttention(nn.Module):
 
 
 @dataclass(frozen=True)
-class RecurrentConfig:
+class RecurrentTranslatorConfig:
     """Sizes of a `RecurrentTranslator`.
 
     Args:
@@ -107,12 +107,12 @@ class RecurrentTranslator(nn.Module):
     decoder gets the summary at every step, too. The paper's output layer, a maxout of state,
     context and last word, is one matrix here; the state before the step is the query, as there.
 
-    >>> model = RecurrentTranslator(RecurrentConfig(11, 13, d_model=8))
+    >>> model = RecurrentTranslator(RecurrentTranslatorConfig(11, 13, d_model=8))
     >>> model(torch.tensor([[2, 7, 1, 8]]), torch.tensor([[0, 3, 1]])).shape
     torch.Size([1, 3, 13])
     """
 
-    def __init__(self, config: RecurrentConfig) -> None:
+    def __init__(self, config: RecurrentTranslatorConfig) -> None:
         super().__init__()
         self.config = config
         C = config.d_model

@@ -13,7 +13,7 @@ from minitx.data.cached import version_of
 from minitx.data.vocabulary import BOS, EOS, UnknownToken, Vocabulary
 from minitx.generate import greedy, translation_decoding
 from minitx.masks import padding
-from minitx.models.recurrent import RecurrentConfig, RecurrentTranslator
+from minitx.models.recurrent import RecurrentTranslator, RecurrentTranslatorConfig
 from minitx.models.seq2seq import Transformer, TransformerConfig
 from minitx.positions import NoPosition
 from minitx.projects import learning, runs
@@ -180,7 +180,7 @@ def model_of(
     """The model that the settings describe, with new weights."""
     if settings.architecture != "transformer":
         return RecurrentTranslator(
-            RecurrentConfig(
+            RecurrentTranslatorConfig(
                 src_vocab_size=src_vocab_size,
                 tgt_vocab_size=tgt_vocab_size,
                 d_model=settings.d_model,

@@ -190,11 +190,11 @@ def test_the_solutions_show_each_exercises_typical_mistakes_below_it(built):
         "# Solutions for chapter 1",
         "## Exercise 1.1: Doubling",
         "That was all.",
-        "<details><summary>Typical mistakes in Exercise 1.1</summary>",
+        "<details><summary>Typical mistakes in Exercise 1.1, and what they give</summary>",
         "## Exercise 1.2: A root",
-        "<details><summary>Typical mistakes in Exercise 1.2</summary>",
+        "<details><summary>Typical mistakes in Exercise 1.2, and what they give</summary>",
     ]
-    text = next(cell.source for cell in cells if "in Exercise 1.1<" in cell.source)
+    text = next(cell.source for cell in cells if "in Exercise 1.1," in cell.source)
     assert "- the number is tripled.\n\n  Two, not three." in text
     assert "- the number is multiplied by itself.\n\n  `x * x` is not `2 * x`." in text
     for path in ("exercises/01_small.py", "exercises/01_small.ipynb"):

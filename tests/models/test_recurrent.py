@@ -8,7 +8,7 @@ from torch import nn
 from minitx import numpy_core
 from minitx.generate import RecurrentDecoding, beam_search, greedy, translation_decoding
 from minitx.masks import Mask, padding
-from minitx.models import AdditiveAttention, RecurrentConfig, RecurrentTranslator
+from minitx.models import AdditiveAttention, RecurrentTranslator, RecurrentTranslatorConfig
 
 B, T_SRC, T_TGT, C, V_SRC, V_TGT = 2, 5, 3, 7, 11, 13
 
@@ -16,7 +16,7 @@ B, T_SRC, T_TGT, C, V_SRC, V_TGT = 2, 5, 3, 7, 11, 13
 @pytest.fixture(params=[True, False], ids=["attention", "one vector"])
 def model(request):
     torch.manual_seed(0)
-    config = RecurrentConfig(V_SRC, V_TGT, d_model=C, attention=request.param)
+    config = RecurrentTranslatorConfig(V_SRC, V_TGT, d_model=C, attention=request.param)
     return RecurrentTranslator(config).double().eval()
 
 
