@@ -22,9 +22,9 @@
 # open.
 
 # %% [markdown]
-# Letters for sizes: $T$ is how many keys and values there are, $D$ how wide a
-# key is and $D_v$ how wide a value is. With several queries, $T_q$ counts the
-# queries and $T_k$ the keys.
+# Letters for sizes: $T$ is how many keys and values there are, $D_k$ how wide
+# a key is and $D_v$ how wide a value is. With several queries, $T_q$ counts
+# the queries and $T_k$ the keys.
 
 # %% tags=["solution"]
 import math
@@ -179,9 +179,9 @@ check("01.1", softmax)
 # a = \operatorname{softmax}(s), \qquad
 # \text{result} = \sum_{t=1}^{T} a_t\, \text{value}_t$$
 #
-# **Shapes.** `query` is $(D,)$, `keys` is $(T, D)$, `values` is $(T, D_v)$,
-# the result is $(D_v,)$. The width of a value has nothing to do with the
-# width of a key.
+# **Shapes.** `query` is $(D_k,)$, `keys` is $(T, D_k)$, `values` is
+# $(T, D_v)$, the result is $(D_v,)$. The width of a value has nothing to do
+# with the width of a key.
 #
 # **By hand.** Let the query be $(\ln 2, \ln 5)$, the keys $(1, 0)$, $(0, 0)$,
 # $(0, 1)$ and the values $(8, 0)$, $(0, 8)$, $(8, 8)$. The scores are
@@ -237,8 +237,8 @@ def soft_lookup(query, keys, values):
         result = sum_t softmax(s)_t values[t],   s_t = query . keys[t]
 
     Args:
-        query: shape (D,).
-        keys: shape (T, D).
+        query: shape (D_k,).
+        keys: shape (T, D_k).
         values: shape (T, D_v).
 
     Returns:
@@ -273,9 +273,9 @@ check("01.2", soft_lookup)
 # first key returns nearly that key's value and nothing else.
 #
 # Also right: `np.einsum("td,d->t", keys, query)`, or two loops. Not right,
-# although often seen: to divide the scores by $\sqrt{D}$. That is a good idea
-# for wide keys, and chapter 2 shows why, but it is another function than the
-# one asked for here.
+# although often seen: to divide the scores by $\sqrt{D_k}$. That is a good
+# idea for wide keys, and chapter 2 shows why, but it is another function than
+# the one asked for here.
 
 # %% [markdown]
 # **Question 2 (find the bug).** This lookup returns numbers that are far too
@@ -371,8 +371,8 @@ def lookup_at_temperature(query, keys, values, temperature):
         where s_t = query . keys[t]
 
     Args:
-        query: shape (D,).
-        keys: shape (T, D).
+        query: shape (D_k,).
+        keys: shape (T, D_k).
         values: shape (T, D_v).
         temperature: 0 gives the value of the best key (ties share equally),
             infinity the average of all values.
@@ -458,8 +458,8 @@ check("01.3", lookup_at_temperature)
 # $$\text{out}_i = \sum_{j=1}^{T_k} a_{ij}\, v_j, \qquad
 # a_{ij} = \frac{e^{q_i \cdot k_j}}{\sum_{j'=1}^{T_k} e^{q_i \cdot k_{j'}}}$$
 #
-# **Shapes.** `q` is $(T_q, D)$, `k` is $(T_k, D)$, `v` is $(T_k, D_v)$, the
-# result $(T_q, D_v)$: one row per *query*, as wide as a *value*.
+# **Shapes.** `q` is $(T_q, D_k)$, `k` is $(T_k, D_k)$, `v` is $(T_k, D_v)$,
+# the result $(T_q, D_v)$: one row per *query*, as wide as a *value*.
 #
 # **By hand.** Keys and values as in Exercise 1.2, and two queries. The first,
 # $(\ln 2, \ln 5)$, gives $(7, 6)$ as before. The second, $(0, 0)$, scores 0
@@ -504,8 +504,8 @@ def attention_loops(q, k, v):
         out[i] = sum_j softmax_j(q[i] . k[j]) v[j]
 
     Args:
-        q: queries, shape (T_q, D).
-        k: keys, shape (T_k, D).
+        q: queries, shape (T_q, D_k).
+        k: keys, shape (T_k, D_k).
         v: values, shape (T_k, D_v).
 
     Returns:
@@ -586,8 +586,8 @@ check("01.4", attention_loops)
 #
 # $$\text{out} = \operatorname{softmax}(q\, k^\top)\, v$$
 #
-# with the softmax taken along each row. Same shapes as before: $(T_q, D)$,
-# $(T_k, D)$, $(T_k, D_v)$ to $(T_q, D_v)$.
+# with the softmax taken along each row. Same shapes as before: $(T_q, D_k)$,
+# $(T_k, D_k)$, $(T_k, D_v)$ to $(T_q, D_v)$.
 #
 # **By hand.** With the numbers of Exercise 1.4, $q\, k^\top$ is
 # $\begin{pmatrix} \ln 2 & 0 & \ln 5 \\ 0 & 0 & 0 \end{pmatrix}$: row $i$
@@ -596,7 +596,7 @@ check("01.4", attention_loops)
 #
 # **Climb in steps.**
 #
-# 1. Write down the shapes first: $(T_q, D)$ and $(T_k, D)$ must become
+# 1. Write down the shapes first: $(T_q, D_k)$ and $(T_k, D_k)$ must become
 #    $(T_q, T_k)$.
 # 2. Which axis of that array runs over the keys? That one has to sum to 1.
 # 3. Mix the values: $(T_q, T_k)$ and $(T_k, D_v)$ must become $(T_q, D_v)$.
@@ -628,8 +628,8 @@ def attention_matrix(q, k, v):
         out = softmax(q @ k.T) @ v,   softmax along each row
 
     Args:
-        q: queries, shape (T_q, D).
-        k: keys, shape (T_k, D).
+        q: queries, shape (T_q, D_k).
+        k: keys, shape (T_k, D_k).
         v: values, shape (T_k, D_v).
 
     Returns:
@@ -678,7 +678,7 @@ check("01.5", attention_matrix)
 # chapter 7 lives on that). From the part that Exercise 1.1 made:
 
 # %% [markdown]
-# **Question 5 (predict).** For $T_q = T_k = 4096$ and $D = D_v = 64$, which
+# **Question 5 (predict).** For $T_q = T_k = 4096$ and $D_k = D_v = 64$, which
 # array of the computation is the largest, and how many megabytes does it take
 # in float64? What if both lengths are doubled?
 #

@@ -370,7 +370,7 @@ def exponentials_never_divided(query, keys, values):
 def query_on_the_wrong_side(query, keys, values):
     """the query stands on the wrong side, query @ keys.
 
-    Each key is a row of keys, shape (T, D). A matrix times a vector takes the dot product of each
+    Each key is a row of keys, shape (T, D_k). A matrix times a vector takes the dot product of each
     row with the vector: keys @ query has shape (T,).
     """
     return weigh(query @ keys) @ values
@@ -458,7 +458,7 @@ def plain_average(query, keys, values):
 def values_summed(query, keys, values):
     """every value gets the weight 1.
 
-    That happens when softmax runs along the wrong axis: over one score at a time, or over the D
+    That happens when softmax runs along the wrong axis: over one score at a time, or over the D_k
     products of one key. First add the products up to one score per key, then give softmax the T
     scores in one row, shape (T,).
     """
@@ -605,9 +605,9 @@ def a_single_column_squeezed_away(query, keys, values):
 
 @mistake("01.2", caught_by="test_square_keys")
 def keys_turned_when_square(query, keys, values):
-    """the table of keys is turned round when it is square.
+    """the table of keys is transposed when it is square.
 
-    A key is a row of keys, (T, D), also when T happens to equal D: the sizes do not say which
+    A key is a row of keys, (T, D_k), also when T happens to equal D_k: the sizes do not say which
     axis is which. keys @ query is right for all of them.
     """
     square = len(keys) == len(query)
@@ -627,9 +627,9 @@ def small_weights_dropped(query, keys, values):
 
 @mistake("01.2", caught_by="test_lookup_by_hand")
 def softmax_of_each_product(query, keys, values):
-    """softmax is taken over the D products of each key, before they are summed to a score.
+    """softmax is taken over the D_k products of each key, before they are summed to a score.
 
-    A score is one number per key: sum query * key over the D features first. Softmax then goes over
+    A score is one number per key: sum query * key over the features first. Softmax then goes over
     the T scores.
     """
     parts = weigh(keys * query, axis=-1) * (keys * query)

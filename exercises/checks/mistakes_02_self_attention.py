@@ -13,10 +13,10 @@ from minitx.grading import mistake
 
 @mistake("02.1", caught_by="test_square_matrices")
 def matrices_turned_round(x, W_q, W_k, W_v):
-    """the matrices are turned round: x Wᵀ in place of x W.
+    """the matrices are transposed: x Wᵀ in place of x W.
 
     Here W_q is (C, D_k) and `x @ W_q` is all there is. torch.nn.Linear and F.linear keep their
-    matrices as (out, in) and turn them themselves; that is another convention.
+    matrices as (out, in) and transpose them themselves; that is another convention.
     """
     return F.linear(x, W_q), F.linear(x, W_k), F.linear(x, W_v)
 
@@ -1040,7 +1040,7 @@ def slices_end_too_early(lengths, max_len):
 
 @mistake("02.5", caught_by="test_two_sentences_by_hand")
 def filling_marked(lengths, max_len):
-    """the filling is marked True, not the real tokens.
+    """the padding is marked True, not the real tokens.
 
     In this course True means may attend. torch.nn.MultiheadAttention's key_padding_mask has it the
     other way round: turn it over with `~`.
@@ -1050,9 +1050,9 @@ def filling_marked(lengths, max_len):
 
 @mistake("02.5", caught_by="test_two_sentences_by_hand")
 def filled_in_front(lengths, max_len):
-    """the real tokens are taken to stand at the end, with the filling in front.
+    """the real tokens are taken to stand at the end, with the padding in front.
 
-    Here sentences are filled up at their end: token t is real when t < lengths[b].
+    Here sentences are padded at their end: token t is real when t < lengths[b].
     """
     return torch.arange(max_len) >= max_len - lengths[:, None]
 
@@ -1140,7 +1140,7 @@ def empty_sentences_keep_a_token(lengths, max_len):
 def full_sentences_lose_a_token(lengths, max_len):
     """a sentence of length max_len loses its last token.
 
-    Such a sentence has no filling at all: its row is all True. Do not clip lengths to max_len - 1.
+    Such a sentence has no padding at all: its row is all True. Do not clip lengths to max_len - 1.
     """
     return torch.arange(max_len) < lengths.clamp(max=max_len - 1)[:, None]
 
@@ -1607,8 +1607,8 @@ def mask_looked_up_by_sentence(x, W_q, W_k, W_v, allowed=None):
 def rows_forbidden_as_well(x, W_q, W_k, W_v, allowed=None):
     """a pair counts as allowed only where both tokens may attend to each other.
 
-    allowed[b, i, j] speaks of i attending to j alone: with padding, the filling must not be heard,
-    but what it hears itself does not matter. Use the mask without its transpose.
+    allowed[b, i, j] speaks of i attending to j alone: the padding must not be heard, but what
+    it hears itself does not matter. Use the mask without its transpose.
     """
     q, k, v = projections(x, W_q, W_k, W_v)
     scores = scaled(q, k)
@@ -1683,9 +1683,9 @@ def heads_joined(q, k, v):
 
 @mistake("02.7", caught_by="test_shape_of_heads")
 def values_not_turned(q, k, v):
-    """queries and keys are turned to (B, H, T, D_k), but the values are left as they came.
+    """queries and keys are transposed to (B, H, T, D_k), the values are left as they came.
 
-    The weights are (B, H, T, T): they need values of shape (B, H, T, D_v). Turn v as well, and turn
+    The weights are (B, H, T, T): they need values of shape (B, H, T, D_v). Transpose v as well, and
     the result back.
     """
     q, k = q.transpose(1, 2), k.transpose(1, 2)
@@ -1850,9 +1850,10 @@ def heads_without_a_gradient(q, k, v):
 
 @mistake("02.7", caught_by="test_more_heads_than_tokens")
 def layout_guessed_from_sizes(q, k, v):
-    """with more heads than tokens the inputs are taken for (B, H, T, D), and nothing is turned.
+    """with more heads than tokens the inputs are taken for (B, H, T, D) and not transposed.
 
-    The sizes do not say which axis is which; the exercise does: (B, T, H, D), always. Turn always.
+    The sizes do not say which axis is which; the exercise does: it is (B, T, H, D), always, and
+    to be transposed.
     """
     if q.shape[2] > q.shape[1]:
         return plain_attention(q, k, v)

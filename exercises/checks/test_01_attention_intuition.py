@@ -356,8 +356,8 @@ def test_lookup_whole_numbers(sub, rng):
 
 @soft_lookup.check(
     points=1,
-    title="as many keys as a key is wide: nothing is turned",
-    hint="With T == D a turned table of keys fits as well. A key is a row, whatever the sizes are.",
+    title="as many keys as a key is wide: nothing is transposed",
+    hint="With T == D_k a transposed table of keys fits. A key is a row, whatever the sizes are.",
 )
 def test_square_keys(sub, rng):
     for T, D_v in [(4, 4), (3, 5), (1, 1)]:
@@ -629,7 +629,7 @@ def test_loops_values(sub, rng):
     for T_q, T_k, D, D_v in [(3, 7, 5, 2), (2, 5, 3, 4), (3, 7, 5, 2)]:
         q, k = rng.normal(size=(T_q, D)), rng.normal(size=(T_k, D))
         v = rng.normal(size=(T_k, D_v))
-        what = f"the result for T_q={T_q}, T_k={T_k}, D={D}, D_v={D_v}"
+        what = f"the result for T_q={T_q}, T_k={T_k}, D_k={D}, D_v={D_v}"
         compare(sub.attention_loops, q, k, v, what)
 
 
@@ -649,12 +649,12 @@ def test_loops_more_queries(sub, rng):
 @attention_loops.check(
     points=1,
     title="as many queries as keys: rows are still queries",
-    hint="With T_q == T_k == D every index fits everywhere. i counts queries, j counts keys.",
+    hint="With T_q == T_k == D_k every index fits everywhere. i counts queries, j counts keys.",
 )
 def test_loops_square(sub, rng):
     for T, D, D_v in [(5, 3, 2), (4, 4, 4)]:
         q, k, v = rng.normal(size=(T, D)), rng.normal(size=(T, D)), rng.normal(size=(T, D_v))
-        what = f"the result for T_q=T_k={T}, D={D}, D_v={D_v}"
+        what = f"the result for T_q=T_k={T}, D_k={D}, D_v={D_v}"
         compare(sub.attention_loops, q, k, v, what)
 
 
@@ -751,7 +751,7 @@ def test_matrix_values(sub, rng):
     for T_q, T_k, D, D_v in [(3, 7, 5, 2), (6, 4, 2, 3), (2, 5, 3, 4), (3, 7, 5, 2)]:
         q, k = rng.normal(size=(T_q, D)), rng.normal(size=(T_k, D))
         v = rng.normal(size=(T_k, D_v))
-        what = f"the result for T_q={T_q}, T_k={T_k}, D={D}, D_v={D_v}"
+        what = f"the result for T_q={T_q}, T_k={T_k}, D_k={D}, D_v={D_v}"
         compare(sub.attention_matrix, q, k, v, what)
 
 
@@ -786,7 +786,7 @@ def test_matrix_large_scores(sub, rng):
 @attention_matrix.check(
     points=1,
     title="one query, one key",
-    hint="A dropped axis shows here: shapes are (1, D), (1, D), (1, D_v) and (1, D_v).",
+    hint="A dropped axis shows here: shapes are (1, D_k), (1, D_k), (1, D_v) and (1, D_v).",
 )
 def test_matrix_single(sub, rng):
     for T_q, T_k, D_v in [(1, 4, 5), (3, 1, 5), (1, 4, 1)]:
@@ -804,7 +804,7 @@ def test_matrix_single(sub, rng):
 def test_matrix_square(sub, rng):
     for T, D, D_v in [(5, 3, 2), (4, 4, 4)]:
         q, k, v = rng.normal(size=(T, D)), rng.normal(size=(T, D)), rng.normal(size=(T, D_v))
-        what = f"the result for T_q=T_k={T}, D={D}, D_v={D_v}"
+        what = f"the result for T_q=T_k={T}, D_k={D}, D_v={D_v}"
         compare(sub.attention_matrix, q, k, v, what)
 
 

@@ -228,7 +228,7 @@ def test_every_token(sub, rng):
 
 @project.check(
     points=2,
-    title="square matrices are not turned round",
+    title="square matrices are not transposed",
     hint="With C = D_k = D_v a transposed matrix fits as well. Is yours (C, D_k) or (D_k, C)?",
 )
 def test_square_matrices(sub, rng):
@@ -282,9 +282,9 @@ attention_scores = exercise(
     closed=("minitx.functional.attention_scores", *ATTENTION),
     hints=(
         "A table of all dot products between the rows of two matrices is one matrix product, with "
-        "one of the two turned.",
+        "one of the two transposed.",
         "Read why the spread of a dot product grows like √D_k. Then look at which axes the "
-        "chapter's code turns: it counts from the end, so that a batch and heads may stand before.",
+        "chapter's code exchanges: counted from the end, so a batch and heads may stand before.",
         "`q @ k.transpose(-2, -1)` gives (..., T_q, T_k). Divide it by `math.sqrt(q.shape[-1])`.",
     ),
 )
@@ -846,7 +846,7 @@ def test_two_sentences_by_hand(sub, rng):
 @padding_mask.check(
     points=3,
     title="lengths in any order, from 0 to max_len",
-    hint="A sentence of length 0 has no real token, one of length max_len no filling.",
+    hint="A sentence of length 0 has no real token, one of length max_len no padding.",
 )
 def test_any_lengths(sub, rng):
     lengths = [4, 0, 7, 1, *rng.integers(8, size=2).tolist()]
@@ -869,7 +869,7 @@ def test_filled_to_a_fixed_size(sub, rng):
 @padding_mask.check(
     points=2,
     title="as many sentences as positions, or one: rows are still sentences",
-    hint="With B == max_len a turned table fits as well. Which axis do the lengths vary along?",
+    hint="With B == max_len a transposed table fits as well. Which axis do the lengths vary along?",
 )
 def test_square_batch(sub, rng):
     lengths = [2, 4, 0, 1]
@@ -988,7 +988,7 @@ def test_definition(sub, rng):
 @self_attention.check(
     points=2,
     title="equal to torch's own operator in a square layer",
-    hint="With C = D_k = D_v everything fits, turned or not: check which matrix stands where.",
+    hint="With C = D_k = D_v everything fits, transposed or not: check which matrix stands where.",
 )
 def test_square_layer(sub, rng):
     x, matrices = normal(rng, 3, 6, 6), layer(rng, 6, 6, 6)
@@ -1219,7 +1219,7 @@ def test_every_head(sub, rng):
 @attend_heads.check(
     points=2,
     title="equal sizes hide nothing: B = T = H",
-    hint="When B, T and H are equal, every wrongly turned axis fits. Which axes did you exchange?",
+    hint="When B, T and H are equal, every wrong axis fits. Which axes did you exchange?",
 )
 def test_equal_sizes(sub, rng):
     q, k, v = (normal(rng, 4, 4, 4, 4) for _ in range(3))

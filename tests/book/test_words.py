@@ -50,6 +50,8 @@ def test_every_heading_is_an_entry() -> None:
 def test_a_statement_is_asked_answered_sourced_and_measured(entry: re.Match[str]) -> None:
     text = entry["rest"]
     assert f'<div class="question" id="q-{entry["label"]}">' in text
+    # Each says what it is about: the name of a group of choices is its question.
+    assert f'\n**Question.** "{entry["said"]}": true, not quite, or false?\n' in text
     assert re.findall(r"^\d\. (.+)$", text, re.MULTILINE) == CHOICES
     verdict(entry)
     answer, _, measurement = text.partition("</details>")
@@ -93,6 +95,20 @@ def test_links_from_elsewhere_give_the_verdict_that_stands_there() -> None:
             said = re.match(r"True|Not quite|False", words)
             if said:
                 assert said[0] == verdicts[label], f"{source.name}, {label}"
+
+
+def test_a_chapter_quotes_the_sentence_that_stands_there_and_gives_its_verdict() -> None:
+    here = {entry["label"]: (entry["said"], verdict(entry)) for entry in ENTRIES}
+    quotes = 0
+    for source in SOURCES:
+        text = source.read_text(encoding="utf-8")
+        lines = re.findall(r"^(?:# )?> \*\*Often said:\*\* .*$", text, re.MULTILINE)
+        for line in lines:
+            found = re.search(r'"(.+?)\.?" \[(True|Not quite|False)\b.*#(said-[a-z-]+)\)', line)
+            assert found, f"{source.name}: {line}"
+            assert (found[1], found[2]) == here[found[3]], source.name
+        quotes += len(lines)
+    assert quotes > 10
 
 
 def test_the_glossary_is_in_order() -> None:

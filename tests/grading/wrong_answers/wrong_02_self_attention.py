@@ -182,7 +182,7 @@ def turned(lengths, max_len):
 
 @wrong("02.5")
 def padding_true(lengths, max_len):
-    """True at the filling."""
+    """True at the padding."""
     return torch.arange(max_len) >= lengths[:, None]
 
 
