@@ -9,12 +9,12 @@ from torch import Tensor
 from minitx.functional import attention_scores
 from minitx.measure.table import Table
 
-QUERIES, KEYS = 2000, 64
+QUERIES, KEYS = 2000, 8
 
 
 @dataclass(frozen=True)
 class Saturation:
-    """Scores of random queries against random keys, and what a softmax makes of them.
+    """Scores of random queries, each against random keys of its own, and what a softmax makes of them.
 
     Args:
         size: standard deviation of the scores.
@@ -38,8 +38,10 @@ def measure(D_k: int, *, scaled: bool, queries: int = QUERIES, keys: int = KEYS)
     True
     """
     random = torch.Generator().manual_seed(D_k)
-    q, k = (torch.randn(n, D_k, generator=random, dtype=torch.float64) for n in (queries, keys))
-    scores = attention_scores(q, k, scale=None if scaled else 1.0)
+    q, k = (
+        torch.randn(queries, n, D_k, generator=random, dtype=torch.float64) for n in (1, keys)
+    )
+    scores = attention_scores(q, k, scale=None if scaled else 1.0).squeeze(1)
     weights = scores.softmax(dim=-1)
     return Saturation(
         size=float(scores.std()),
@@ -62,5 +64,5 @@ def table(widths: Iterable[int] = (4, 16, 64, 256, 512, 1024)) -> Table:
     return Table(
         ["width", "size of q·k", "largest weight", "slope", "largest, scaled", "slope, scaled"],
         rows,
-        ["d", ".0f", ".2f", ".4f", ".2f", ".3f"],
+        ["d", ".1f", ".2f", ".4f", ".2f", ".4f"],
     )

@@ -143,11 +143,12 @@ def test_times_by_size_and_what_would_take_too_long(hands: Callable[[float], Non
 def test_the_slope_is_the_largest_entry_of_the_jacobian() -> None:
     measured = saturation.measure(16, scaled=False, queries=5, keys=7)
     random = torch.Generator().manual_seed(16)
-    q, k = (torch.randn(n, 16, generator=random, dtype=torch.float64) for n in (5, 7))
-    for query, largest, slope in zip(q, measured.largest, measured.slope, strict=True):
-        jacobian = torch.autograd.functional.jacobian(lambda s: s.softmax(dim=-1), k @ query)
+    q, k = (torch.randn(5, n, 16, generator=random, dtype=torch.float64) for n in (1, 7))
+    for query, own, largest, slope in zip(q, k, measured.largest, measured.slope, strict=True):
+        scores = own @ query[0]
+        jacobian = torch.autograd.functional.jacobian(lambda s: s.softmax(dim=-1), scores)
         assert math.isclose(slope, jacobian.abs().max(), rel_tol=1e-9)
-        assert math.isclose(largest, (k @ query).softmax(dim=-1).max(), rel_tol=1e-9)
+        assert math.isclose(largest, scores.softmax(dim=-1).max(), rel_tol=1e-9)
 
 
 def test_a_score_is_as_large_as_the_root_of_the_width() -> None:
@@ -156,3 +157,11 @@ def test_a_score_is_as_large_as_the_root_of_the_width() -> None:
         assert math.isclose(saturation.measure(D_k, scaled=True).size, 1.0, rel_tol=0.02)
     (row,) = saturation.table([512]).rows
     assert row[0] == 512 and row[3] < 0.01 < 0.05 < row[5]
+
+
+def test_slope_fades_with_the_width_unless_divided() -> None:
+    rows = saturation.table().rows
+    plain, scaled = ([row[column] for row in rows] for column in (3, 5))
+    assert plain == sorted(plain, reverse=True) and plain[0] > 1000 * plain[-1]
+    assert max(scaled) < 1.1 * min(scaled)
+    assert all(without < with_it for without, with_it in zip(plain[1:], scaled[1:], strict=True))

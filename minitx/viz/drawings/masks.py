@@ -77,15 +77,16 @@ def two_triangles() -> Drawing:
     past = numpy_core.causal_allowed(T_k, T_k)[: T_k - T_q]
     parts: list[Part] = []
     for x, name, rows, says in (
-        (66, "top left", left_rows, "token 5 sees 1 and 2"),
-        (268, "bottom right", right_rows, "token 5 sees 1 to 5"),
+        (66, "top left", left_rows, "query 2 sees 1 and 2"),
+        (268, "bottom right", right_rows, "query 2 sees 1 to 5"),
     ):
         middle = x + 2.5 * cell
         parts += [text(middle, 10, name, bold=True)]
         for j in range(T_k):
             parts += [text(x + (j + 0.5) * cell, 36, str(j + 1), role="k")]
-        for i in range(T_k):
-            parts += [text(x - 10, 50 + (i + 0.5) * cell, str(i + 1), role="q", anchor="end")]
+        for i in range(T_q):
+            row_y = 50 + (len(past) + i + 0.5) * cell
+            parts += [text(x - 10, row_y, str(i + 1), role="q", anchor="end")]
         for i, row in enumerate(past):  # asked before: not asked again
             for j in range(int(row.sum())):
                 parts += [Box(x + j * cell, 50 + i * cell, cell, cell, role="score", dashed=True,
@@ -100,13 +101,15 @@ def two_triangles() -> Drawing:
                   'stroke="currentColor" stroke-width="3"/>']  # fmt: skip
         parts += [text(middle, y + 2 * cell + 20, says)]
     bottom = 50 + 5 * cell
-    parts += [bracket((44, bottom - 2 * cell), (44, bottom), side="left", label="new", role="q")]
+    middle = bottom - T_q * cell
+    parts += [bracket((44, middle), (44, bottom), side="left", label="new", role="q")]
+    parts += [bracket((44, 50), (44, middle - 4), side="left", label="past", role="score")]
     alt = (
-        "Two tables, each with keys 1 to 5 as columns. Queries 1 to 3 were asked before and are "
-        "dashed; the two new queries, 4 and 5, have a thick frame. Left, with the triangle at the "
-        "top left, query 4 may attend to key 1 and query 5 to keys 1 and 2, as if they were the "
-        "first two. Right, with the triangle at the bottom right, query 4 may attend to keys 1 "
-        "to 4 and query 5 to keys 1 to 5, and the staircase goes on."
+        "Two tables, each with keys 1 to 5 as columns. Three rows were asked in the past and are "
+        "dashed; the two new queries, 1 and 2, have a thick frame. Left, with the triangle at the "
+        "top left, query 1 may attend to key 1 and query 2 to keys 1 and 2, as if they were the "
+        "first two. Right, with the triangle at the bottom right, query 1 may attend to keys 1 "
+        "to 4 and query 2 to keys 1 to 5, and the staircase goes on."
     )
     return Drawing("Two triangles", alt, 416, bottom + 34, parts)
 

@@ -22,6 +22,7 @@ def mistake_pair(
     columns: Sequence[str] | None = None,
     rtol: float = 1e-4,
     atol: float = 1e-6,
+    got_is: str = "yours",
 ) -> Drawing:
     """Two small tables, side by side where they fit; a cell that differs has a frame and a corner.
 
@@ -33,6 +34,7 @@ def mistake_pair(
         columns: what the columns are called; up to three letters stand in every cell's width.
         rtol: how far a number may lie from the expected one, relative to it, to count as equal.
         atol: and absolutely.
+        got_is: what stands above the second table.
 
     Raises:
         ValueError: if a table has more than two axes, no or too many cells, or names do not fit.
@@ -55,7 +57,7 @@ def mistake_pair(
     beside = sum(widths) + 24 <= 416
     if not beside:
         widths[1] += stub
-    names = ["expected", "yours"]
+    names = ["expected", got_is]
     if not same:
         names = [f"{n} {_shape(v)}" for n, v in zip(names, (expected, got), strict=True)]
     room = [max(width, 8.0 * len(name)) for width, name in zip(widths, names, strict=True)]
