@@ -14,7 +14,7 @@ QUERIES, KEYS = 2000, 8
 
 @dataclass(frozen=True)
 class Saturation:
-    """Scores of random queries, each against random keys of its own, and what a softmax makes of them.
+    """Scores of random queries against random keys of their own, and what a softmax makes of them.
 
     Args:
         size: standard deviation of the scores.
@@ -38,9 +38,7 @@ def measure(D_k: int, *, scaled: bool, queries: int = QUERIES, keys: int = KEYS)
     True
     """
     random = torch.Generator().manual_seed(D_k)
-    q, k = (
-        torch.randn(queries, n, D_k, generator=random, dtype=torch.float64) for n in (1, keys)
-    )
+    q, k = (torch.randn(queries, n, D_k, generator=random, dtype=torch.float64) for n in (1, keys))
     scores = attention_scores(q, k, scale=None if scaled else 1.0).squeeze(1)
     weights = scores.softmax(dim=-1)
     return Saturation(
