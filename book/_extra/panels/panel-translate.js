@@ -25,8 +25,8 @@ panel.define("translate", "Translate a number", (place, model) => {
     };
     answer.replaceChildren(tokens.join(""), " → ", element("strong", { lang: "fr" }, written));
     map.replaceChildren(heatMap({
-      caption: "Which English word was read (columns) for each French word written (rows): the mean of the "
-        + `${cross.heads.length} heads of the last block's cross-attention; each row sums to 1`,
+      caption: "Which English word was read (columns) for each French word written (rows); each row sums to 1. "
+        + `(Averaged over the ${cross.heads.length} heads of its last cross-attention; chapter 3 says what heads are.)`,
       corner: "wrote", rows, columns, weight, press: tell,
     }));
     said.textContent = "Press a number, or move among them with the arrow keys and press Enter.";

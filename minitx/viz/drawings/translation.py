@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from itertools import pairwise
 
-from minitx.viz.svg import Box, Drawing, Number, Part, arrow, curve, grid, line, text
+from minitx.viz.svg import Box, Drawing, Number, Part, arrow, grid, line, text
 
 SOURCE, TARGET = ("drei", "und", "zwanzig"), ("twenty", "three")
 
@@ -62,25 +62,32 @@ def bottleneck() -> Drawing:
 
 
 def decoder_looks_back() -> Drawing:
-    """The same encoder and decoder, but the decoder looks at every state of the encoder."""
+    """The same encoder and decoder, but the decoder asks every state before it writes a word."""
     parts, states, written = _encoder_decoder()
-    parts += [arrow(states[-1].right, written[0].left, role="score")]
-    asking = written[1]
+    asking, told = written
+    context = Box(told.x, 34, told.width, 32, "c_2", "v", fill=0.12)
+    asked, mixed = 84, context.middle[1]  # heights of the two lines
+    ask = [state.middle[0] - 12 for state in states]
     widths = (5.0, 1.5, 1.5)  # zwanzig is written already: now drei counts
-    for state, width in zip(states, widths, strict=True):
-        parts += [
-            curve(
-                (asking.top[0], asking.top[1] - 3), (state.top[0], state.top[1] - 3),
-                bend=-0.2, role="q", width=width,
-            )
-        ]  # fmt: skip
+    parts += [arrow(states[-1].right, asking.left, role="score")]
+    parts += [line(asking.top, (asking.top[0], asked), (ask[0], asked), role="q")]
+    parts += [arrow((x, asked), (x, states[0].top[1] - 2), role="q") for x in ask]
     parts += [
-        text(200, 16, "s_2 asks every state; thick: much weight", role="q", bold=True),
+        line((state.middle[0] + 12, state.top[1]), (state.middle[0] + 12, mixed), role="v", width=w)
+        for state, w in zip(states, widths, strict=True)
+    ]
+    parts += [
+        arrow((states[0].middle[0] + 9.5, mixed), (context.x - 2, mixed), role="v", width=2.5),
+        context,
+        arrow(context.bottom, (told.top[0], told.top[1] - 2), role="v", width=2.5),
+        text(234, asked + 14, "d_1 asks", role="q", bold=True),
+        text(234, mixed - 16, "the mixture answers", role="v", bold=True),
     ]
     alt = (
         "The same encoder, which reads drei, und, zwanzig, and the same decoder, which writes "
-        "twenty, three. From the second state of the decoder arcs lead back to all three states of "
-        "the encoder: a thick one to drei, thin ones to und and zwanzig."
+        "twenty, three. Before three is written, the first state of the decoder asks all three "
+        "states of the encoder. They are mixed, with much of drei and little of und and zwanzig, "
+        "and the mixture, c2, leads into the second state, which writes three."
     )
     return Drawing("The decoder looks back", alt, 400, 246, parts)
 
@@ -88,7 +95,7 @@ def decoder_looks_back() -> Drawing:
 def _encoder_decoder() -> tuple[list[Part], list[Box], list[Box]]:
     """What both kinds share: parts, the encoder's states, the decoder's."""
     states = [Box(8 + 70 * i, 104, 52, 44, f"h_{i + 1}", "k", fill=0.12) for i in range(3)]
-    written = [Box(264 + 74 * i, 104, 52, 44, f"s_{i + 1}", "q", fill=0.12) for i in range(2)]
+    written = [Box(264 + 74 * i, 104, 52, 44, f"d_{i + 1}", "q", fill=0.12) for i in range(2)]
     parts: list[Part] = [*states, *written]
     parts += [arrow(a.right, b.left) for a, b in (*pairwise(states), *pairwise(written))]
     for state, word in zip(states, SOURCE, strict=True):
