@@ -111,8 +111,8 @@ def translate_example(read: Read, data: dict[str, str]) -> str:
         [
             f"The translator reads “{' '.join(read.src[:-1])}” and writes “{written(read)}”. Which "
             "English word it read (columns) for each French word it wrote (rows), in hundredths; "
-            f"each row sums to 1. (Averaged over the {q.size(0)} heads of its last cross-attention; chapter "
-            "3 says what heads are.)",
+            f"each row sums to 1. (Averaged over the {q.size(0)} heads of its last "
+            "cross-attention; chapter 3 says what heads are.)",
             "",
             heat_table("wrote", read.tgt, read.src, weights),
         ]
