@@ -30,9 +30,7 @@ playable.figure("soft-lookup", "Soft lookup: move the query", (data) => {
   }
 
   const dots = keys.map(([a, b]) => element("circle", { class: "playable-key", cx: x(a), cy: y(b) }));
-  const names = keys.map(([a, b], index) => element("text", {
-    x: x(a) + (a < 0 ? -9 : 9), y: y(b) - 9, "text-anchor": a < 0 ? "end" : "start",
-  }, labels[index]));
+  const names = labels.map((label) => element("text", { "text-anchor": "middle" }, label));
   const arrow = element("line", { class: "playable-arrow", x1: x(0), y1: y(0) });
   const handle = element("circle", {
     class: "playable-handle", r: 11, tabindex: 0, role: "slider", "aria-label": "query",
@@ -50,12 +48,24 @@ playable.figure("soft-lookup", "Soft lookup: move the query", (data) => {
   const cells = keys.map(() => ({ score: element("td", {}), weight: barCell() }));
   const lookup = table("score = query · key, weight = softmax(score / temperature)",
     ["key", "value", "score", "weight"],
-    keys.map((_, index) => element("tr", {}, element("th", { scope: "row" }, labels[index]),
-      element("td", {}, values[index].map((part) => show(part, Number.isInteger(part) ? 0 : digits)).join(", ")),
+    keys.map((_, index) => element("tr", {}, element("th", { scope: "row", class: "playable-k" }, labels[index]),
+      element("td", { class: "playable-v" }, values[index].map((part) => show(part, Number.isInteger(part) ? 0 : digits)).join(", ")),
       cells[index].score, cells[index].weight)));
-  const at = element("span", {});
-  const results = values[0].map(() => element("strong", {}));
+  const at = element("span", { class: "playable-q" });
+  const results = values[0].map(() => element("strong", { class: "playable-v" }));
   const spoken = speaker();
+
+  // The name of a key stands beside it, on the side that the query's line does not pass.
+  function name([a, b], index) {
+    const length = Math.hypot(...query);
+    const side = query[0] * b < query[1] * a ? -1 : 1;
+    const [right, above] = length ? [-side * query[1] / length, side * query[0] / length] : [0, 1];
+    const [wide, high] = [4 * labels[index].length, 7]; // half of the letters' box
+    const away = wide * Math.abs(right) + high * Math.abs(above) + 17;
+    const inside = (at, half) => Math.min(SIZE - half, Math.max(half, at));
+    names[index].setAttribute("x", inside(x(a) + away * right, wide));
+    names[index].setAttribute("y", inside(y(b) - away * above, high) + 5);
+  }
 
   function update() {
     const temperature = TEMPERATURES[slider.value];
@@ -70,16 +80,17 @@ playable.figure("soft-lookup", "Soft lookup: move the query", (data) => {
     arrow.setAttribute("x2", x(query[0]));
     arrow.setAttribute("y2", y(query[1]));
     dots.forEach((dot, index) => dot.setAttribute("r", 4 + 10 * Math.sqrt(weights[index])));
+    keys.forEach(name);
     cells.forEach(({ score, weight }, index) => {
       write(score, scores[index], digits);
       weight.set(weights[index]);
     });
     results.forEach((cell, part) => write(cell, result[part], digits));
     at.textContent = `query (${show(query[0], 2)}, ${show(query[1], 2)})`;
-    const name = temperature === 0 ? "0: hard lookup"
+    const called = temperature === 0 ? "0: hard lookup"
       : temperature === Infinity ? "∞: plain average" : String(temperature);
-    chosen.textContent = name;
-    slider.setAttribute("aria-valuetext", name);
+    chosen.textContent = called;
+    slider.setAttribute("aria-valuetext", called);
     const best = weights.indexOf(Math.max(...weights));
     spoken.say(`Most weight, ${show(weights[best], 2)}, on ${labels[best]}. `
       + `Result ${result.map((part) => show(part, 2)).join(", ")}.`);

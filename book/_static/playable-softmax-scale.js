@@ -1,5 +1,5 @@
-// What a wide key does to the softmax: choose d_k, divide by √d_k or not, and see the weights saturate.
-//   data-scores="[1.2,-0.3,…]"   dot products at d_k = 1 (variance 1); at d_k they are √d_k times as large
+// What a wide key does to the softmax: choose D_k, divide by √D_k or not, and see the weights saturate.
+//   data-scores="[1.2,-0.3,…]"   dot products at D_k = 1 (variance 1); at D_k they are √D_k times as large
 //   optional: data-dk="64" (where it starts)   data-scaled="true"   data-labels='["k1",…]'
 // The curve is the weight of the best key against its own score, 0 where it has half: always 1 / (1 + e^-x). What
 // moves is the point, and the tangent in it.
@@ -14,11 +14,11 @@ playable.figure("softmax-scale", "Softmax and the width of the keys", (data) => 
   const box = element("input", { type: "checkbox" });
   box.checked = data.scaled ?? false;
   const width = element("span", { class: "playable-chosen" });
-  const d_k = () => element("span", {}, element("i", {}, "d"), element("sub", {}, "k"));
+  const D_k = () => element("span", {}, element("i", {}, "D"), element("sub", {}, "k"));
   const cells = data.scores.map(() => ({ score: element("td", {}), weight: barCell() }));
   const weights = table("weight = softmax(score)", ["key", "score", "weight"],
     cells.map(({ score, weight }, index) =>
-      element("tr", {}, element("th", { scope: "row" }, labels[index]), score, weight)));
+      element("tr", {}, element("th", { scope: "row", class: "playable-k" }, labels[index]), score, weight)));
   const largest = element("strong", { class: "playable-largest" });
   const slope = element("strong", { class: "playable-slope" });
   const spoken = speaker();
@@ -57,7 +57,7 @@ playable.figure("softmax-scale", "Softmax and the width of the keys", (data) => 
     const top = Math.max(...shares);
     const steepest = Math.max(...shares.map((share) => share * (1 - share)));
     width.textContent = d;
-    slider.setAttribute("aria-valuetext", `d k equals ${d}`);
+    slider.setAttribute("aria-valuetext", `D k equals ${d}`);
     cells.forEach(({ score, weight }, index) => {
       write(score, scores[index], 2);
       weight.set(shares[index]);
@@ -76,8 +76,8 @@ playable.figure("softmax-scale", "Softmax and the width of the keys", (data) => 
   update();
   return [
     element("div", { class: "playable-controls" },
-      element("label", {}, d_k(), slider), width,
-      element("label", {}, box, element("span", {}, "divide by √", d_k()))),
+      element("label", {}, D_k(), slider), width,
+      element("label", {}, box, element("span", {}, "divide by √", D_k()))),
     element("div", { class: "playable-columns" }, curve, element("div", { class: "playable-scroll" }, weights)),
     element("p", { class: "playable-result" },
       "largest weight ", largest, " · largest slope ", element("i", {}, "a"), "(1 − ", element("i", {}, "a"), ") ", slope),

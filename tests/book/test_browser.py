@@ -159,6 +159,17 @@ def test_what_is_cut_on_a_phone_says_that_it_scrolls(visit: Visit) -> None:
     assert visit.page.evaluate(CUT) == []
 
 
+def test_a_worked_example_fits_a_phone(visit: Visit) -> None:
+    """The result of a table calculated by hand stands in its last column."""
+    visit.dress("light", PHONE)
+    cut = visit.page.evaluate(
+        """() => [...document.querySelectorAll("main .pst-scrollable-table-container")]
+            .filter(e => !e.closest(".cell_output") && e.scrollWidth > e.clientWidth + 1)
+            .map(e => e.textContent.trim().replace(/\\s+/g, " ").slice(0, 60))"""
+    )
+    assert cut == []
+
+
 def test_the_number_of_an_equation_has_a_line_of_its_own_on_a_phone(visit: Visit) -> None:
     visit.dress("light", PHONE)
     beside = visit.page.evaluate(

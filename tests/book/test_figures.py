@@ -144,6 +144,58 @@ def test_soft_lookup_can_be_dragged(figure: Locator) -> None:
     looked_up(figure, where, float(data(figure, "temperature")))
 
 
+@pytest.mark.parametrize("figure", ["soft-lookup"], indirect=True)
+def test_soft_lookup_has_the_books_colours(figure: Locator) -> None:
+    """Query blue, keys orange, values green, as the start page promises."""
+    for theme in ("light", "dark"):
+        wrong = figure.evaluate(
+            """(figure, theme) => {
+                document.documentElement.dataset.theme = theme;
+                const pen = document.createElement("span");
+                figure.append(pen);
+                const of = (role) => {
+                    pen.style.color = `var(--minitx-${role})`;
+                    return getComputedStyle(pen).color;
+                };
+                const wanted = [
+                    [".playable-handle", "stroke", "q"], [".playable-arrow", "stroke", "q"],
+                    [".playable-result span", "color", "q"], [".playable-key", "fill", "k"],
+                    ["tbody th", "color", "k"], ["tbody td", "color", "v"],
+                    [".playable-result strong", "color", "v"],
+                ];
+                const wrong = wanted.filter(([selector, property, role]) =>
+                    getComputedStyle(figure.querySelector(selector))[property] !== of(role));
+                pen.remove();
+                return wrong;
+            }""",
+            theme,
+        )
+        assert wrong == []
+
+
+@pytest.mark.parametrize("figure", ["soft-lookup"], indirect=True)
+def test_the_querys_line_runs_through_no_name_of_a_key(figure: Locator) -> None:
+    handle = figure.get_by_role("slider", name="query")
+    handle.focus()
+    for key in ["Home"] + ["ArrowDown"] * 40 + ["ArrowLeft"] * 40 + ["ArrowUp"] * 40:
+        handle.press(key)
+        crossed = figure.locator(".playable-plane").evaluate(
+            """svg => {
+                const arrow = svg.querySelector(".playable-arrow");
+                const [x1, y1, x2, y2] = ["x1", "y1", "x2", "y2"]
+                    .map(name => Number(arrow.getAttribute(name)));
+                const along = [...Array(101).keys()].map(i => i / 100)
+                    .map(t => [x1 + t * (x2 - x1), y1 + t * (y2 - y1)]);
+                return [...svg.querySelectorAll("text")].filter(text => {
+                    const { x, y, width, height } = text.getBBox();
+                    return along.some(([a, b]) =>
+                        a > x && a < x + width && b > y && b < y + height);
+                }).map(text => text.textContent);
+            }"""
+        )
+        assert crossed == [], position(handle)
+
+
 def position(handle: Locator) -> str:
     return (handle.get_attribute("aria-valuetext") or "").replace("−", "-")
 

@@ -510,6 +510,15 @@ def tells(told: str, shown: str) -> bool:
     )
 
 
+def test_nothing_covers_the_tables_before_a_number_was_asked_for(opened: Any) -> None:
+    page = opened(place("head"))
+    look(page.page, "light", 375)
+    how = page.panel().locator(".panel-how")
+    assert how.evaluate("e => [e.offsetHeight, getComputedStyle(e).position]") == [0, "static"]
+    page.panel().locator(".panel-map button").first.press("Enter")
+    assert how.evaluate("e => e.offsetHeight > 0 && getComputedStyle(e).position") == "sticky"
+
+
 def test_broken_on_purpose(opened: Any) -> None:
     page = opened(place("head", text=TEXT, kind="decoder"))
     panel = page.panel()

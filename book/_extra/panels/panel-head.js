@@ -106,8 +106,7 @@ panel.define("head", "One head of the translator", (place, model) => {
     });
     heat.chosen(query);
     map.replaceChildren(heat);
-    how.replaceChildren(element("p", {}, "Press any number, or move with the arrow keys and press Enter: "
-      + "here it is told how it was computed."));
+    how.replaceChildren();
     drawQuery(now);
   }
 
@@ -270,6 +269,9 @@ panel.define("head", "One head of the translator", (place, model) => {
     ...field.parts,
     element("div", { class: "panel-controls" }, kind.label, layer.label, head.label),
     element("fieldset", { class: "panel-breaks" }, element("legend", {}, "Break it"), ...switches.map(({ label }) => label)),
-    answer, read, element("div", { class: "panel-columns" }, map, stepsPlace), details, how, spoken,
+    answer, read,
+    element("p", { class: "playable-help" },
+      "Press any number, or move with the arrow keys and press Enter: below it is told how it was computed."),
+    element("div", { class: "panel-columns" }, map, stepsPlace), details, how, spoken,
   ];
 });

@@ -44,6 +44,7 @@ globalThis.parts = (() => {
       document.querySelector(".panel-asked")?.classList.remove("panel-asked");
       made.classList.add("panel-asked");
       act();
+      made.scrollIntoView({ block: "nearest" }); // not below what is told at the window's edge
     });
     made.classList.add("panel-number");
     made.setAttribute("aria-label", `${label}: ${show(number, digits)}`);
