@@ -44,9 +44,9 @@ def from_state(T: int, width: int, *, symbols: int = SYMBOLS) -> float:
 def by_attention(T: int, width: int, *, symbols: int = SYMBOLS, temperature: float = 0.05) -> float:
     """Share of symbols got back by looking each position up among T keys and T values.
 
-    A key says at which position a value stands. Keys are random vectors, nearly orthogonal to each
-    other, and a query is the key of the position that is asked for: that the lookup finds it is
-    built in. What it shows is the memory's size, T · 2 · width numbers.
+    A key says at which position a value stands. Keys are random vectors, far enough apart for so
+    sharp a softmax, and a query is the key of the position that is asked for: that the lookup finds
+    it is built in. What it shows is the memory's size, T · 2 · width numbers.
 
     Args:
         T: length of the sequences.
