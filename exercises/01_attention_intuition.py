@@ -22,9 +22,9 @@
 # open.
 
 # %% [markdown]
-# Letters for sizes: $T$ is how many keys and values there are, $D$ how wide a
-# key is and $D_v$ how wide a value is. With several queries, $T_q$ counts the
-# queries and $T_k$ the keys.
+# Letters for sizes: $T$ is how many keys and values there are, $D_k$ how wide
+# a key is and $D_v$ how wide a value is. With several queries, $T_q$ counts
+# the queries and $T_k$ the keys.
 
 # %%
 import time
@@ -125,9 +125,9 @@ check("01.1", softmax)
 # a = \operatorname{softmax}(s), \qquad
 # \text{result} = \sum_{t=1}^{T} a_t\, \text{value}_t$$
 #
-# **Shapes.** `query` is $(D,)$, `keys` is $(T, D)$, `values` is $(T, D_v)$,
-# the result is $(D_v,)$. The width of a value has nothing to do with the
-# width of a key.
+# **Shapes.** `query` is $(D_k,)$, `keys` is $(T, D_k)$, `values` is
+# $(T, D_v)$, the result is $(D_v,)$. The width of a value has nothing to do
+# with the width of a key.
 #
 # **By hand.** Let the query be $(\ln 2, \ln 5)$, the keys $(1, 0)$, $(0, 0)$,
 # $(0, 1)$ and the values $(8, 0)$, $(0, 8)$, $(8, 8)$. The scores are
@@ -152,8 +152,8 @@ def soft_lookup(query, keys, values):
         result = sum_t softmax(s)_t values[t],   s_t = query . keys[t]
 
     Args:
-        query: shape (D,).
-        keys: shape (T, D).
+        query: shape (D_k,).
+        keys: shape (T, D_k).
         values: shape (T, D_v).
 
     Returns:
@@ -253,8 +253,8 @@ def lookup_at_temperature(query, keys, values, temperature):
         where s_t = query . keys[t]
 
     Args:
-        query: shape (D,).
-        keys: shape (T, D).
+        query: shape (D_k,).
+        keys: shape (T, D_k).
         values: shape (T, D_v).
         temperature: 0 gives the value of the best key (ties share equally),
             infinity the average of all values.
@@ -313,8 +313,8 @@ check("01.3", lookup_at_temperature)
 # $$\text{out}_i = \sum_{j=1}^{T_k} a_{ij}\, v_j, \qquad
 # a_{ij} = \frac{e^{q_i \cdot k_j}}{\sum_{j'=1}^{T_k} e^{q_i \cdot k_{j'}}}$$
 #
-# **Shapes.** `q` is $(T_q, D)$, `k` is $(T_k, D)$, `v` is $(T_k, D_v)$, the
-# result $(T_q, D_v)$: one row per *query*, as wide as a *value*.
+# **Shapes.** `q` is $(T_q, D_k)$, `k` is $(T_k, D_k)$, `v` is $(T_k, D_v)$,
+# the result $(T_q, D_v)$: one row per *query*, as wide as a *value*.
 #
 # **By hand.** Keys and values as in Exercise 1.2, and two queries. The first,
 # $(\ln 2, \ln 5)$, gives $(7, 6)$ as before. The second, $(0, 0)$, scores 0
@@ -342,8 +342,8 @@ def attention_loops(q, k, v):
         out[i] = sum_j softmax_j(q[i] . k[j]) v[j]
 
     Args:
-        q: queries, shape (T_q, D).
-        k: keys, shape (T_k, D).
+        q: queries, shape (T_q, D_k).
+        k: keys, shape (T_k, D_k).
         v: values, shape (T_k, D_v).
 
     Returns:
@@ -402,8 +402,8 @@ check("01.4", attention_loops)
 #
 # $$\text{out} = \operatorname{softmax}(q\, k^\top)\, v$$
 #
-# with the softmax taken along each row. Same shapes as before: $(T_q, D)$,
-# $(T_k, D)$, $(T_k, D_v)$ to $(T_q, D_v)$.
+# with the softmax taken along each row. Same shapes as before: $(T_q, D_k)$,
+# $(T_k, D_k)$, $(T_k, D_v)$ to $(T_q, D_v)$.
 #
 # **By hand.** With the numbers of Exercise 1.4, $q\, k^\top$ is
 # $\begin{pmatrix} \ln 2 & 0 & \ln 5 \\ 0 & 0 & 0 \end{pmatrix}$: row $i$
@@ -412,7 +412,7 @@ check("01.4", attention_loops)
 #
 # **Climb in steps.**
 #
-# 1. Write down the shapes first: $(T_q, D)$ and $(T_k, D)$ must become
+# 1. Write down the shapes first: $(T_q, D_k)$ and $(T_k, D_k)$ must become
 #    $(T_q, T_k)$.
 # 2. Which axis of that array runs over the keys? That one has to sum to 1.
 # 3. Mix the values: $(T_q, T_k)$ and $(T_k, D_v)$ must become $(T_q, D_v)$.
@@ -430,8 +430,8 @@ def attention_matrix(q, k, v):
         out = softmax(q @ k.T) @ v,   softmax along each row
 
     Args:
-        q: queries, shape (T_q, D).
-        k: keys, shape (T_k, D).
+        q: queries, shape (T_q, D_k).
+        k: keys, shape (T_k, D_k).
         v: values, shape (T_k, D_v).
 
     Returns:
@@ -464,7 +464,7 @@ print(f"matrices {1e3 * (end - middle):.1f} ms")
 check("01.5", attention_matrix)
 
 # %% [markdown]
-# **Question 5 (predict).** For $T_q = T_k = 4096$ and $D = D_v = 64$, which
+# **Question 5 (predict).** For $T_q = T_k = 4096$ and $D_k = D_v = 64$, which
 # array of the computation is the largest, and how many megabytes does it take
 # in float64? What if both lengths are doubled?
 #
@@ -485,28 +485,27 @@ check("01.5", attention_matrix)
 # neural network with one hidden layer of width $A$, which looks at the query
 # and one key together:
 #
-# $$s_t = w \cdot \tanh(W_q\, \text{query} + W_k\, \text{key}_t)$$
+# $$s_t = \tanh(\text{query}\, W_q + \text{key}_t\, W_k) \cdot w$$
 #
-# **Shapes.** `query` is $(D_q,)$, `keys` is $(T, D_k)$, `W_q` is $(A, D_q)$,
-# `W_k` is $(A, D_k)$, `w` is $(A,)$, and the scores are $(T,)$. They are
+# **Shapes.** `query` is $(D_q,)$, `keys` is $(T, D_k)$, `W_q` is $(D_q, A)$,
+# `W_k` is $(D_k, A)$, `w` is $(A,)$, and the scores are $(T,)$. They are
 # scores: the softmax comes later.
 #
 # **By hand.** $\tanh(\ln x) = \frac{x^2 - 1}{x^2 + 1}$, hence
 # $\tanh(\ln 2) = 0.6$ and $\tanh(\ln 3) = 0.8$. Let $A = 2$ and
-# $w = (10, 5)$. If $W_q\,$query is $(\ln 2, 0)$ and $W_k\,$key is
-# $(0, \ln 2)$ for the first key and $(\ln\tfrac{3}{2}, \ln 3)$ for the
+# $w = (10, 5)$. If $\text{query}\,W_q$ is $(\ln 2, 0)$ and $\text{key}\,W_k$
+# is $(0, \ln 2)$ for the first key and $(\ln\tfrac{3}{2}, \ln 3)$ for the
 # second, the sums are $(\ln 2, \ln 2)$ and $(\ln 3, \ln 3)$, and the scores
 # $10 \cdot 0.6 + 5 \cdot 0.6 = 9$ and $10 \cdot 0.8 + 5 \cdot 0.8 = 12$.
 #
 # **Climb in steps.**
 #
-# 1. One key: two matrix–vector products, add, tanh, dot product with $w$. One
+# 1. One key: two vector–matrix products, add, tanh, dot product with $w$. One
 #    number.
 # 2. A loop over the keys.
-# 3. All keys at once. The matrix stands to the *left* of a key, but the keys
-#    are the *rows* of `keys`: what has to be transposed so that row $t$ of a
-#    $(T, A)$ array is $W_k\,\text{key}_t$? The query's term is the same for
-#    all keys: let broadcasting add it.
+# 3. All keys at once. The keys are the *rows* of `keys`: which product is a
+#    $(T, A)$ array whose row $t$ is $\text{key}_t\,W_k$? The query's term is
+#    the same for all keys: let broadcasting add it.
 #
 # **Closed** here: `numpy_core.additive_score`.
 
@@ -514,19 +513,20 @@ check("01.5", attention_matrix)
 def additive_score(query, keys, W_q, W_k, w):
     """One score per key from a network with one hidden layer.
 
-        s_t = w . tanh(W_q @ query + W_k @ keys[t])
+        s_t = tanh(query @ W_q + keys[t] @ W_k) . w
 
     Args:
         query: shape (D_q,).
         keys: shape (T, D_k).
-        W_q: shape (A, D_q).
-        W_k: shape (A, D_k).
+        W_q: shape (D_q, A).
+        W_k: shape (D_k, A).
         w: shape (A,).
 
     Returns:
         Array of shape (T,): scores, not yet weights.
 
-    Source: Bahdanau et al. 2015, appendix A.1.2.
+    Source: Bahdanau et al. 2015, appendix A.1.2, where vectors are columns
+        and the matrices stand on the left, W_a s + U_a h.
 
     Closed:
         numpy_core.additive_score.
@@ -557,11 +557,11 @@ check("01.6", additive_score)
 #
 # <details><summary>Answer</summary>
 #
-# Without the tanh the score falls apart into two sums: $s_t = w \cdot
-# W_q\,\text{query} + w \cdot W_k\,\text{key}_t$. The first is the same number
-# for every key, and softmax ignores a constant that is added to all scores
-# (Question 1). What remains depends on the key only. It is the tanh, a curve,
-# that lets query and key act on one another. In the dot product it is the
-# multiplication.
+# Without the tanh the score falls apart into two sums: $s_t =
+# \text{query}\,W_q \cdot w + \text{key}_t\,W_k \cdot w$. The first is the
+# same number for every key, and softmax ignores a constant that is added to
+# all scores (Question 1). What remains depends on the key only. It is the
+# tanh, a curve, that lets query and key act on one another. In the dot
+# product it is the multiplication.
 #
 # </details>

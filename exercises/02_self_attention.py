@@ -148,9 +148,9 @@ check("02.1", project)
 # **The ladder**
 # 1. *Loop.* Two loops, over `i` and `j`, for 2-D inputs.
 # 2. *Vectors.* All dot products at once are one matrix product. Which of the
-#    two matrices must be turned, and which of its axes?
-# 3. *Batch and heads.* With 4-D inputs `.T` and `transpose(0, 1)` turn the
-#    wrong axes. Count the axes from the end.
+#    two matrices must be transposed, and which of its axes?
+# 3. *Batch and heads.* With 4-D inputs `.T` and `transpose(0, 1)` exchange
+#    the wrong axes. Count the axes from the end.
 # 4. *Special cases.* `T_q != T_k`; half precision stays half precision.
 #
 # **Closed** here: `functional.attention_scores`, and every attention that is
@@ -382,8 +382,8 @@ check("02.4", causal_mask)
 # %% [markdown]
 # ## Exercise 2.5: The padding mask
 #
-# Sentences of one batch differ in length, so the short ones are filled up at
-# their end. Nobody may attend to the filling. `lengths` is an integer tensor
+# Sentences of one batch differ in length, so the short ones are padded at
+# their end. Nobody may attend to the padding. `lengths` is an integer tensor
 # `(B,)`: the number of real tokens in each sentence. Return a boolean
 # `(B, max_len)`, `True` where a real token stands:
 #
@@ -404,13 +404,13 @@ check("02.4", causal_mask)
 
 # %%
 def padding_mask(lengths, max_len):
-    """Mark the real tokens of sentences that were filled up at the end.
+    """Mark the real tokens of sentences that were padded at the end.
 
         real[b, t] = (t < lengths[b])
 
     Args:
         lengths: integers (B,), each from 0 to max_len.
-        max_len: the length T that every sentence was filled up to.
+        max_len: the length T that every sentence was padded to.
 
     Returns:
         Bool tensor (B, max_len) on the device of lengths; True = a real
@@ -427,7 +427,7 @@ def padding_mask(lengths, max_len):
 
 # %% [markdown]
 # Try it together with the causal rule: what sentence 1, which has three real
-# tokens, may look at. The queries of rows 3 and 4 are filling themselves; a
+# tokens, may look at. The queries of rows 3 and 4 are padding themselves; a
 # loss leaves their outputs out.
 
 # %%
@@ -443,13 +443,13 @@ check("02.5", padding_mask)
 
 # %% [markdown]
 # **Explain.** The padding mask is `(B, T)` and says which *tokens* are real,
-# yet it forbids columns of the score table and no rows. Why are the filling's
+# yet it forbids columns of the score table and no rows. Why are the padding's
 # own rows left alone?
 #
 # <details><summary>Answer</summary>
 #
-# A forbidden column keeps the filling out of everybody's average: that is
-# what must not happen. A row of the filling only makes an output that nobody
+# A forbidden column keeps the padding out of everybody's average: that is
+# what must not happen. A row of the padding only makes an output that nobody
 # reads, because its keys are forbidden in the next layer as well and the loss
 # skips it. Forbidding such rows too would leave them nothing to attend to,
 # which is legal here (zeros) but buys nothing.
@@ -521,8 +521,8 @@ def self_attention(x, W_q, W_k, W_v, allowed=None):
 
 
 # %% [markdown]
-# Try it: turn the sentence round. If only the tokens matter and not their
-# places, the outputs come out turned round too. Then forbid looking ahead.
+# Try it: reverse the sentence. If only the tokens matter and not their
+# places, the outputs come out in reverse as well. Then forbid looking ahead.
 
 # %%
 torch.manual_seed(0)
@@ -533,9 +533,9 @@ not_ahead = Mask(causal=True).dense(6, 6, "cpu")[0, 0]
 rules = {"everything allowed": None, "no looking ahead": not_ahead}
 for rule, allowed in rules.items():
     output = self_attention(x, W_q, W_k, W_v, allowed)
-    turned = self_attention(x.flip(1), W_q, W_k, W_v, allowed)
-    same = torch.allclose(turned.flip(1), output)
-    print(f"{rule}: same outputs, turned round?", same)
+    backwards = self_attention(x.flip(1), W_q, W_k, W_v, allowed)
+    same = torch.allclose(backwards.flip(1), output)
+    print(f"{rule}: same outputs, in reverse?", same)
 
 # %%
 check("02.6", self_attention)
@@ -605,9 +605,9 @@ for t in range(5):  # ... and who hears it?
 #    plain attention.
 # 2. *Vectors.* `@` multiplies the last two axes and repeats over all others.
 #    Which two axes must be last?
-# 3. *Batch and heads.* Turn the axes, attend, and turn the result back.
-# 4. *Special cases.* With `B == H` or `T == H`, wrongly turned axes fit as
-#    well. Large scores, and the way back.
+# 3. *Batch and heads.* Transpose, attend, and transpose the result back.
+# 4. *Special cases.* With `B == H` or `T == H`, wrongly exchanged axes fit
+#    as well. Large scores, and the way back.
 #
 # **Closed** here: nothing. What is to be found is which axes are which, and
 # every attention may be asked once they are right:
