@@ -129,6 +129,8 @@ def _of_argument(name: str, value: object) -> Iterator[Condition]:
     if values.dtype_kind(value) == "f":
         words = f"where `{name}` holds numbers beyond {_LARGE:.0f}"
         yield Condition(("large", name), words, on(_is_large))
+        words = f"where the largest number in a row of `{name}` comes more than once"
+        yield Condition(("tie", name), words, on(_has_tie))
     if values.dtype_kind(value) == "i":
         yield Condition(("whole", name), f"where `{name}` holds whole numbers", on(_is_whole))
     if values.dtype_kind(value) == "b":
@@ -155,6 +157,13 @@ def _is_large(value: object) -> bool:
     if not hasattr(value, "shape") or values.dtype_kind(value) not in "fi":
         return False
     return bool(np.abs(values.to_numpy(value)).max(initial=0) > _LARGE)
+
+
+def _has_tie(value: object) -> bool:
+    if not hasattr(value, "shape") or values.dtype_kind(value) != "f":
+        return False
+    rows = np.atleast_1d(values.to_numpy(value))
+    return bool(((rows == rows.max(-1, keepdims=True, initial=-np.inf)).sum(-1) > 1).any())
 
 
 def _is_whole(value: object) -> bool:

@@ -1,0 +1,28 @@
+"""Which calls go wrong, in words: of the calls alone, whatever was answered."""
+
+from types import SimpleNamespace
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+
+from minitx.grading.judge.conditions import telling
+
+
+def call(scores: Any) -> Any:
+    return SimpleNamespace(arguments={"scores": scores}, given=SimpleNamespace(sizes={}))
+
+
+@pytest.mark.parametrize("of", [np.array, torch.tensor])
+def test_a_tie_for_the_largest(of: Any) -> None:
+    right = [call(of([[1.0, 2.0, 0.0]])), call(of([[0.0, 0.0, 3.0]])), call(of([4.0, 1.0, 1.0]))]
+    wrong = [call(of([[1.0, 2.0, 0.0], [3.0, 3.0, 1.0]]))]
+    found = telling(wrong, right)
+    assert found is not None
+    assert found.words == "where the largest number in a row of `scores` comes more than once"
+
+
+def test_a_tie_that_goes_wrong_only_sometimes_says_nothing() -> None:
+    right = [call(np.array([1.0, 1.0])), call(np.array([1.0, 2.0])), call(np.array([3.0, 2.0]))]
+    assert telling([call(np.array([5.0, 5.0]))], right) is None
