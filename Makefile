@@ -46,6 +46,9 @@ exercises: setup
 notebooks: setup
 	@$(run) minitx exercises build --execute
 
+# Two workers, a file each, in the order in which tests/conftest.py puts the files.
+TWO = -n 2 --dist loadfile --no-loadscope-reorder
+
 # A little of every room: what breaks when something is thoroughly wrong.
 SMOKE = tests/core/test_functional.py tests/core/test_masks.py tests/core/test_cores.py \
         tests/models/test_multihead.py tests/training/test_losses.py \
@@ -56,7 +59,7 @@ smoke: setup
 	@$(run) OMP_NUM_THREADS=1 pytest $(SMOKE) -n 2 --dist loadfile -q
 
 test-fast: setup
-	@$(run) OMP_NUM_THREADS=1 pytest tests -m "not slow and not browser" -n 2 --dist loadfile -q --durations=5
+	@$(run) OMP_NUM_THREADS=1 pytest tests -m "not slow and not browser" $(TWO) -q --durations=5
 
 test: lint
 	@echo "== 2 of 5: derived files are in step with their sources"
@@ -64,7 +67,7 @@ test: lint
 	@echo "== 3 of 5: the book builds without a warning"
 	@$(MAKE) --no-print-directory book
 	@echo "== 4 of 5: tests (the longest part), and which of them take longest"
-	@$(run) OMP_NUM_THREADS=1 pytest tests -n 2 --dist loadfile --durations=15 --durations-min=5
+	@$(run) OMP_NUM_THREADS=1 pytest tests $(TWO) --durations=15 --durations-min=5
 	@echo "== 5 of 5: the stored outputs of every notebook are what its code gives today"
 	@$(run) OMP_NUM_THREADS=1 pytest --nbval book solutions -n 2 --dist loadfile \
 	    --nbval-sanitize-with tests/nbval_sanitize.cfg --nbval-cell-timeout 600 -q

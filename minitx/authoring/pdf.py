@@ -1,8 +1,8 @@
 """The whole book as one PDF: `python -m minitx.authoring.pdf`, made by Chromium of the built pages.
 
 The pages are put into one, in the order in which *Next* leads through them, with a cover and a list
-of contents before them. Chromium draws the formulas and prints; a second printing puts the numbers
-of the pages into the contents.
+of contents before them. Chromium draws the formulas and prints, and what it printed says on which
+pages things stand; that is put into the contents and printed again, until it is so.
 """
 
 import argparse
@@ -24,6 +24,7 @@ from minitx.authoring.errors import SourceError
 from minitx.authoring.pdf_file import destinations
 
 FIRST = Path("book/intro.html")
+MOST_PRINTINGS = 5
 FLAGS = ["--no-sandbox", "--disable-gpu", "--no-first-run", "--disable-background-networking"]
 # What a reader on paper has no use for.
 LEFT_OUT = "a.headerlink, script, button, .playable-controls, .tocwrapper, .toctree-wrapper"
@@ -74,7 +75,9 @@ def make_pdf(html: Path, out: Path) -> int:
         page.goto(page_path.resolve().as_uri())
         page.evaluate("window.MathJax?.startup?.promise")
         page.emulate_media(media="print")
-        for _ in range(2):
+        printed: list[dict[str, int]] = []
+        said: dict[str, int] = {}
+        for _ in range(MOST_PRINTINGS):
             page.pdf(
                 path=out,
                 prefer_css_page_size=True,
@@ -83,14 +86,20 @@ def make_pdf(html: Path, out: Path) -> int:
                 tagged=True,  # for screen readers
             )
             places, total = destinations(out.read_bytes())
+            if places == said:
+                break
+            printed.append(places)
+            said = printed[-2:][0]  # Chromium may break pages in two ways, turn and turn about
             page.evaluate(
                 """places => {
                     for (const number of document.querySelectorAll("[data-page-of]"))
                         number.textContent = places[number.dataset.pageOf] ?? "";
                 }""",
-                places,
+                said,
             )
         browser.close()
+    if places != said:
+        raise SourceError(str(out), None, "its pages break elsewhere at each printing")
     return total
 
 
