@@ -22,6 +22,7 @@ class Deaf(FullAttention):
         return masked_softmax(q @ k.mT, itself) @ v
 
 
+@pytest.mark.slow
 def test_a_model_whose_tokens_hear_nobody_learns_less() -> None:
     hears, deaf = (
         smooth.means(next_character.losses(core, num_steps=150), of=10)
@@ -32,6 +33,7 @@ def test_a_model_whose_tokens_hear_nobody_learns_less() -> None:
     assert hears[-1] < deaf[-1] / 1.6  # and one of them goes on
 
 
+@pytest.mark.slow
 def test_two_ways_to_compute_the_same_learn_the_same() -> None:
     first, second = (
         next_character.losses(core, num_steps=5) for core in (FusedAttention, FullAttention)
@@ -39,6 +41,7 @@ def test_two_ways_to_compute_the_same_learn_the_same() -> None:
     np.testing.assert_allclose(first, second, rtol=1e-4)
 
 
+@pytest.mark.slow
 def test_a_lookup_is_learned_with_the_square_root_first() -> None:
     unscaled, right, too_small = (
         smooth.means(lookup_training.losses(scale, num_steps=100), of=10)

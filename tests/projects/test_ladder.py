@@ -42,6 +42,7 @@ def test_a_chapter_sees_what_came_before_and_not_what_comes():
         ladder.table("2")
 
 
+@pytest.mark.slow
 def test_it_is_climbed_measured_and_kept(tmp_path, monkeypatch):
     rungs = [
         replace(rung, settings=replace(rung.settings, num_steps=2, d_model=8))
