@@ -38,6 +38,11 @@ class Cell:
     first_line: int
     place: str = ""  # " of code cell 5"
 
+    @property
+    def defined(self) -> set[str]:
+        """Names of the functions and classes in it, whether or not it can be parsed."""
+        return set(_DEFINES.findall(self.text))
+
 
 def read_cells(path: Path) -> list[Cell]:
     """The code of a `.py` file or an `.ipynb` notebook.

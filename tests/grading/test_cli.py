@@ -148,6 +148,18 @@ def test_check_of_a_file(minitx: Minitx, tmp_path: Path, answer: Answer) -> None
     assert minitx("check", "--file", str(tmp_path / "my_01.py")).exit_code == 0
 
 
+def test_check_of_another_chapters_file(minitx: Minitx, root: Path, answer: Answer) -> None:
+    file = answer(RIGHT_DOUBLE, FOUR)
+    other = root / "exercises" / "checks" / "test_02_more.py"
+    checks = CHECKS.replace("01.", "02.").replace("double", "halve").replace("quadruple", "quarter")
+    other.write_text(checks)
+    result = minitx("check", "02", "--file", str(file))
+    assert result.exit_code == 2
+    assert "defines no function of chapter 2, but some of chapter 1: `minitx check 01 --file" in (
+        one_line(result)
+    )
+
+
 @pytest.mark.parametrize("name", ["01", "1", "01.1"])
 def test_a_folder_of_that_name_is_not_meant(
     minitx: Minitx, answer: Answer, root: Path, name: str

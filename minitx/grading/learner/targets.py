@@ -5,6 +5,7 @@ import re
 from dataclasses import dataclass
 from pathlib import Path
 
+from minitx.grading.cells import read_cells
 from minitx.grading.course import Chapter, Course, find_course, parse_id
 from minitx.grading.errors import CourseError
 from minitx.grading.learner.renumbering import has_old_numbers
@@ -79,6 +80,8 @@ def what_to_grade(target: str | None, file: Path | None) -> tuple[Course, list[J
     else:
         course, number, exercise = find(target)
     chapter = course.chapter(number)
+    if file is not None and target is not None:
+        require_not_anothers(course, chapter, file)
     path = file if file is not None else newest_copy(chapter)
     return course, [Job(chapter, path, exercise.id if exercise else "")]
 
@@ -112,6 +115,26 @@ def chapter_in_name(course: Course, path: Path) -> str:
         f"The name of {path} does not say which chapter it answers. Say so: "
         f"`{program()} check 02 --file {path}`"
     )
+
+
+def require_not_anothers(course: Course, chapter: Chapter, path: Path) -> None:
+    """Refuse a file that answers another chapter, and nothing of this one.
+
+    Raises:
+        CourseError: if the names it defines say so.
+    """
+    try:
+        defined = set().union(*(cell.defined for cell in read_cells(path)))
+    except CourseError:
+        return  # whoever grades it says why it cannot be read
+    if any(exercise.function in defined for exercise in chapter.outline.values()):
+        return
+    for other in course.chapters.values():
+        if any(exercise.function in defined for exercise in other.outline.values()):
+            raise CourseError(
+                f"{path} defines no function of chapter {int(chapter.number)}, but some of "
+                f"chapter {int(other.number)}: `{program()} check {other.number} --file {path}`"
+            )
 
 
 def newest_copy(chapter: Chapter) -> Path:
