@@ -12,7 +12,7 @@ help:
 	@echo "make book       build the book and print the page to open"
 	@echo "make pdf        the book as one PDF (needs Chromium)"
 	@echo "make smoke      a little of everything, while you work (20 s)"
-	@echo "make test-fast  all tests but the slow ones and the browser's (3 to 4 minutes)"
+	@echo "make test-fast  all tests but the slow ones and the built book's (3 minutes)"
 	@echo "make test       everything: lint, derived files, book, tests, notebooks (13 minutes)"
 	@echo "make serve      show the book at http://localhost:$(PORT)"
 	@echo "make lint       ruff and mypy"
@@ -59,7 +59,7 @@ smoke: setup
 	@$(run) OMP_NUM_THREADS=1 pytest $(SMOKE) -n 2 --dist loadfile -q
 
 test-fast: setup
-	@$(run) OMP_NUM_THREADS=1 pytest tests -m "not slow and not browser" $(TWO) -q --durations=5
+	@$(run) OMP_NUM_THREADS=1 pytest tests -m "not slow and not browser and not book" $(TWO) -q --durations=5
 
 test: lint
 	@echo "== 2 of 5: derived files are in step with their sources"

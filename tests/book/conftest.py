@@ -45,6 +45,14 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
         metafunc.parametrize("each_page", pages, ids=names, indirect=True, scope="module")
 
 
+@pytest.hookimpl(tryfirst=True)
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """What looks at the built book says so: `make test-fast` leaves it out."""
+    for item in items:
+        if "html" in getattr(item, "fixturenames", ()):
+            item.add_marker("book")
+
+
 @pytest.fixture(scope="session")
 def html() -> Path:
     if not (HTML / "index.html").exists():
