@@ -11,11 +11,12 @@ Shape letters: B batch, T length, C model width, H heads, D_k width of a head's 
 from minitx.positions.alibi import ALiBi
 from minitx.positions.base import NoPosition, Position, distances, positions_from
 from minitx.positions.learned import Learned
-from minitx.positions.rotary import Rotary
+from minitx.positions.rotary import Rotary, ntk_base
 from minitx.positions.shaw import Shaw
 from minitx.positions.sinusoidal import Sinusoidal
 from minitx.positions.t5_bias import T5Bias
 from minitx.positions.transformer_xl import TransformerXL, relative_shift
+from minitx.positions.yarn import YaRN
 
 __all__ = [
     "ALiBi",
@@ -27,7 +28,9 @@ __all__ = [
     "Sinusoidal",
     "T5Bias",
     "TransformerXL",
+    "YaRN",
     "distances",
+    "ntk_base",
     "positions_from",
     "relative_shift",
 ]

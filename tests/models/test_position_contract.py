@@ -21,7 +21,8 @@ from . import oracles
 from .oracles import EXACT
 
 B, H, T_q, T_k, D, C = 2, 3, 5, 7, 4, 10
-SIZES = {"num_heads": H, "d_head": D, "d_model": C, "max_len": 23}  # by the argument's name
+# By the argument's name.
+SIZES = {"num_heads": H, "d_head": D, "d_model": C, "max_len": 23, "trained_len": 5, "stretch": 2}
 AXES = ("num_heads", "d_head", "d_model")  # what a tensor can have a wrong size of
 EXPORTED = {
     name: value

@@ -6,6 +6,8 @@ import re
 import numpy as np
 import pytest
 import torch
+from transformers import LlamaConfig
+from transformers.modeling_rope_utils import ROPE_INIT_FUNCTIONS
 from transformers.models.llama.modeling_llama import apply_rotary_pos_emb
 from transformers.models.t5.modeling_t5 import T5Attention
 
@@ -18,7 +20,9 @@ from minitx.positions import (
     Shaw,
     Sinusoidal,
     T5Bias,
+    YaRN,
     distances,
+    ntk_base,
     positions_from,
 )
 
@@ -229,6 +233,63 @@ def test_rotary_scores_depend_on_distance_only():
     torch.testing.assert_close(turned.norm(dim=-1), q.norm(dim=-1), **EXACT)
 
 
+# --- rotary positions for longer texts ----------------------------------------------------------
+
+
+def theirs(kind, seq_len=None, **settings):
+    """Frequencies and the factor on cosines and sines, by Hugging Face; D_k = 64, 512 tokens."""
+    config = LlamaConfig(hidden_size=64, num_attention_heads=1, max_position_embeddings=512)
+    config.rope_parameters = {"rope_type": kind, "rope_theta": 10_000.0, **settings}
+    return ROPE_INIT_FUNCTIONS[kind](config, torch.device("cpu"), seq_len=seq_len)
+
+
+def radians(scheme):
+    return scheme.frequencies.double() * (2 * math.pi / 2.0**64)
+
+
+def test_position_interpolation_is_hugging_faces_linear_scaling():
+    want, _ = theirs("linear", factor=4.0)
+    torch.testing.assert_close(radians(Rotary(64, stretch=4)), want.double(), rtol=1e-6, atol=0)
+    q, k, q_pos, k_pos = queries_and_keys()
+    four_times = Rotary(D, stretch=4).rotate(q, k, 4 * q_pos, 4 * k_pos)
+    torch.testing.assert_close(four_times, Rotary(D).rotate(q, k, q_pos, k_pos), **EXACT)
+
+
+def test_the_ntk_base_is_hugging_faces_and_leaves_the_fastest_pair_alone():
+    want, _ = theirs("dynamic", factor=1.0, seq_len=4 * 512)
+    got = radians(Rotary(64, base=ntk_base(4, 64)))
+    torch.testing.assert_close(got, want.double(), rtol=1e-6, atol=0)
+    torch.testing.assert_close(
+        (got / radians(Rotary(64)))[[0, -1]], torch.tensor([1, 1 / 4]).double(), rtol=1e-9, atol=0
+    )
+
+
+def test_yarn_is_the_papers_formula_pair_by_pair():
+    scheme, plain = YaRN(64, trained_len=512, stretch=4), radians(Rotary(64))
+    between = 0
+    for got, frequency in zip(radians(scheme), plain, strict=True):
+        turns = 512 * frequency / (2 * math.pi)
+        gamma = min(max((turns - 1) / (32 - 1), 0), 1)
+        between += 0 < gamma < 1
+        want = (1 - gamma) * frequency / 4 + gamma * frequency
+        torch.testing.assert_close(got, want, rtol=1e-12, atol=0)
+    assert 3 < between < 29
+    pos = torch.arange(5)[None]
+    q = torch.randn(1, 1, 5, 64, dtype=torch.float64)
+    lengths = scheme.rotate(q, q, pos, pos)[0].norm(dim=-1) / q.norm(dim=-1)
+    torch.testing.assert_close(lengths, torch.full_like(lengths, 0.1 * math.log(4) + 1), **EXACT)
+
+
+def test_yarn_agrees_with_hugging_face_where_a_pair_is_wholly_kept_or_slowed():
+    want, factor = theirs("yarn", factor=4.0, original_max_position_embeddings=512)
+    scheme = YaRN(64, trained_len=512, stretch=4)
+    turns = 512 * radians(Rotary(64)) / (2 * math.pi)
+    outside = (turns < 0.5) | (turns > 64)  # theirs rounds the ends to whole pairs
+    assert 10 < outside.sum() < 32
+    torch.testing.assert_close(radians(scheme)[outside], want.double()[outside], rtol=1e-6, atol=0)
+    assert scheme.longer == pytest.approx(factor, rel=1e-12)
+
+
 # --- sizes; what all schemes promise is in test_position_contract.py ----------------------------
 
 
@@ -277,6 +338,13 @@ def test_positions_from_and_distances():
         ),
         (lambda: Sinusoidal(C, base=0.5), "base must be at least 1, got 0.5"),
         (lambda: Rotary(D, base=float("nan")), "base must be at least 1, got nan"),
+        (lambda: Rotary(D, stretch=0), "stretch must be at least 1, got 0"),
+        (lambda: ntk_base(0, 4), "stretch must be at least 1, got 0"),
+        (lambda: ntk_base(2, 2), "d_head must be at least 4, got 2"),
+        (
+            lambda: YaRN(D, trained_len=5, stretch=2, few=2.0, many=2.0),
+            "many must be above few, 2.0, got 2.0",
+        ),
     ],
 )
 def test_what_is_refused(make, text):
