@@ -7,13 +7,18 @@ formed, legible on a phone, no word over another or outside, and the same twice.
 from minitx.viz.drawings.ambiguous import ambiguous_word
 from minitx.viz.drawings.basics import dot_products, training_step
 from minitx.viz.drawings.book_map import transformer, you_are_here
+from minitx.viz.drawings.cross import cross_attention
 from minitx.viz.drawings.equivariance import same_vectors_reordered
+from minitx.viz.drawings.head_flow import multi_head
+from minitx.viz.drawings.head_work import one_wide_head
 from minitx.viz.drawings.heads import head_block
 from minitx.viz.drawings.layers import path_lengths, two_sequences_one_sequence
+from minitx.viz.drawings.looks import two_looks
 from minitx.viz.drawings.lookup import highlighter_and_jigsaw, lookup_bars, score_grid
 from minitx.viz.drawings.masks import mask_stencil, padded_batch, two_triangles
 from minitx.viz.drawings.mistakes import mistake_pair
 from minitx.viz.drawings.motion import translation_in_motion
+from minitx.viz.drawings.out_projection import concatenate_and_mix
 from minitx.viz.drawings.projections import three_projections
 from minitx.viz.drawings.recurrence import (
     gradient_paths,
@@ -22,7 +27,10 @@ from minitx.viz.drawings.recurrence import (
     unrolled_rnn,
     wavefront,
 )
+from minitx.viz.drawings.roles import head_roles
+from minitx.viz.drawings.shared_heads import grouped_heads, latent_cache
 from minitx.viz.drawings.softmax import saturation
+from minitx.viz.drawings.splitting import split_heads, wrong_reshape
 from minitx.viz.drawings.steps import recipe
 from minitx.viz.drawings.translation import bottleneck, crossing_numbers, decoder_looks_back
 from minitx.viz.drawings.work import work_and_depth
@@ -30,16 +38,23 @@ from minitx.viz.drawings.work import work_and_depth
 __all__ = [
     "ambiguous_word",
     "bottleneck",
+    "concatenate_and_mix",
+    "cross_attention",
     "crossing_numbers",
     "decoder_looks_back",
     "dot_products",
     "gradient_paths",
+    "grouped_heads",
     "head_block",
+    "head_roles",
     "highlighter_and_jigsaw",
+    "latent_cache",
     "lookup_bars",
     "lstm_conveyor",
     "mask_stencil",
     "mistake_pair",
+    "multi_head",
+    "one_wide_head",
     "padded_batch",
     "path_lengths",
     "recipe",
@@ -47,14 +62,17 @@ __all__ = [
     "saturation",
     "scan_tree",
     "score_grid",
+    "split_heads",
     "three_projections",
     "training_step",
     "transformer",
     "translation_in_motion",
+    "two_looks",
     "two_sequences_one_sequence",
     "two_triangles",
     "unrolled_rnn",
     "wavefront",
     "work_and_depth",
+    "wrong_reshape",
     "you_are_here",
 ]

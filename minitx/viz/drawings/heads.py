@@ -16,7 +16,7 @@ def head_block() -> Drawing:
         sheet, row_name, column_name = names
         left = 34
         shape = ", ".join(names)
-        parts += _block((left, top + 44), depth, rows, D, cell, "q")
+        parts += sheets((left, top + 44), depth, rows, D, cell, "q")
         face = top + 44 + (depth - 1) * STEP
         parts += [text(left + D * cell / 2, face + rows * cell + 14, column_name, role="q")]
         parts += [text(left - 14, face + rows * cell / 2, row_name, role="q")]
@@ -26,7 +26,7 @@ def head_block() -> Drawing:
         y = face + rows * cell / 2
         parts += [arrow((176, y), (228, y)), text(202, y - 14, "*qk*^⊤")]
         x = 246
-        parts += _block((x, top + 44), depth, rows, rows, cell, "score")
+        parts += sheets((x, top + 44), depth, rows, rows, cell, "score")
         parts += [text(x + 14 + rows * cell + depth * STEP, y, f"{row_name} × {row_name}",
                        anchor="start")]  # fmt: skip
         parts += [text(x - 4, top + 8, result, anchor="start", bold=True)]
@@ -45,7 +45,7 @@ def head_block() -> Drawing:
 STEP = 7.0  # from sheet to sheet
 
 
-def _block(
+def sheets(
     corner: Point, depth: int, rows: int, columns: int, cell: Number, role: Role
 ) -> list[Part]:
     """Sheets one before the other, the foremost with its cells."""
