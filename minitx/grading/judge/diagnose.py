@@ -35,6 +35,7 @@ from minitx.grading.judge.notation import notation
 from minitx.grading.judge.probes import Asker, Probe, differing, like, redrawn, replay, scaled
 from minitx.grading.judge.relations.relate import relate
 from minitx.grading.judge.relations.relation import Relation
+from minitx.grading.judge.remembered import remembered
 from minitx.grading.judge.remedies import PRODUCTS, WHERE_AXES_MEET, Remedy, Scene, remedy
 from minitx.grading.judge.smallest import smallest
 from minitx.grading.judge.worked import documentation
@@ -197,7 +198,8 @@ class Evidence:
         if question not in self.answers:
             self.asker.left_right -= 1
             twin = OwnCaller({self.exercise.function: candidate.function})
-            self.answers[question] = same_answer(probe.got, replay(probe.call, twin), strict)
+            other = remembered(candidate.function, probe.question, lambda: replay(probe.call, twin))
+            self.answers[question] = same_answer(probe.got, other, strict)
         return self.answers[question]
 
     def nearly(self, candidates: Sequence[Candidate], share: float) -> list[Named]:

@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from functools import cached_property
 from typing import Any
 
 import numpy as np
@@ -11,6 +12,7 @@ from minitx.grading.calling import Call, Caller, Outcome
 from minitx.grading.judge.alike import same_answer
 from minitx.grading.judge.notation import Notation
 from minitx.grading.judge.relations.relation import Given
+from minitx.grading.judge.remembered import question_of
 
 _SECONDS = 1.0
 
@@ -27,6 +29,10 @@ class Probe:
     @property
     def got(self) -> Outcome:
         return self.call.outcome
+
+    @cached_property
+    def question(self) -> bytes | None:
+        return question_of(self.call)
 
     @property
     def differs(self) -> bool:
