@@ -172,7 +172,10 @@ NAMES = "the query q", "the key k", "the value v"
 
 
 def project_loops(x, W):
-    x, W = x.numpy(), W.numpy()  # reading one number at a time is much faster from these
+    x, W = (
+        x.detach().numpy(),
+        W.detach().numpy(),
+    )  # reading one number at a time is much faster from these
     B, T, C = x.shape
     result = np.zeros((B, T, W.shape[1]))
     for b in range(B):

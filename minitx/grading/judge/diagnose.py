@@ -35,8 +35,8 @@ from minitx.grading.judge.notation import notation
 from minitx.grading.judge.probes import Asker, Probe, differing, like, redrawn, replay, scaled
 from minitx.grading.judge.relations.relate import relate
 from minitx.grading.judge.relations.relation import Relation
-from minitx.grading.judge.remembered import remembered
 from minitx.grading.judge.remedies import PRODUCTS, WHERE_AXES_MEET, Remedy, Scene, remedy
+from minitx.grading.judge.remembered import remembered
 from minitx.grading.judge.smallest import smallest
 from minitx.grading.judge.worked import documentation
 from minitx.grading.own import OwnCaller
