@@ -172,10 +172,7 @@ NAMES = "the query q", "the key k", "the value v"
 
 
 def project_loops(x, W):
-    x, W = (
-        x.detach().numpy(),
-        W.detach().numpy(),
-    )  # reading one number at a time is much faster from these
+    x, W = (each.detach().double().numpy() for each in (x, W))  # fast to read one by one
     B, T, C = x.shape
     result = np.zeros((B, T, W.shape[1]))
     for b in range(B):
