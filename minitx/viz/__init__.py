@@ -7,6 +7,7 @@ Colours survive the usual kinds of colour blindness and a black-and-white printe
 
 from minitx.viz import drawings
 from minitx.viz.curves import gradient_norms, lines, training_curves
+from minitx.viz.grids import heat_grid
 from minitx.viz.notebook import plots_as_svg
 from minitx.viz.style import BACKGROUND, MARKERS, PALETTE, WIDTH, style
 from minitx.viz.svg import Drawing
@@ -32,6 +33,7 @@ __all__ = [
     "attention_heatmaps",
     "drawings",
     "gradient_norms",
+    "heat_grid",
     "heat_table",
     "lines",
     "positional_encodings",

@@ -51,6 +51,9 @@ FIGURES = {
     "table": lambda: viz.heat_table(
         [[1.0, -np.inf], [2.0, 3.0]], row_axis="query", column_axis="key", label="score"
     ),
+    "grid": lambda: viz.heat_grid(
+        {"ALiBi": WEIGHTS, "rotary": -WEIGHTS, "none": np.zeros((2, 3))}
+    ),
     "lines": lambda: viz.lines(
         [64, 128], {"loops": [1.0, 4.0], "matrices": [0.1, 0.2]},
         xlabel="length T", ylabel="time (ms)", scale="log-log", title="Time",
@@ -226,6 +229,15 @@ def test_style_ends_with_its_block_or_stays():
     assert dict(plt.rcParams) == before
 
 
+def test_a_grid_has_one_map_per_table_each_on_its_own_scale():
+    figure = viz.heat_grid({"small": WEIGHTS / 1000, "large": -WEIGHTS, "equal": 0 * WEIGHTS})
+    shown = [ax for ax in figure.axes if ax.get_visible()]
+    assert [ax.get_title() for ax in shown] == ["small", "large", "equal"]
+    limits = [ax.images[0].get_clim() for ax in shown]
+    assert limits == [(0.0, 0.001), (-0.75, 0.0), (0.0, 0.001)]
+    assert [ax.get_xlabel() for ax in shown] == ["", "key", "key"]
+
+
 WRONG = [
     (
         lambda: viz.attention_heatmap(np.zeros((2, 3, 5))),
@@ -253,6 +265,11 @@ WRONG = [
         lambda: viz.attention_heatmaps({}),
         "weights must be tables of one shape, got {}",
     ),
+    (
+        lambda: viz.heat_grid({"a": WEIGHTS, "b": WEIGHTS.T}),
+        "values must be tables of one shape, got {'a': (2, 3), 'b': (3, 2)}",
+    ),
+    (lambda: viz.heat_grid({}), "values must be tables of one shape, got {}"),
     (
         lambda: viz.attention_heatmap(WEIGHTS, queries=["a"]),
         "there must be one name per row: 2, got 1",

@@ -9,7 +9,16 @@ import pytest
 import torch
 
 from minitx.cores import FullAttention, FusedAttention
-from minitx.measure import clock, influence, kinds, memory, operations, powers, saturation
+from minitx.measure import (
+    clock,
+    influence,
+    kinds,
+    memory,
+    operations,
+    powers,
+    same_token,
+    saturation,
+)
 
 
 @pytest.fixture
@@ -165,3 +174,15 @@ def test_slope_fades_with_the_width_unless_divided() -> None:
     assert plain == sorted(plain, reverse=True) and plain[0] > 1000 * plain[-1]
     assert max(scaled) < 1.1 * min(scaled)
     assert all(without < with_it for without, with_it in zip(plain[1:], scaled[1:], strict=True))
+
+
+@pytest.mark.parametrize("name", same_token.schemes())
+def test_relative_schemes_give_every_diagonal_one_number_and_marked_embeddings_do_not(
+    name: str,
+) -> None:
+    T = 11
+    table = same_token.scores(same_token.schemes(T)[name], T=T)
+    assert table.shape == (T, T)
+    spread = max(float(np.ptp(table.diagonal(k).numpy())) for k in range(-T + 1, T))
+    assert (spread > 0.01) == (name in {"sinusoids", "learned"})
+    assert (float(np.ptp(table.numpy())) > 0.01) == (name != "none")

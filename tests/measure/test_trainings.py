@@ -10,8 +10,8 @@ from torch import Tensor
 
 from minitx.cores import FullAttention, FusedAttention
 from minitx.functional import masked_softmax
-from minitx.masks import Mask
-from minitx.measure import lookup_training, next_character, smooth
+from minitx.masks import NO_MASK, Mask, causal
+from minitx.measure import lookup_training, next_character, own_place, smooth
 
 
 class Deaf(FullAttention):
@@ -63,3 +63,14 @@ def test_means_need_something_to_take_the_mean_of() -> None:
     message = "of must lie in 1 … 2, the number of values, got 3"
     with pytest.raises(ValueError, match=f"^{re.escape(message)}$"):
         smooth.means([1.0, 2.0], of=3)
+
+
+@pytest.mark.slow
+def test_without_positions_a_causal_mask_tells_the_place_and_no_mask_does_not() -> None:
+    none, triangle = (own_place.right(mask, seed=5) for mask in (NO_MASK, causal()))
+    assert none < own_place.CHANCE + 0.03
+    assert triangle > 0.9
+
+
+def test_before_training_a_place_is_named_by_chance() -> None:
+    assert own_place.right(causal(), seed=0, num_steps=0) < 0.2
