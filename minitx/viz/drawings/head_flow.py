@@ -7,14 +7,14 @@ from minitx.viz.svg import Drawing, Number, Part, arrow, elbow, grid, text
 T, H, D = 3, 3, 2
 CELL = 15.0
 COLUMNS: tuple[tuple[str, Role, float], ...] = (("Q", "q", 142), ("K", "k", 252), ("V", "v", 362))
-VERBS = {"project": 92, "split": 190, "attend": 296, "concatenate": 478, "mix": 570}
+VERBS = {"project": 92, "split": 192, "attend": 296, "concatenate": 478, "mix": 570}
 
 
 def multi_head() -> Drawing:
     """From X to Y, one step below the other, with the shape at every step."""
     parts: list[Part] = []
     for verb, y in VERBS.items():
-        parts += [text(0, y, verb, anchor="start", bold=True)]
+        parts += [text(2, y, verb, anchor="start", bold=True)]
     (left, middle, right) = (x for _, _, x in COLUMNS)
     parts += _table(middle, 30, "*X* (T, C)", "ink")
     for letter, role, x in COLUMNS:
@@ -23,9 +23,9 @@ def multi_head() -> Drawing:
         parts += _table(x, 132, f"*{letter}* (T, C)", role, cut=True)
         parts += [arrow((x, 180), (x, 202), role=role)]
         parts += _stack(x, 208, D, role)
-    parts += [text(172, 84, "*W*_Q", role="q"), text(270, 92, "*W*_K", role="k")]
-    parts += [text(332, 84, "*W*_V", role="v")]
-    parts += [text(right - 8, 296, "(H, T, D)", role="v", anchor="end")]
+    parts += [text(166, 82, "*W*_Q", role="q"), text(270, 92, "*W*_K", role="k")]
+    parts += [text(338, 82, "*W*_V", role="v")]
+    parts += [text(left - 30, 241, "(H, T, D)", role="q", anchor="end")]
     centre = (left + middle) / 2
     parts += [arrow((left, 274), (centre - 14, 308), role="q")]
     parts += [arrow((middle, 274), (centre + 14, 308), role="k")]

@@ -31,13 +31,13 @@ def look(queries: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
 def two_looks() -> Drawing:
     """*Ate* asks who and what: one head has one average for both, two heads have one each."""
     parts: list[Part] = []
-    top = 46.0
+    top = 50.0
     eater, ate, eaten = (LEFT + (i + 0.5) * WIDE for i in (1, ASKING, 4))
     parts += [
         curve((ate - 6, top - 2), (eater, top - 2), bend=-0.6, role="q", width=2),
         curve((ate + 6, top - 2), (eaten, top - 2), bend=0.3, role="q", width=2),
-        text((eater + ate) / 2 - 8, 9, "who?", role="q", bold=True),
-        text((ate + eaten) / 2 + 4, 9, "what?", role="q", bold=True),
+        text((eater + ate) / 2 - 8, 12, "who?", role="q", bold=True),
+        text((ate + eaten) / 2 + 4, 12, "what?", role="q", bold=True),
     ]
     for i, word in enumerate(WORDS):
         parts += grid(
@@ -51,11 +51,11 @@ def two_looks() -> Drawing:
     told = []
     y = top + 32 + 44 + 50
     for queries, names, says in (
-        (ONE, ("one head",), "one average: who eats, and who is eaten?"),
-        (TWO, ("head 1", "head 2"), "two averages, side by side: who, and what"),
+        (ONE, ("one head",), "one mixture: half cat, half food. Who eats what?"),
+        (TWO, ("head 1", "head 2"), "two mixtures side by side: who, and what"),
     ):
         weights, mixture = look(queries)
-        parts += [text(LEFT + 2.5 * WIDE, y - 14, "weights", role="score")]
+        parts += [text(LEFT + 2.5 * WIDE, y - 14, f"weights of *{WORDS[ASKING]}*", role="score")]
         for column, name in enumerate(("animal", "edible")):
             parts += [text(RESULT + (column + 0.5) * 48, y - 14, name, role="v")]
         for row, name in enumerate(names):
@@ -64,7 +64,8 @@ def two_looks() -> Drawing:
             parts += _row(LEFT, y + row * HIGH, weights[row], WIDE, "score")
             parts += [arrow((LEFT + 5 * WIDE + 4, middle), (RESULT - 4, middle))]
             parts += _row(RESULT, y + row * HIGH, mixture[row], 48, "v")
-            told += [f"{name}: {_said(weights[row])}, which gives {_said(mixture[row])}"]
+            seen, gives = (", ".join(_short(table[row])) for table in (weights, mixture))
+            told += [f"{name}: {seen}, which gives {gives}"]
         y += len(names) * HIGH + 16
         parts += [text(208, y, says, bold=True)]
         y += 52
@@ -78,10 +79,14 @@ def two_looks() -> Drawing:
 
 
 def _row(x: Number, y: Number, numbers: np.ndarray, wide: Number, role: Role) -> list[Part]:
-    labels = [[f"{number:.2f}" for number in numbers]]
     fill = [(0.35 * numbers / numbers.max()).tolist()]
-    return [*grid(x, y, labels, cell=(wide, HIGH), role=role, fill=fill)]
+    return [*grid(x, y, [_short(numbers)], cell=(wide, HIGH), role=role, fill=fill)]
 
 
-def _said(numbers: np.ndarray) -> str:
-    return ", ".join(f"{number:.2f}" for number in numbers)
+def _short(numbers: np.ndarray) -> list[str]:
+    """Two digits, without zeros at the end.
+
+    >>> _short(np.array([0.4998, 2.0]))
+    ['0.5', '2']
+    """
+    return [f"{round(float(number), 2):g}" for number in numbers]

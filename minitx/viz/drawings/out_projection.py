@@ -37,7 +37,8 @@ def concatenate_and_mix() -> Drawing:
         ends = (x, y + 3), (x, y + D * HIGH - 3)
         parts += [bracket(*ends, side="right", label=f"for head {h + 1}")]
     parts += [text(167, 83, "×")]
-    top = 176.0
+    top = 196.0
+    parts += [text(2, 172, "the same, as a sum:", bold=True, anchor="start")]
     for h in range(H):
         y = top + h * 76
         parts += [text(2, y + HIGH, f"head {h + 1}", role="v", bold=True, anchor="start")]
@@ -47,12 +48,13 @@ def concatenate_and_mix() -> Drawing:
         parts += [text(275, y + HIGH, "=")]
         parts += _cells(288, y + HIGH / 2, terms[h : h + 1], h)
     y = top + H * 76 - 8
-    parts += [text(275, top + 76 - 12, "+"), line((284, y), (412, y))]
-    parts += [text(282, y + 24, "*y* =", anchor="end", bold=True)]
+    parts += [text(288 + C * WIDE / 2, top + 64, "+"), line((284, y), (412, y))]
+    parts += [text(282, y + 24, "*y* =", anchor="end")]
     parts += grid(
         288, y + 11, written(total[None]), cell=(WIDE, HIGH), role="ink", fill=[[0.1] * C]
     )
-    parts += [text(414, y + 52, "added number by number", anchor="end")]
+    parts += [text(2, y + 14, "every head adds", anchor="start")]
+    parts += [text(2, y + 33, "a part of its own", anchor="start")]
     alt = (
         f"For one token, head 1 has found {_said(HEADS[0])} and head 2 {_said(HEADS[1])}; side by "
         f"side they meet W_O, whose rows are {'; '.join(_said(row) for row in W_O)}. The upper two "
@@ -60,7 +62,7 @@ def concatenate_and_mix() -> Drawing:
         f"block is {_said(terms[0])}, head 2 times its block {_said(terms[1])}; added up, the "
         f"output is {_said(total)}."
     )
-    return Drawing("One block of W_O per head", alt, 416, y + 66, parts)
+    return Drawing("One block of W_O per head", alt, 416, y + 44, parts)
 
 
 def _cells(x: Number, y: Number, table: np.ndarray, head: int) -> list[Box]:

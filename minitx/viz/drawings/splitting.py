@@ -22,14 +22,14 @@ def split_heads() -> Drawing:
         parts += _sheet((x, top), head, wide, high)
         parts += [text(x + D * wide / 2, top + T * high + 14, f"head {head + 1}", role="q")]
     parts += [_frame((left, top + token * high), H * D * wide, high)]
-    parts += [text(right + 8, top + (token + 0.5) * high, "a token", anchor="start")]
-    arrow_top = top + T * high + 30
-    parts += [arrow((left + 120, arrow_top), (left + 120, arrow_top + 44), width=2)]
+    parts += [text(right + 8, top + (token + 0.5) * high, "one token", anchor="start")]
+    arrow_top = top + T * high + 34
+    parts += [arrow((left + 120, arrow_top), (left + 120, arrow_top + 40), width=2)]
     parts += [text(left + 134, arrow_top + 10, ".view(B, T, H, D)", anchor="start")]
-    parts += [text(left + 134, arrow_top + 30, ".transpose(1, 2)", anchor="start")]
+    parts += [text(left + 134, arrow_top + 29, ".transpose(1, 2)", anchor="start")]
     step = (62.0, -26.0)
-    front = (left, arrow_top + 108)
-    parts += [text(2, arrow_top + 48, "*q*: (B, H, T, D)", role="q", bold=True, anchor="start")]
+    front = (left, arrow_top + 124)
+    parts += [text(2, arrow_top + 58, "*q*: (B, H, T, D)", role="q", bold=True, anchor="start")]
     for head in reversed(range(H)):
         x, y = front[0] + head * step[0], front[1] + head * step[1]
         parts += _sheet((x, y), head, wide, high)
@@ -40,15 +40,18 @@ def split_heads() -> Drawing:
     parts += [bracket((x - 4, y), (x - 4, bottom), side="left", label=f"T = {T}")]
     parts += [bracket((x, bottom + 4), (x + D * wide, bottom + 4), side="bottom", label=f"D = {D}")]
     start, end = (x + D * wide + 10, bottom + 4), (x + D * wide + 10 + 124, bottom - 48)
-    parts += [arrow(start, end), text(start[0] + 78, bottom - 4, f"H = {H}", anchor="start")]
+    parts += [arrow(start, end), text(start[0] + 76, bottom - 8, f"H = {H}", anchor="start")]
+    parts += [text(start[0] + 76, bottom + 22, "and such a block for", anchor="start")]
+    parts += [text(start[0] + 76, bottom + 40, "each of B sequences", anchor="start")]
     alt = (
         f"Above, q of shape (B, T, C): a table of {T} rows, one for each token, and C = {H * D} "
         f"columns, cut into {H} blocks of {D}: head 1, head 2, head 3. The row of one token is "
         "framed. Below, after view(B, T, H, D) and transpose(1, 2), the blocks are sheets, one "
         f"behind the other: shape (B, H, T, D), with {H} sheets of {T} rows and {D} columns. The "
-        "token's row runs through all sheets, a piece of it in each."
+        "token's row runs through all sheets, a piece of it in each. There is such a block for "
+        "each of B sequences."
     )
-    return Drawing("Cut into heads", alt, 416, bottom + 34, parts)
+    return Drawing("Cut into heads", alt, 416, bottom + 52, parts)
 
 
 def _sheet(corner: Point, head: int, wide: Number, high: Number) -> list[Part]:
