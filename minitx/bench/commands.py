@@ -240,7 +240,7 @@ def training(
 
 
 def bench_training(
-    names: list[str], changes: dict[str, int], device: "torch.device", quick: bool, out: Path
+    names: list[str], changes: dict[str, Any], device: "torch.device", quick: bool, out: Path
 ) -> None:
     from dataclasses import replace
 

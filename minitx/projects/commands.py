@@ -9,6 +9,8 @@ import time
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import replace
+from functools import partial
+from importlib import import_module
 from pathlib import Path
 from typing import TYPE_CHECKING, TypeVar
 
@@ -174,24 +176,30 @@ def train_masked(
                 click.echo(f"\n{name}:\n{piece}")
 
 
-@train.command(name="ladder")
-@click.option(
-    "--folder",
-    type=click.Path(path_type=Path, file_okay=False),
-    default=Path("runs", "ladder"),
-    show_default=True,
-    help="Where the trainings are kept.",
-)
-@click.option("--keep", is_flag=True, help="Keep the result in the package, for the book.")
-def train_ladder(*, folder: Path, keep: bool) -> None:
-    """The book's translator as it stands after each chapter, three seeds each."""
-    from minitx.projects import ladder
+def train_experiment(name: str, about: str) -> None:
+    """Adds the command of an experiment whose result the book shows."""
 
-    with running("cpu") as group:
-        measured = ladder.climb(folder, group=group)
-        if keep:
-            ladder.keep(measured)
-        click.echo(ladder.table_of(measured))
+    @train.command(name=name, help=about)
+    @click.option(
+        "--folder",
+        type=click.Path(path_type=Path, file_okay=False),
+        default=Path("runs", name),
+        show_default=True,
+        help="Where the trainings are kept.",
+    )
+    @click.option("--keep", is_flag=True, help="Keep the result in the package, for the book.")
+    def command(*, folder: Path, keep: bool) -> None:
+        project = import_module(f"minitx.projects.{name.replace('-', '_')}")
+        with running("cpu") as group:
+            result = project.EXPERIMENT.run(folder, group=group, say=partial(click.echo, err=True))
+            if keep:
+                project.EXPERIMENT.keep(result)
+            click.echo(project.table_of(result))
+
+
+train_experiment("ladder", "The book's translator as it stands after each chapter.")
+train_experiment("head-count", "The book's translator with 1 to 32 heads.")
+train_experiment("extrapolation", "Texts longer than the trained ones, with each kind of position.")
 
 
 @click.command()

@@ -35,15 +35,22 @@ class Settings:
     seed: int = 0
 
 
+PositionName = Literal[
+    "none", "sinusoidal", "learned", "Shaw", "T5", "ALiBi", "Transformer-XL", "rotary"
+]
+
+
 @dataclass(frozen=True, kw_only=True)
 class TextSettings(Settings):
     """The same for a model that reads pieces of one long text.
 
     Args:
         length: characters of a piece.
+        positions: of a model that writes; one that restores has BERT's own.
     """
 
     length: int = 128
+    positions: PositionName = "ALiBi"
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -16,9 +16,9 @@ from minitx.data.batching import window_batches
 from minitx.data.vocabulary import SPECIAL, Vocabulary
 from minitx.generate import GPTDecoding, sample
 from minitx.models.gpt import GPT, GPTConfig
-from minitx.positions import ALiBi
 from minitx.projects import corpus, learning
 from minitx.projects.corpus import VALIDATION_PIECES, Corpus
+from minitx.projects.schemes import scheme
 from minitx.projects.settings import TextSettings
 from minitx.training import Processes, mean_loss
 from minitx.training import train as train_loop
@@ -114,7 +114,11 @@ def loss_sum(model: nn.Module, batch: Pieces) -> tuple[Tensor, Tensor]:
 
 
 def untrained(vocab_size: int, settings: TextSettings) -> GPT:
-    """The model at its start; it writes on beyond the length it was trained at, so ALiBi."""
+    """The model at its start.
+
+    With ALiBi, which is what it has unless the settings say otherwise, it writes on beyond the
+    length it was trained at.
+    """
     with learning.first_weights_of(settings.seed):
         return GPT(
             GPTConfig(
@@ -123,6 +127,6 @@ def untrained(vocab_size: int, settings: TextSettings) -> GPT:
                 num_heads=settings.num_heads,
                 num_layers=settings.num_layers,
                 dropout=settings.dropout,
-                position=partial(ALiBi, settings.num_heads),
+                position=scheme(settings),
             )
         )

@@ -6,7 +6,7 @@ Colours survive the usual kinds of colour blindness and a black-and-white printe
 """
 
 from minitx.viz import drawings
-from minitx.viz.curves import gradient_norms, lines, training_curves
+from minitx.viz.curves import banded_lines, gradient_norms, lines, training_curves
 from minitx.viz.grids import heat_grid
 from minitx.viz.notebook import plots_as_svg
 from minitx.viz.style import BACKGROUND, MARKERS, PALETTE, WIDTH, style
@@ -31,6 +31,7 @@ __all__ = [
     "attention_heads",
     "attention_heatmap",
     "attention_heatmaps",
+    "banded_lines",
     "drawings",
     "gradient_norms",
     "heat_grid",

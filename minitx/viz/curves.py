@@ -69,6 +69,41 @@ def lines(
     return figure
 
 
+def banded_lines(
+    x: Any,
+    series: Mapping[str, Any],
+    *,
+    xlabel: str,
+    ylabel: str,
+    scale: Literal["linear", "log-log", "log-x", "log-y"] = "linear",
+) -> Figure:
+    """`lines` of what was measured several times: the means, and a band from lowest to highest.
+
+    Args:
+        x: (N,) positions, shared by all series.
+        series: name to (N, S) values, S of them at each position.
+        xlabel, ylabel, scale: as of `lines`.
+
+    Raises:
+        ValueError: if a series has another length than x, or the scale is unknown.
+    """
+    measured = {name: as_array(values) for name, values in series.items()}
+    figure = lines(
+        x,
+        {name: values.mean(1) for name, values in measured.items()},
+        xlabel=xlabel,
+        ylabel=ylabel,
+        scale=scale,
+    )
+    ax = figure.axes[0]
+    for line, values in zip(ax.get_lines(), measured.values(), strict=True):
+        ax.fill_between(
+            as_array(x), values.min(1), values.max(1), color=line.get_color(), alpha=0.2,
+            linewidth=0,
+        )  # fmt: skip
+    return figure
+
+
 def training_curves(
     log: str | PathLike[str] | Sequence[Mapping[str, int | float]], *, title: str | None = None
 ) -> Figure:

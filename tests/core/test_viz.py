@@ -8,7 +8,7 @@ import matplotlib.pyplot as plt
 import numpy as np
 import pytest
 import torch
-from matplotlib.colors import to_rgb
+from matplotlib.colors import to_hex, to_rgb
 from matplotlib.figure import Figure
 
 from minitx import viz
@@ -174,6 +174,19 @@ def test_a_legend_never_lies_on_a_line(free):
     figure = viz.lines(x, {"a": x, "b": x**2 if free else everywhere}, xlabel="x", ylabel="y")
     assert (figure.axes[0].get_legend() is not None) == free
     assert {"a", "b"} <= words(figure)
+
+
+def test_bands_go_from_the_lowest_to_the_highest_around_the_mean():
+    measured = {"a": [[1, 2, 6], [4, 4, 4]], "b": [[0, 0, 0], [1, 2, 3]]}
+    ax = viz.banded_lines([1, 2], measured, xlabel="x", ylabel="y", scale="log-x").axes[0]
+    assert [line.get_ydata().tolist() for line in ax.get_lines()] == [[3, 4], [0, 2]]
+    for line, band, values in zip(ax.get_lines(), ax.collections, measured.values(), strict=True):
+        path = band.get_paths()[0].vertices
+        assert {tuple(point) for point in path} == {
+            (x, edge(row)) for x, row in zip((1, 2), values, strict=True) for edge in (min, max)
+        }
+        assert to_hex(band.get_facecolor()[0]) == line.get_color()
+    assert ax.get_xscale() == "log"
 
 
 @pytest.mark.parametrize(
