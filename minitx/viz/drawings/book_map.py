@@ -15,7 +15,7 @@ CHAPTERS: dict[int, tuple[str, str | None]] = {
     1: ("attention", "01_attention_intuition"),
     2: ("self-attention", "02_self_attention"),
     3: ("several heads", None),
-    4: ("positions", None),
+    4: ("positions", "04_positions"),
     5: ("training", None),
     6: ("encoder and decoder", None),
     7: ("efficient attention", None),
