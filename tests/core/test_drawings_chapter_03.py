@@ -78,11 +78,11 @@ def test_the_reshapes_are_those_of_torch():
     names, right, wrong = splitting.two_ways()
     H = splitting.HEADS
     T, C = names.shape
-    order = torch.arange(T * C).view(T, C)
+    order = torch.arange(T * C).view(1, T, C)  # B = 1
     flat = names.reshape(-1)
-    cut = order.view(T, H, C // H).transpose(0, 1)
-    assert flat[cut.numpy()].tolist() == right.tolist()
-    assert flat[order.view(H, T, C // H).numpy()].tolist() == wrong.tolist()
+    cut = order.view(1, T, H, C // H).transpose(1, 2)
+    assert flat[cut.numpy()].tolist() == [right.tolist()]
+    assert flat[order.view(1, H, T, C // H).numpy()].tolist() == [wrong.tolist()]
     shown = [words for words in texts(drawings.wrong_reshape()) if re.fullmatch(r"[A-D]\d", words)]
     tables = [*names[None], *right, *wrong]
     assert shown == [name for table in tables for name in table.reshape(-1).tolist()]

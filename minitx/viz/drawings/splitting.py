@@ -95,8 +95,8 @@ def wrong_reshape() -> Drawing:
     parts += [text(8 + 2 * wide, top - 14, "a row per token")]
     parts += _cells(8, top, q, wide, high)
     for y, heads, code, verdict in (
-        (62, right, "view(T, H, D).transpose(0, 1)", "✓ each head sees all tokens"),
-        (262, wrong, "view(H, T, D)", "✗ head 1 sees A and B only"),
+        (62, right, "view(B, T, H, D).transpose(1, 2)", "✓ each head sees all tokens"),
+        (262, wrong, "view(B, H, T, D)", "✗ head 1 sees A and B only"),
     ):
         parts += [text(414, y - 44, code, anchor="end", bold=True)]
         for head, table in enumerate(heads):
@@ -104,25 +104,23 @@ def wrong_reshape() -> Drawing:
             parts += [text(x + wide, y - 15, f"head {head + 1}", role="q")]
             parts += _cells(x, y, table, wide, high)
         parts += [text(414, y + 4 * high + 18, verdict, anchor="end")]
-        middle = y + 2 * high
-        parts += [
-            arrow((8 + 4 * wide + 8, top + 2 * high + (middle - 198) / 6), (214, middle), width=2)
-        ]
+        start = top + 2 * high + (16 if y > top else -16)
+        parts += [arrow((16 + 4 * wide, start), (214, y + 2 * high), width=2)]
     alt = (
         f"q, a table of {len(TOKENS)} rows, the tokens A to D, and {FEATURES} columns, so that "
-        f"each number has a name: {_said(q)}. By view(T, H, D) and transpose(0, 1) head 1 gets "
+        f"each number has a name: {_said(q)}. By view(B, T, H, D) and transpose(1, 2) head 1 gets "
         f"{_said(right[0])}, and head 2 {_said(right[1])}: in each head a row for every token. By "
-        f"view(H, T, D) alone head 1 gets {_said(wrong[0])}, and head 2 {_said(wrong[1])}: the "
+        f"view(B, H, T, D) alone head 1 gets {_said(wrong[0])}, and head 2 {_said(wrong[1])}: the "
         "shape is the same, but head 1 has seen A and B only, in four rows that are no tokens."
     )
     return Drawing("The same shape, other numbers", alt, 416, 392, parts)
 
 
 def _cells(x: Number, y: Number, names: np.ndarray, wide: Number, high: Number) -> list[Part]:
-    """A table of named numbers; every second token hatched, later ones darker."""
+    """A table of named numbers, each token in a shade of its own."""
     return [
         Box(x + j * wide, y + i * high, wide, high, name, "q", radius=0,
-            fill=0.06 + 0.09 * TOKENS.index(name[0]), hatch=False)
+            fill=0.06 + 0.09 * TOKENS.index(name[0]))
         for (i, j), name in np.ndenumerate(names)
     ]  # fmt: skip
 
