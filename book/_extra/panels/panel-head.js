@@ -5,17 +5,12 @@
 
 panel.define("head", "One head of the translator", (place, model) => {
   const { element, show, speaker, button } = playable;
-  const { shown, numberField, numberButton, numberTable, heatMap } = parts;
-  const { row, dot, softmax, WHOLE } = transformer;
+  const { KINDS, shown, axes, choice, counted, tick, numberField, numberButton, numberTable, heatMap } = parts;
+  const { row, dot, softmax, WHOLE, BROKEN } = transformer;
   const { num_heads: H, d_model: C, num_encoder_layers: layers } = model.config;
   const D = C / H;
   const FEW = 4; // features shown until all are asked for
   const TOP = 5; // next words shown
-  const KINDS = {
-    encoder: { label: "encoder self-attention", place: "encoder.blocks.L.attention" },
-    decoder: { label: "decoder self-attention (masked)", place: "decoder.blocks.L.self_attention" },
-    cross: { label: "cross-attention (decoder to encoder)", place: "decoder.blocks.L.cross_attention" },
-  };
   const BREAKS = {
     scale: `no scale: scores are not divided by √${D}`,
     mask: "no mask: the decoder's words see later words too",
@@ -24,23 +19,11 @@ panel.define("head", "One head of the translator", (place, model) => {
 
   // --- what the reader chooses ---------------------------------------------------------------------------
 
-  function choice(label, options, start, act) {
-    const made = element("select", {},
-      ...Object.entries(options).map(([value, text]) => element("option", { value }, text)));
-    made.value = start;
-    made.addEventListener("change", act);
-    return { made, label: element("label", {}, element("span", {}, label), made) };
-  }
-  const counted = (size) => Object.fromEntries([...Array(size).keys()].map((i) => [i + 1, i + 1]));
   const labels = Object.fromEntries(Object.entries(KINDS).map(([name, { label }]) => [name, label]));
   const kind = choice("attention", labels, place.dataset.kind, () => draw());
   const layer = choice("layer", counted(layers), place.dataset.layer, () => draw());
   const head = choice("head", counted(H), place.dataset.head, () => draw());
-  const switches = Object.entries(BREAKS).map(([name, label]) => {
-    const box = element("input", { type: "checkbox", value: name });
-    box.addEventListener("change", () => run());
-    return { box, label: element("label", {}, box, element("span", {}, label)) };
-  });
+  const switches = Object.entries(BREAKS).map(([name, label]) => tick(label, name, () => run()));
 
   // --- what is shown -------------------------------------------------------------------------------------
 
@@ -58,7 +41,7 @@ panel.define("head", "One head of the translator", (place, model) => {
 
   function run() {
     const rules = { ...WHOLE };
-    for (const { box } of switches) rules[box.value] = !box.checked;
+    for (const { box } of switches) if (box.checked) rules[box.value] = BROKEN[box.value];
     const seen = {};
     const watch = (name, values) => { seen[name] = values; };
     ran = { ...model.translate(tokens, { rules, watch }), seen, rules };
@@ -76,26 +59,21 @@ panel.define("head", "One head of the translator", (place, model) => {
 
   // The chosen head: its numbers, and the words that stand for queries and keys.
   function chosen() {
-    const name = kind.made.value;
-    const at = KINDS[name].place.replace("L", layer.made.value - 1);
+    const at = KINDS[kind.made.value].place(layer.made.value);
     const seen = ran.seen[at];
-    const [src, wrote] = [words("src"), words("tgt")];
-    const inputs = ["⟨start⟩", ...wrote.slice(0, -1)];
     return {
       ...seen.heads[head.made.value - 1], seen, place: at, first: (head.made.value - 1) * D,
-      queries: name === "encoder" ? src : inputs, keys: name === "decoder" ? inputs : src,
-      writes: name === "encoder" ? null : wrote, isMasked: name === "decoder",
+      ...axes(kind.made.value, words("src"), words("tgt")), isMasked: kind.made.value === "decoder",
     };
   }
 
   function draw() {
     const now = chosen();
     query = Math.min(query, now.queries.length - 1);
-    const rows = now.writes ? now.queries.map((token, i) => `${token} → ${now.writes[i]}`) : now.queries;
     const heat = heatMap({
       caption: "Weights: each query (row) shares 1 among the keys (columns)"
         + (now.writes ? "; a row reads one word and writes the next" : ""),
-      corner: "query", rows, columns: now.keys, allowed: now.seen.allowed,
+      corner: "query", rows: now.rows, columns: now.keys, allowed: now.seen.allowed,
       weight: (i, j) => row(now.weights, i)[j],
       press: (i, j) => {
         query = i;

@@ -8,11 +8,46 @@ globalThis.parts = (() => {
   const NAMES = { "<bos>": "⟨start⟩", "<eos>": "⟨end⟩", "<pad>": "⟨padding⟩", "<unk>": "⟨unknown⟩" };
   const shown = (token) => NAMES[token] ?? token.trim();
 
+  // The three kinds of attention, and where they are in the model; layers are counted from 1.
+  const KINDS = {
+    encoder: { label: "encoder self-attention", place: (layer) => `encoder.blocks.${layer - 1}.attention` },
+    decoder: { label: "decoder self-attention (masked)", place: (layer) => `decoder.blocks.${layer - 1}.self_attention` },
+    cross: { label: "cross-attention (decoder to encoder)", place: (layer) => `decoder.blocks.${layer - 1}.cross_attention` },
+  };
+
+  // The words that stand for a kind's queries and keys, from those read and those written, and what to call a row
+  // of its table: in the decoder, a query reads one word and writes the next.
+  function axes(kind, src, wrote) {
+    if (kind === "encoder") return { queries: src, keys: src, rows: src, writes: null };
+    const inputs = ["⟨start⟩", ...wrote.slice(0, -1)];
+    const rows = inputs.map((token, i) => `${token} → ${wrote[i]}`);
+    return { queries: inputs, keys: kind === "decoder" ? inputs : src, rows, writes: wrote };
+  }
+
+  // --- what the reader chooses ---------------------------------------------------------------------------
+
+  function choice(label, options, start, act) {
+    const made = element("select", {},
+      ...Object.entries(options).map(([value, text]) => element("option", { value }, text)));
+    made.value = start;
+    made.addEventListener("change", act);
+    return { made, label: element("label", {}, element("span", {}, label), made) };
+  }
+
+  const counted = (size) => Object.fromEntries([...Array(size).keys()].map((i) => [i + 1, i + 1]));
+
+  function tick(label, value, act) {
+    const box = element("input", { type: "checkbox", value });
+    box.addEventListener("change", act);
+    return { box, label: element("label", {}, box, element("span", {}, label)) };
+  }
+
   let ids = 0;
+  const newId = (what) => `panel-${what}-${(ids += 1)}`;
 
   // A field in which a number is typed, and a line for what was not understood. use(tokens, typed) gets the rest.
   function numberField(start, use) {
-    const id = `panel-number-${(ids += 1)}`;
+    const id = newId("number");
     const field = element("input", { type: "text", id, value: start, autocomplete: "off", spellcheck: "false",
       autocapitalize: "off", "aria-describedby": `${id}-error` });
     const error = element("p", { class: "panel-error", id: `${id}-error`, role: "alert" });
@@ -37,6 +72,8 @@ globalThis.parts = (() => {
     });
     return { parts: [form, error], read };
   }
+
+  // --- tables --------------------------------------------------------------------------------------------
 
   // A number that can be pressed. All its digits are kept for whoever checks it.
   function numberButton(number, digits, label, act) {
@@ -93,7 +130,7 @@ globalThis.parts = (() => {
     const body = rows.map((row) => element("tr", { class: row.kind ?? null },
       element("th", { scope: "row" }, row.label), ...row.cells.map((cell) => element("td", {}, cell))));
     // Not a <caption>, which would be as wide as its table and scroll away with it.
-    const id = `panel-table-${(ids += 1)}`;
+    const id = newId("table");
     return element("div", { class: "panel-tabled" }, element("p", { class: "panel-caption", id }, caption),
       element("div", { class: "panel-scroll" },
         element("table", { class: `panel-table ${kind}`, "aria-labelledby": id },
@@ -118,5 +155,5 @@ globalThis.parts = (() => {
     return made;
   }
 
-  return { shown, numberField, numberButton, numberTable, heatMap };
+  return { newId, KINDS, shown, axes, choice, counted, tick, numberField, numberButton, rove, numberTable, heatMap, settled };
 })();

@@ -15,7 +15,10 @@ globalThis.transformer = (() => {
   const BOS = 1; // beginning of a text, as in minitx.data.vocabulary
   const EOS = 2; // its end
   const EPS = 1e-5; // keeps a constant token from being divided by 0 in layerNorm
-  const WHOLE = { scale: true, mask: true, positions: true }; // set one to false to see what it is there for
+  // The rules of the whole model, and what to put in their place to see what each is there for. `removed` names
+  // heads by attention, counted from 0: { "encoder.blocks.0.attention": [2, 3] }.
+  const WHOLE = { scale: true, mask: true, positions: { src: true, tgt: true }, removed: {} };
+  const BROKEN = { scale: false, mask: false, positions: { src: false, tgt: false } };
 
   // --- matrices ------------------------------------------------------------------------------------------
 
@@ -139,10 +142,11 @@ globalThis.transformer = (() => {
       const C = this.config.d_model;
       const table = this.parameters[`${side}_embedding.weight`];
       return fill(ids.length, C, (i, j) => table.data[ids[i] * C + j] * Math.sqrt(C)
-        + (rules.positions ? sinusoid(seen + i, j, C) : 0));
+        + (rules.positions[side] ? sinusoid(seen + i, j, C) : 0));
     }
 
     // Queries from x, keys and values from memory (x itself in self-attention); then all heads side by side.
+    // A removed head looks as before, but 0 stands in the place of what it read.
     // A cache keeps keys and values: in self-attention those of x are appended, a memory's are made once.
     attend(place, x, { memory = null, causal = false, cache = {}, rules, watch }) {
       const H = this.config.num_heads;
@@ -160,7 +164,9 @@ globalThis.transformer = (() => {
       const heads = [...Array(H).keys()].map((h) =>
         attention(columns(q, h * D, D), columns(k, h * D, D), columns(v, h * D, D), { scale, allowed }));
       watch?.(place, { x, memory: memory ?? x, heads, scale, allowed });
-      const joined = fill(q.rows, H * D, (i, j) => heads[Math.floor(j / D)].mixture.data[i * D + (j % D)]);
+      const removed = new Set(rules.removed[place]);
+      const joined = fill(q.rows, H * D, (i, j) =>
+        (removed.has(Math.floor(j / D)) ? 0 : heads[Math.floor(j / D)].mixture.data[i * D + (j % D)]));
       return this.linear(`${place}.out_proj`, joined);
     }
 
@@ -243,5 +249,5 @@ globalThis.transformer = (() => {
     return written;
   }
 
-  return { BOS, EOS, WHOLE, Translator, greedy, softmax, row, dot };
+  return { BOS, EOS, WHOLE, BROKEN, Translator, greedy, softmax, row, dot };
 })();
