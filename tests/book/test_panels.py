@@ -325,7 +325,9 @@ def test_what_is_no_number_is_told_so(runtime: Page, typed: str, said: str) -> N
 
 
 def scripts(page: Page) -> set[str]:
-    names = page.evaluate("[...document.scripts].map(script => script.src.split('/panels/')[1])")
+    names = page.evaluate(
+        "[...document.scripts].map(script => script.src.split('/_extra/panels/')[1])"
+    )
     return {name for name in names if name}
 
 
@@ -648,7 +650,9 @@ def test_an_example_shows_minitxs_numbers(translator: Translator) -> None:
 
 
 def test_there_is_an_example_of_known_panels_only() -> None:
-    with pytest.raises(ValueError, match='panels are translate, head, got data-panel="tail"'):
+    with pytest.raises(
+        ValueError, match='panels are translate, head, heads, positions, got data-panel="tail"'
+    ):
         example.example('data-panel="tail"')
     with pytest.raises(ValueError, match="the panel head needs data-kind, data-layer, data-query"):
         example.example('data-panel="head" data-model="numbers" data-text="1" data-head="1"')

@@ -5,7 +5,7 @@
 
 panel.define("head", "One head of the translator", (place, model) => {
   const { element, show, speaker, button } = playable;
-  const { KINDS, shown, axes, choice, counted, tick, numberField, numberButton, numberTable, heatMap } = parts;
+  const { kinds, placeOf, shown, axes, choice, counted, tick, numberField, numberButton, numberTable, heatMap } = parts;
   const { row, dot, softmax, WHOLE, BROKEN } = transformer;
   const { num_heads: H, d_model: C, num_encoder_layers: layers } = model.config;
   const D = C / H;
@@ -19,8 +19,7 @@ panel.define("head", "One head of the translator", (place, model) => {
 
   // --- what the reader chooses ---------------------------------------------------------------------------
 
-  const labels = Object.fromEntries(Object.entries(KINDS).map(([name, { label }]) => [name, label]));
-  const kind = choice("attention", labels, place.dataset.kind, () => draw());
+  const kind = choice("attention", kinds, place.dataset.kind, () => draw());
   const layer = choice("layer", counted(layers), place.dataset.layer, () => draw());
   const head = choice("head", counted(H), place.dataset.head, () => draw());
   const switches = Object.entries(BREAKS).map(([name, label]) => tick(label, name, () => run()));
@@ -59,7 +58,7 @@ panel.define("head", "One head of the translator", (place, model) => {
 
   // The chosen head: its numbers, and the words that stand for queries and keys.
   function chosen() {
-    const at = KINDS[kind.made.value].place(layer.made.value);
+    const at = placeOf(kind.made.value, layer.made.value);
     const seen = ran.seen[at];
     return {
       ...seen.heads[head.made.value - 1], seen, place: at, first: (head.made.value - 1) * D,

@@ -5,18 +5,19 @@
 
 panel.define("heads", "The heads of the translator", (place, model) => {
   const { element, show, speaker, button } = playable;
-  const { newId, KINDS, shown, axes, numberField, rove, heatMap, settled } = parts;
-  const { BOS, EOS, WHOLE, row, softmax } = transformer;
+  const { kinds, placeOf, shown, axes, watched, newId, numberField, rove, settled, heatMap } = parts;
+  const { BOS, WHOLE, row, softmax } = transformer;
   const { num_heads: H, num_encoder_layers, num_decoder_layers } = model.config;
   const LAYERS = { encoder: num_encoder_layers, decoder: num_decoder_layers, cross: num_decoder_layers };
-  const NAMES = { encoder: "the encoder's self-attention", decoder: "the decoder's self-attention", cross: "the cross-attention" };
-  const LIMIT = 16; // words; the longest number has 11, and a model without its heads may never end
+  const NAMES = {
+    encoder: "the encoder's self-attention", decoder: "the decoder's self-attention", cross: "the cross-attention",
+  };
   const gridName = newId("heads");
   const COUNT = Object.values(LAYERS).reduce((sum, layers) => sum + layers, 0) * H;
 
   // One for every attention: { kind, layer, at }. A head is { ...attention, h }, with h counted from 0.
-  const attentions = Object.keys(KINDS).flatMap((kind) =>
-    [...Array(LAYERS[kind]).keys()].map((i) => ({ kind, layer: i + 1, at: KINDS[kind].place(i + 1) })));
+  const attentions = Object.keys(kinds).flatMap((kind) =>
+    [...Array(LAYERS[kind]).keys()].map((i) => ({ kind, layer: i + 1, at: placeOf(kind, i + 1) })));
   const named = ({ kind, layer, h }) => `head ${h + 1} of ${NAMES[kind]}, layer ${layer}`;
 
   let tokens = [];
@@ -46,17 +47,9 @@ panel.define("heads", "The heads of the translator", (place, model) => {
     };
   }
 
-  function translate(rules) {
-    const seen = {};
-    const watch = (name, values) => { seen[name] = values; };
-    const result = model.translate(tokens, { rules, watch, limit: LIMIT });
-    const ended = result.tgt.at(-1) === EOS;
-    return { ...result, seen, written: `${result.written.trim() || "nothing"}${ended ? "" : " … (it does not end)"}` };
-  }
-
   function begin(typed) {
     tokens = typed;
-    whole = translate(WHOLE);
+    whole = watched(model, tokens, WHOLE);
     whole.probability = kept(WHOLE).probability;
     alone = Object.fromEntries(everyHead.map((head) => [key(head), kept(rulesWithout([head]))]));
     first.textContent = eachAlone();
@@ -65,7 +58,7 @@ panel.define("heads", "The heads of the translator", (place, model) => {
   }
 
   function run() {
-    ran = translate(rulesWithout(headsOff()));
+    ran = watched(model, tokens, rulesWithout(headsOff()));
     draw();
   }
 
@@ -87,8 +80,8 @@ panel.define("heads", "The heads of the translator", (place, model) => {
     const heads = everyHead.filter((head) => !alone[key(head)].same);
     const which = heads.length === 1 ? "only one changes this translation when it is switched off alone: "
       : `${heads.length} change this translation when each is switched off alone: `;
-    return `Of the ${COUNT} heads, `
-      + (heads.length ? `${which}${list(heads.map(named))}.` : "none changes this translation when it is switched off alone.");
+    return `Of the ${COUNT} heads, ${heads.length ? `${which}${list(heads.map(named))}`
+      : "none changes this translation when it is switched off alone"}.`;
   }
 
   // What the heads that are off have changed together.
@@ -113,8 +106,8 @@ panel.define("heads", "The heads of the translator", (place, model) => {
         if (weight > 0.02) squares.push(element("path", { d: `M${j} ${i}h1v1h-1z`, "fill-opacity": show(weight, 2) }));
       }
     }
-    return element("svg", { viewBox: `0 0 ${weights.cols} ${weights.rows}`, preserveAspectRatio: "none", class: "panel-thumbnail",
-      "aria-hidden": "true" }, ...squares);
+    return element("svg", { class: "panel-thumbnail", viewBox: `0 0 ${weights.cols} ${weights.rows}`,
+      preserveAspectRatio: "none", "aria-hidden": "true" }, ...squares);
   }
 
   function cell(head) {
@@ -138,7 +131,9 @@ panel.define("heads", "The heads of the translator", (place, model) => {
     });
     const { probability, same } = alone[key(head)];
     const left = element("span", { class: same ? null : "panel-worse" }, `${same ? "" : "≠"}${percent(probability)}`);
-    return { picture, box, made: element("td", { class: box.checked ? null : "panel-head-off" }, picture, element("label", {}, box, left)) };
+    const made = element("td", { class: box.checked ? null : "panel-head-off" }, picture,
+      element("label", {}, box, left));
+    return { picture, box, made };
   }
 
   let boxes = [];
@@ -155,12 +150,13 @@ panel.define("heads", "The heads of the translator", (place, model) => {
     const head = ["attention", ...[...Array(H).keys()].map((h) => `head ${h + 1}`)];
     grid.replaceChildren(element("p", { class: "panel-caption", id: gridName },
       "The weights of every head. Press a picture to see it large; take its tick away to switch the head off. "
-      + `Beside it: the words' mean probability without this head alone; with all it is ${percent(whole.probability)}, and `
-      + "training asked for 90 %. ≠ says that other words win."),
-    element("div", { class: "panel-scroll" }, element("table", { class: "panel-table panel-heads", "aria-labelledby": gridName },
-      element("thead", {}, element("tr", {}, ...head.map((text) => element("th", { scope: "col" }, text)))),
-      element("tbody", {}, ...attentions.map(({ kind, layer }, i) => element("tr", {},
-        element("th", { scope: "row" }, `${kind} ${layer}`), ...cells[i].map(({ made }) => made)))))));
+      + "Beside it: the words' mean probability without this head alone; with all it is "
+      + `${percent(whole.probability)}, and training asked for 90 %. ≠ says that other words win.`),
+    element("div", { class: "panel-scroll" },
+      element("table", { class: "panel-table panel-heads", "aria-labelledby": gridName },
+        element("thead", {}, element("tr", {}, ...head.map((text) => element("th", { scope: "col" }, text)))),
+        element("tbody", {}, ...attentions.map(({ kind, layer }, i) => element("tr", {},
+          element("th", { scope: "row" }, `${kind} ${layer}`), ...cells[i].map(({ made }) => made)))))));
     settled();
     drawMap();
   }

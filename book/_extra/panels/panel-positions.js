@@ -4,11 +4,10 @@
 
 panel.define("positions", "What the order of the words is to the translator", (place, model) => {
   const { element, show, speaker, button } = playable;
-  const { newId, KINDS, shown, axes, choice, counted, tick, numberField, heatMap } = parts;
-  const { EOS, WHOLE, row, dot } = transformer;
+  const { kinds, placeOf, shown, axes, watched, choice, counted, tick, newId, numberField, heatMap } = parts;
+  const { WHOLE, row, dot } = transformer;
   const { num_heads: H, num_encoder_layers: layers } = model.config;
   const helpId = newId("help");
-  const LIMIT = 16; // words; without positions a translation may never end
   const SAME = 1e-4; // of a vector's length: what sums in another order may differ by
 
   let tokens = []; // as they were typed
@@ -23,12 +22,8 @@ panel.define("positions", "What the order of the words is to the translator", (p
   const rules = () => ({ ...WHOLE, positions: { src: src.box.checked, tgt: tgt.box.checked } });
 
   function translate(words, its) {
-    const seen = {};
-    const watch = (name, values) => { seen[name] = values; };
-    const result = model.translate(words, { rules: its, watch, limit: LIMIT });
-    const ended = result.tgt.at(-1) === EOS;
-    return { ...result, seen, memory: model.encode(result.src, { rules: its }),
-      written: `${result.written.trim() || "nothing"}${ended ? "" : " … (it does not end)"}` };
+    const ran = watched(model, words, its);
+    return { ...ran, memory: model.encode(ran.src, { rules: its }) };
   }
 
   const length = (x) => Math.sqrt(dot(x, x));
@@ -47,8 +42,7 @@ panel.define("positions", "What the order of the words is to the translator", (p
   const tgt = tick("in the decoder, which writes the French words", "tgt", () => run());
   src.box.checked = true;
   tgt.box.checked = true;
-  const kind = choice("attention", Object.fromEntries(Object.entries(KINDS).map(([name, { label }]) => [name, label])),
-    "encoder", () => drawMaps());
+  const kind = choice("attention", kinds, "encoder", () => drawMaps());
   const layer = choice("layer", counted(layers), 1, () => drawMaps());
   const head = choice("head", counted(H), 1, () => drawMaps());
   const chips = element("ol", { class: "panel-chips", "aria-label": "The words in their present order" });
@@ -72,31 +66,33 @@ panel.define("positions", "What the order of the words is to the translator", (p
   }
 
   function sentences({ positions }) {
-    const whole = translate(tokens, WHOLE).written;
-    const lost = typed.written === whole ? "" : ` With positions on both sides “${whole}” was written for the words as typed.`;
+    const whole = watched(model, tokens, WHOLE).written;
+    const lost = typed.written === whole ? ""
+      : ` With positions on both sides, the words as typed gave “${whole}”.`;
     if (!isMoved()) {
-      const switched = positions.src && positions.tgt ? "Positions are on. "
-        : `Positions are off ${positions.src ? "in the decoder" : positions.tgt ? "in the encoder" : "on both sides"}. `;
-      return [`${switched}No word has been moved yet.${lost}`];
+      const off = positions.src ? "in the decoder" : positions.tgt ? "in the encoder" : "on both sides";
+      const state = positions.src && positions.tgt ? "Positions are on." : `Positions are off ${off}.`;
+      return [`${state} No word has been moved.${lost}`];
     }
     const far = changes();
-    const far0 = Math.min(...far);
-    const far1 = Math.max(...far);
+    const farthest = Math.max(...far);
     const percent = (share) => `${show(100 * share, 0)} %`;
-    const vectors = far1 < SAME
-      ? "The encoder's vectors are the same, in another order: each word has taken its vector along. Its weights are the "
-        + "same too, with rows and columns in the new order."
-      : `The encoder's vectors are others now: they have changed by ${percent(far0)} to ${percent(far1)} of their length`
-        + ` (most of all that of “${[...words(moved, "src")][far.indexOf(far1)]}”).`;
-    const french = typed.written === moved.written
-      ? `The translation stays the same${far1 < SAME ? ": to the decoder, which sees only these vectors, nothing has happened" : ""}.`
+    const isBag = farthest < SAME;
+    const vectors = isBag
+      ? "The encoder's vectors are the same, in another order: each word has taken its vector along. So are its "
+        + "weights, row by row and column by column."
+      : `The encoder's vectors are others now: they have changed by ${percent(Math.min(...far))} to `
+        + `${percent(farthest)} of their length, that of “${words(moved, "src")[far.indexOf(farthest)]}” most.`;
+    const why = isBag ? ": the decoder sees only these vectors, and has not noticed anything" : "";
+    const french = typed.written === moved.written ? `The translation stays the same${why}.`
       : `“${typed.written}” has become “${moved.written}”.`;
     return [vectors, `${french}${lost}`];
   }
 
   function drawMaps() {
-    const at = KINDS[kind.made.value].place(layer.made.value);
-    const drawn = [["Before: the words as typed", typed], ...(isMoved() ? [["After: the words as they stand now", moved]] : [])];
+    const at = placeOf(kind.made.value, layer.made.value);
+    const after = ["After: the words as they stand now", moved];
+    const drawn = [["Before: the words as typed", typed], ...(isMoved() ? [after] : [])];
     maps.replaceChildren(...drawn.map(([caption, ran]) => {
       const { heads, allowed } = ran.seen[at];
       const { weights } = heads[head.made.value - 1];
@@ -118,11 +114,12 @@ panel.define("positions", "What the order of the words is to the translator", (p
   function tell(ran, i, j, sentence) {
     let other = "";
     if (isMoved() && kind.made.value === "encoder") {
-      const other_ = ran === typed ? moved : typed;
-      const there = (place) => place === order.length ? place : ran === typed ? order.indexOf(place) : order[place];
-      const { heads } = other_.seen[KINDS.encoder.place(layer.made.value)];
+      const isBefore = ran === typed;
+      const places = [...order, order.length]; // ⟨end⟩ stays
+      const there = (at) => (isBefore ? places.indexOf(at) : places[at]);
+      const { heads } = (isBefore ? moved : typed).seen[placeOf("encoder", layer.made.value)];
       const weight = row(heads[head.made.value - 1].weights, there(i))[there(j)];
-      other = `; ${ran === typed ? "after" : "before"} the move ${show(weight, 2)}`;
+      other = `; ${isBefore ? "after" : "before"} the move ${show(weight, 2)}`;
     }
     told.textContent = `${sentence}${other}.`;
     spoken.say(told.textContent);
@@ -132,7 +129,9 @@ panel.define("positions", "What the order of the words is to the translator", (p
 
   function pick(token) {
     picked = token;
-    for (const chip of chips.querySelectorAll("button")) chip.setAttribute("aria-pressed", Number(chip.value) === picked);
+    for (const each of chips.querySelectorAll("button")) {
+      each.setAttribute("aria-pressed", Number(each.value) === picked);
+    }
     left.disabled = order.indexOf(picked) === 0;
     right.disabled = order.indexOf(picked) === order.length - 1;
   }
@@ -166,14 +165,18 @@ panel.define("positions", "What the order of the words is to the translator", (p
     return element("li", {}, made);
   }
 
-  // While the pointer is over another word, the dragged one takes its place.
+  // Once the pointer is past the middle of another word, the dragged one takes its place.
   function drag({ button: pressed, pointerId }, token) {
     if (pressed) return;
     pick(token);
     const move = (event) => {
       if (event.pointerId !== pointerId) return;
       const over = document.elementFromPoint(event.clientX, event.clientY)?.closest(".panel-chip");
-      if (over && chips.contains(over)) moveTo(order.indexOf(Number(over.value)));
+      if (!over || !chips.contains(over)) return;
+      const [from, target] = [token, Number(over.value)].map((each) => order.indexOf(each));
+      const { left: edge, width } = over.getBoundingClientRect();
+      const isPast = event.clientX > edge + width / 2;
+      if (target > from ? isPast : !isPast) moveTo(target); // else a wide word would jump to and fro
     };
     const stop = (event) => {
       if (event.pointerId !== pointerId) return;
@@ -186,11 +189,11 @@ panel.define("positions", "What the order of the words is to the translator", (p
 
   const left = button("◀ to the left", () => moveTo(order.indexOf(picked) - 1));
   const right = button("to the right ▶", () => moveTo(order.indexOf(picked) + 1));
-  const back = button("As typed", () => {
+  const back = button("Back to the order typed", () => {
     order = tokens.map((_, i) => i);
     deal();
   });
-  const turned = button("All reversed", () => {
+  const turned = button("Reverse all", () => {
     order = tokens.map((_, i) => tokens.length - 1 - i);
     deal();
   });
@@ -210,8 +213,8 @@ panel.define("positions", "What the order of the words is to the translator", (p
     spoken.say(`${tokens.join("")} is ${typed.written}.`);
   });
   const help = element("p", { class: "playable-help", id: helpId },
-    "Move a word: drag it, press ← or → while it has the focus, or choose it and use the buttons. The model sees the "
-    + "same words, each at its new position.");
+    "Move a word: drag it, press ← or → while it has the focus, or choose it and use the buttons. The model then "
+    + "reads the very same words, each at its new position.");
   field.read();
   return [
     ...field.parts,

@@ -10,10 +10,12 @@ globalThis.parts = (() => {
 
   // The three kinds of attention, and where they are in the model; layers are counted from 1.
   const KINDS = {
-    encoder: { label: "encoder self-attention", place: (layer) => `encoder.blocks.${layer - 1}.attention` },
-    decoder: { label: "decoder self-attention (masked)", place: (layer) => `decoder.blocks.${layer - 1}.self_attention` },
-    cross: { label: "cross-attention (decoder to encoder)", place: (layer) => `decoder.blocks.${layer - 1}.cross_attention` },
+    encoder: { label: "encoder self-attention", stack: "encoder", name: "attention" },
+    decoder: { label: "decoder self-attention (masked)", stack: "decoder", name: "self_attention" },
+    cross: { label: "cross-attention (decoder to encoder)", stack: "decoder", name: "cross_attention" },
   };
+  const placeOf = (kind, layer) => `${KINDS[kind].stack}.blocks.${layer - 1}.${KINDS[kind].name}`;
+  const kinds = Object.fromEntries(Object.entries(KINDS).map(([kind, { label }]) => [kind, label]));
 
   // The words that stand for a kind's queries and keys, from those read and those written, and what to call a row
   // of its table: in the decoder, a query reads one word and writes the next.
@@ -22,6 +24,17 @@ globalThis.parts = (() => {
     const inputs = ["⟨start⟩", ...wrote.slice(0, -1)];
     const rows = inputs.map((token, i) => `${token} → ${wrote[i]}`);
     return { queries: inputs, keys: kind === "decoder" ? inputs : src, rows, writes: wrote };
+  }
+
+  const LIMIT = 16; // words; the longest number has 11, and a model that lacks a part may never end
+
+  // The translation by a model that may lack a part, and in `seen` all that was watched on the way.
+  function watched(model, tokens, rules) {
+    const seen = {};
+    const watch = (place, values) => { seen[place] = values; };
+    const result = model.translate(tokens, { rules, watch, limit: LIMIT });
+    const goesOn = result.tgt.at(-1) !== transformer.EOS;
+    return { ...result, seen, written: `${result.written.trim() || "nothing"}${goesOn ? " … (and so on)" : ""}` };
   }
 
   // --- what the reader chooses ---------------------------------------------------------------------------
@@ -155,5 +168,6 @@ globalThis.parts = (() => {
     return made;
   }
 
-  return { newId, KINDS, shown, axes, choice, counted, tick, numberField, numberButton, rove, numberTable, heatMap, settled };
+  return { kinds, placeOf, shown, axes, watched, choice, counted, tick, newId, numberField, numberButton, rove, settled,
+    numberTable, heatMap };
 })();
