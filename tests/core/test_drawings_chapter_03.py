@@ -10,6 +10,7 @@ from torch.utils.flop_counter import FlopCounterMode
 
 from minitx import functional
 from minitx.cache import KVCache
+from minitx.measure import heads
 from minitx.multihead import MultiHeadAttention
 from minitx.viz import drawings
 from minitx.viz.drawings import (
@@ -193,13 +194,14 @@ def test_the_same_module_makes_both_tables(memory):
     assert f"{table.size(1)} keys" in shown and f"{table.size(0)} queries" in shown
 
 
-def test_roles_are_tables_of_weights_with_dots_where_they_are():
+def test_roles_are_what_the_chapter_measures_heads_by():
     tables = roles.patterns()
     assert all((table.sum(axis=1) == 1).all() for table in tables.values())
     dots = texts(drawings.head_roles()).count("●")
     assert dots == sum(int((table > 0).sum()) for table in tables.values())
-    words = torch.tensor([hash(word) for word in roles.WORDS])
-    same = (words[:, None] == words).double()
-    assert torch.equal(torch.from_numpy(tables["the same word"]), same / same.sum(1, keepdim=True))
-    assert [int(row.argmax()) for row in tables["the previous word"][1:]] == [0, 1, 2, 3]
-    assert tables["itself"].trace() == tables["the first word"][:, 0].sum() == len(roles.WORDS)
+    weights = torch.stack([torch.from_numpy(table) for table in tables.values()])
+    measured = heads.places(weights)
+    measured = {**measured, "same": heads.same_token(weights, [*roles.WORDS], [*roles.WORDS])}
+    for head, name in enumerate(("previous", "itself", "first", "same")):
+        assert measured[name][head] == 1
+        assert all(share < 1 for i, share in enumerate(measured[name]) if i != head or not share)

@@ -73,7 +73,7 @@ def latent_cache() -> Drawing:
     parts += [arrow((220, 62), (414 - half / 2, 94), role="v")]
     parts += [Box(2, 98, half, 30, keys, "k", fill=0.15, radius=0)]
     parts += [Box(414 - half, 98, half, 30, "and their values", "v", fill=0.15, radius=0)]
-    parts += [text(208, 146, "one layer of DeepSeek-V2", role="score")]
+    parts += [text(208, 146, "sizes of one layer of DeepSeek-V2", role="score")]
     parts += [line((2, 168), (414, 168), role="score", dashed=True)]
     parts += [text(2, 194, "keep one short latent", bold=True, anchor="start")]
     parts += [text(414, 194, f"{few:,} numbers", bold=True, anchor="end")]
@@ -90,7 +90,8 @@ def latent_cache() -> Drawing:
     alt = (
         f"Above, the keys of {DEEPSEEK_V2['heads']} heads and their values are kept of a token, "
         f"{every:,} numbers, as a long bar. Below, the token is compressed to a short latent, and "
-        f"only that is kept, {few:,} numbers, {every / few:.0f} times less, drawn to the same "
-        "scale; keys and values, dashed, can be made from it and need not be kept."
+        f"only that is kept, with one small rotated key: {few:,} numbers, {every / few:.0f} times "
+        "less, drawn to the same scale. Keys and values, dashed, can be made from it and need not "
+        "be kept."
     )
     return Drawing("A latent instead of keys and values", alt, 416, 412, parts)
