@@ -204,4 +204,5 @@ def test_roles_are_what_the_chapter_measures_heads_by():
     measured = {**measured, "same": heads.same_token(weights, [*roles.WORDS], [*roles.WORDS])}
     for head, name in enumerate(("previous", "itself", "first", "same")):
         assert measured[name][head] == 1
-        assert all(share < 1 for i, share in enumerate(measured[name]) if i != head or not share)
+        others = [float(share) for i, share in enumerate(measured[name]) if i != head]
+        assert name == "same" or max(others) < 1  # a token is also the same as itself
