@@ -65,7 +65,7 @@ def without(model: Transformer, heads: Collection[Head]) -> Iterator[None]:
     Raises:
         ValueError: if the model has no such head.
 
-    Source: Michel et al. 2019, §2.2, eq. 2, with the mask variable 0.
+    Source: Michel et al. 2019, §2.3, whose mask variable of these heads is 0 here.
     """
     unknown = sorted({*map(str, heads)} - {*map(str, heads_of(model))})
     if unknown:

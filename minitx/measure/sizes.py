@@ -71,6 +71,11 @@ class Sizes:
         blocks = (self.encoder + self.decoder) * self._block + self._crosses * self._attention
         return blocks + self.vocab_size * self.d_model + self.extra
 
+    @property
+    def attention_parameters(self) -> int:
+        """Those in the matrices of all attentions: W_Q, W_K, W_V and W_O of every head."""
+        return (self.encoder + self.decoder + self._crosses) * self._attention
+
     def flop_per_token(self, length: int = LENGTH) -> int:
         """To write the last of `length` tokens, the others' keys and values kept; or to read it.
 
@@ -152,6 +157,28 @@ def table(models: Sequence[Sizes] = MODELS) -> Table:
         ],
         caption=f"In 16 bits; a token's cost is told with {LENGTH} in view, the text read before "
         "a translation as long.",
+    )
+
+
+def heads(models: Sequence[Sizes] = MODELS) -> Table:
+    """One row per model: how many heads it has, how wide they are, and how many parameters.
+
+    Heads are those of one attention; parameters are those of all attentions together.
+    """
+    return Table(
+        ["model", "heads", "of keys, values", "width of each", "parameters of all", "share"],
+        [
+            (
+                model.name,
+                model.num_heads,
+                model.num_kv_heads or model.num_heads,
+                model.d_model // model.num_heads,
+                _short(model.attention_parameters, ""),
+                model.attention_parameters / model.parameters,
+            )
+            for model in models
+        ],
+        ["", "d", "d", "d", "", ".0%"],
     )
 
 

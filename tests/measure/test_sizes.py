@@ -105,3 +105,19 @@ def test_the_table():
     rows = {row[0]: row[1:] for row in sizes.table().rows}
     assert rows["GPT-3 (2020)"] == ("175 G", "352 G", "349 GB", "4.72 MB")
     assert rows["BERT-base (2018)"][-1] is None
+
+
+def test_heads_hold_the_matrices_of_all_attentions():
+    with torch.device("meta"):
+        base = models.Transformer(models.TransformerConfig.base())
+    named = [
+        parameter
+        for name, parameter in base.named_parameters()
+        if "attention." in name and name.endswith("weight") and parameter.dim() == 2
+    ]
+    assert sizes.BASE.attention_parameters == sum(parameter.numel() for parameter in named)
+    (row,) = sizes.heads([sizes.LLAMA]).rows
+    assert row[1:4] == (32, 8, 128)
+    matrices = 32 * 2 * 4096 * (4096 + 1024)
+    assert sizes.LLAMA.attention_parameters == matrices
+    assert row[5] == matrices / 8_030_261_248

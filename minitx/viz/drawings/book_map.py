@@ -14,7 +14,7 @@ from minitx.viz.svg import Box, Drawing, Number, Part, Point, arrow, line, link,
 CHAPTERS: dict[int, tuple[str, str | None]] = {
     1: ("attention", "01_attention_intuition"),
     2: ("self-attention", "02_self_attention"),
-    3: ("several heads", None),
+    3: ("several heads", "03_multi_head"),
     4: ("positions", "04_positions"),
     5: ("training", None),
     6: ("encoder and decoder", None),
