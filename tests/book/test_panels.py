@@ -243,15 +243,82 @@ def test_each_rule_can_be_switched_off(runtime: Page, translator: Translator) ->
         assert [int(i) for i in newest] == one["tgt"]
 
 
+REMOVED: list[dict[str, list[int]]] = [
+    {"encoder.blocks.0.attention": [2]},
+    {"decoder.blocks.1.self_attention": [0, 3]},
+    {"decoder.blocks.1.cross_attention": [1, 2, 3]},
+    {"encoder.blocks.1.attention": [0, 1, 2, 3], "decoder.blocks.0.cross_attention": [1]},
+]
+
+
+def without_heads(translator: Translator, removed: dict[str, list[int]]) -> Translator:
+    """A copy in which W_O's columns for these heads are 0, so that they add nothing."""
+    copy = script.rounded_translator(translator)
+    for at, heads in removed.items():
+        attention = copy.model.get_submodule(at)
+        weight = attention.out_proj.weight.data  # type: ignore[union-attr]
+        for h in heads:
+            weight[:, h * attention.d_head : (h + 1) * attention.d_head] = 0  # type: ignore[operator]
+    return copy
+
+
+@torch.no_grad()
+@pytest.mark.parametrize("removed", REMOVED, ids=str)
+def test_heads_can_be_removed(
+    runtime: Page, translator: Translator, removed: dict[str, list[int]]
+) -> None:
+    texts = ["five hundred and twenty-four", TEXT, "one thousand two hundred and three", "23456"]
+    found = runtime.evaluate(
+        """([texts, removed]) => texts.map(text => {
+            const rules = { ...transformer.WHOLE, removed };
+            const { src, tgt, logits, written } = model.translate(reading.numbers(text), { rules });
+            return { src, tgt, written, logits: [...logits.data] };
+        })""",
+        [texts, removed],
+    )
+    pruned = without_heads(translator, removed)
+    assert [one["written"] for one in found] == pruned.translate(texts)
+    for one in found:
+        tgt = torch.tensor([[BOS, *one["tgt"][:-1]]])
+        wanted = pruned.model(torch.tensor([one["src"]]), tgt)[0]
+        got = torch.tensor(one["logits"]).view(wanted.shape)
+        torch.testing.assert_close(got, wanted, atol=1e-3, rtol=0)
+        whole = translator.model(torch.tensor([one["src"]]), tgt)[0]
+        assert not torch.allclose(got, whole, atol=1e-2)
+
+
+@torch.no_grad()
+@pytest.mark.parametrize("side", ["src", "tgt"])
+def test_positions_can_be_off_on_one_side(runtime: Page, translator: Translator, side: str) -> None:
+    found = runtime.evaluate(
+        """([text, side]) => {
+            const positions = { ...transformer.WHOLE.positions, [side]: false };
+            const rules = { ...transformer.WHOLE, positions };
+            const { src, tgt, logits } = model.translate(reading.numbers(text), { rules });
+            return { src, tgt, logits: [...logits.data] };
+        }""",
+        ["1203", side],
+    )
+    model = without_positions(translator, side).model
+    wanted = model(torch.tensor([found["src"]]), torch.tensor([[BOS, *found["tgt"][:-1]]]))[0]
+    got = torch.tensor(found["logits"]).view(wanted.shape)
+    torch.testing.assert_close(got, wanted, atol=1e-3, rtol=0)
+    assert wanted.argmax(-1).tolist() == found["tgt"]
+
+
+def without_positions(translator: Translator, *sides: str) -> Translator:
+    copy = script.rounded_translator(translator)
+    for side in sides:
+        getattr(copy.model, f"{side}_position")._embed = lambda x, positions: x
+    return copy
+
+
 @torch.no_grad()
 def without(rule: str, translator: Translator, text: str, tgt: list[int]) -> Tensor:
-    model = script.rounded_translator(translator).model  # a copy
+    model = without_positions(translator, *(("src", "tgt") if rule == "positions" else ())).model
     for name, module in model.named_modules():
         if rule == "scale" and name.endswith(".core"):
             module.scale = 1.0
-    if rule == "positions":
-        for position in (model.src_position, model.tgt_position):
-            position._embed = lambda x, pos: x
     src, tgt_in = source(translator, text), torch.tensor([[BOS, *tgt[:-1]]])
     if rule != "mask":
         return model(src, tgt_in)[0]
@@ -546,6 +613,245 @@ def test_broken_on_purpose(opened: Any) -> None:
     assert len(answers) == 1
 
 
+def cross_weights(translator: Translator, text: str, layer: int) -> Tensor:
+    written = translator.tgt.encode(NUMBERS.cut(translator.translate([text])[0]))
+    seen = watched(translator, text, [*written, EOS])
+    return seen[f"decoder.blocks.{layer - 1}.cross_attention"]["weights"]
+
+
+@torch.no_grad()
+def mean_probability(translator: Translator, text: str, words: str) -> float:
+    """How probable a translation's words are, each after those before it, on average."""
+    tgt = [*translator.tgt.encode(NUMBERS.cut(words)), EOS]
+    logits = translator.model(source(translator, text), torch.tensor([[BOS, *tgt[:-1]]]))[0]
+    return float(logits.softmax(-1)[range(len(tgt)), tgt].mean())
+
+
+def test_all_heads_are_shown_and_what_each_does_alone(opened: Any, translator: Translator) -> None:
+    panel = opened(place("heads", text=TEXT)).panel()
+    grid = panel.locator(".panel-heads")
+    rows = grid.locator("tbody th").all_inner_texts()
+    assert rows == [f"{kind} {n}" for kind in ("encoder", "decoder", "cross") for n in (1, 2)]
+    places = [
+        f"{stack}.blocks.{layer}.{name}"
+        for stack, name in (
+            ("encoder", "attention"), ("decoder", "self_attention"), ("decoder", "cross_attention"),
+        )
+        for layer in range(2)
+    ]  # fmt: skip
+    [words] = translator.translate([TEXT])
+    shown = grid.locator("label").all_inner_texts()
+    changing = 0
+    for n, text in enumerate(shown):
+        pruned = without_heads(translator, {places[n // 4]: [n % 4]})
+        same = pruned.translate([TEXT]) == [words]
+        changing += not same
+        assert text.startswith("≠") == (not same)
+        wanted = 100 * mean_probability(pruned, TEXT, words)
+        assert float(text.strip("≠ %")) == pytest.approx(wanted, abs=0.51)
+    assert len(shown) == 24
+    assert changing == 1  # the example of this test: the encoder's head 3 in layer 1
+    assert panel.locator(".playable-help").first.inner_text() == (
+        "Of the 24 heads, only one changes this translation when it is switched off alone: "
+        "head 3 of the encoder's self-attention, layer 1."
+    )
+
+
+def test_heads_are_chosen_and_switched_off_by_keyboard(opened: Any, translator: Translator) -> None:
+    page = opened(place("heads", text=TEXT))
+    panel, keyboard = page.panel(), page.page.keyboard
+    words = panel.locator(".panel-answer strong")
+    how = panel.locator(".panel-how")
+    [whole] = translator.translate([TEXT])
+    assert words.inner_text() == whole
+    assert how.evaluate("e => e.offsetHeight") == 0
+    # The large map is that of the head that is pressed; one tab stop for all of them.
+    pictures = panel.locator(".panel-head-picture[tabindex='0']")
+    assert pictures.count() == 1
+    pictures.focus()
+    for key in ("ArrowDown", "ArrowDown", "ArrowDown", "ArrowDown", "ArrowRight", "Enter"):
+        keyboard.press(key)
+    weights = cross_weights(translator, TEXT, layer=1)[1]
+    close = {"atol": CLOSE, "rtol": 0}
+    torch.testing.assert_close(values(panel.locator(".panel-map")), weights, **close)
+    # The third head of the first row is switched off.
+    boxes = panel.locator(".panel-heads input[tabindex='0']")
+    assert boxes.count() == 1
+    boxes.focus()
+    for key in ("ArrowRight", "ArrowRight", "Space"):
+        keyboard.press(key)
+    [pruned] = without_heads(translator, REMOVED[0]).translate([TEXT])
+    assert whole != pruned == words.inner_text()
+    mean = mean_probability(without_heads(translator, REMOVED[0]), TEXT, whole)
+    assert how.inner_text().replace("\n\n", "\n") == (
+        f"Without head 3 of the encoder's self-attention, layer 1, “{whole}” becomes “{pruned}”.\n"
+        f"The words of “{whole}” have a probability of {100 * mean:.0f} % on average, with all "
+        f"heads {100 * mean_probability(translator, TEXT, whole):.0f} %."
+    )
+    # The focus stays where it was, and the same key switches the head on again.
+    keyboard.press("Space")
+    assert words.inner_text() == whole
+    assert how.evaluate("e => e.offsetHeight") == 0
+
+
+def test_several_heads_off_and_the_whole_set_back_on(opened: Any, translator: Translator) -> None:
+    panel = opened(place("heads", text="524")).panel()
+    words = panel.locator(".panel-answer strong")
+    whole = words.inner_text()
+    panel.get_by_role("button", name="Only the head shown").press("Enter")
+    only_first = without_heads(translator, REMOVED[2])
+    assert [words.inner_text()] == only_first.translate(["524"]) != [whole]
+    assert panel.locator(".panel-heads input:not(:checked)").count() == 3
+    assert "With 3 of 24 heads off" in panel.locator(".panel-how").inner_text()
+    # Switched off, heads stay so for the next number.
+    panel.get_by_label("A number").fill("712")
+    panel.get_by_label("A number").press("Enter")
+    assert [words.inner_text()] == only_first.translate(["712"])
+    panel.get_by_role("button", name="No head in this attention").press("Enter")
+    assert panel.locator(".panel-heads input:not(:checked)").count() == 4
+    panel.get_by_role("button", name="All heads on").press("Enter")
+    assert [words.inner_text()] == translator.translate(["712"])
+    assert panel.locator(".panel-heads input:not(:checked)").count() == 0
+
+
+def in_order(translator: Translator, tokens: list[str]) -> tuple[str, Tensor, Tensor]:
+    """What is written for tokens in any order; encoder vectors; weights of its first head."""
+    model = translator.model
+    src = torch.tensor([[*translator.src.encode(tokens), EOS]])
+    kept: list[Tensor] = []
+
+    def note(_: object, qkv: tuple[Tensor, ...]) -> None:
+        kept.append(attention_scores(*qkv[:2])[0, 0].softmax(-1))
+
+    handle = model.get_submodule("encoder.blocks.0.attention.core").register_forward_pre_hook(note)
+    with torch.no_grad():
+        memory = model.encode(src)[0]
+    handle.remove()
+    tgt = [BOS]
+    with torch.no_grad():
+        while len(tgt) < 17 and tgt[-1] != EOS:
+            tgt.append(int(model(src, torch.tensor([tgt]))[0, -1].argmax()))
+    return "".join(translator.tgt.decode(tgt[1:])), memory, kept[0]
+
+
+ORDER = ["one", " two", " thousand", " hundred", " three"]
+
+
+@pytest.mark.parametrize("positions", ["on", "off"])
+def test_a_word_is_moved(opened: Any, translator: Translator, positions: str) -> None:
+    page = opened(place("positions", text="1203"))
+    panel, keyboard = page.panel(), page.page.keyboard
+    if positions == "off":
+        for side in ("encoder", "decoder"):
+            panel.get_by_label(f"in the {side}").press("Space")
+        translator = without_positions(translator, "src", "tgt")
+    typed = ["one", " thousand", " two", " hundred", " three"]
+    panel.get_by_role("button", name="thousand", exact=True).focus()
+    keyboard.press("ArrowRight")
+    assert panel.locator(".panel-chip").all_inner_texts() == [word.strip() for word in ORDER]
+    assert page.page.evaluate("document.activeElement.textContent") == "thousand"
+    before, after = in_order(translator, typed), in_order(translator, ORDER)
+    assert panel.locator(".panel-answer strong").all_inner_texts() == [before[0], after[0]]
+    maps = panel.locator(".panel-map")
+    for n, (_, _, weights) in enumerate((before, after)):
+        torch.testing.assert_close(values(maps.nth(n)), weights, atol=CLOSE, rtol=0)
+    verdict = panel.locator(".panel-verdict").inner_text()
+    back = [0, 2, 1, 3, 4, 5]
+    change = (after[1][back] - before[1]).norm(dim=-1) / before[1].norm(dim=-1)
+    if positions == "off":
+        assert float(change.max()) < 1e-5
+        assert before[0] == after[0]
+        assert verdict.startswith("The encoder's vectors are the same, in another order:")
+        assert "The translation stays the same: the decoder sees only these vectors" in verdict
+        assert "gave “mille deux cent trois”" in verdict
+    else:
+        word = [*typed, "⟨end⟩"][int(change.argmax())].strip()
+        assert verdict.startswith(
+            "The encoder's vectors are others now: they have changed by "
+            f"{100 * change.min():.0f} % to {100 * change.max():.0f} % of their length, "
+            f"that of “{word}” most."
+        )
+    # A weight tells what it was before the move, or is after it.
+    maps.nth(1).locator("tbody tr").nth(1).locator("button").nth(2).press("Enter")
+    told = f"“two” gives “thousand” {after[2][1, 2]:.2f} of its attention; "
+    told += f"before the move {before[2][2, 1]:.2f}."
+    assert panel.get_by_text(told, exact=True).count() == 1
+    maps.nth(0).locator("tbody tr").nth(2).locator("button").nth(1).press("Enter")
+    assert panel.get_by_text(f"after the move {after[2][1, 2]:.2f}.").count() == 1
+
+
+def test_words_that_change_places_are_another_number(opened: Any, translator: Translator) -> None:
+    """1203 becomes 1302 with the buttons; what the model has learned is written for it."""
+    panel = opened(place("positions", text="1203")).panel()
+    chips = panel.locator(".panel-chip")
+    left, right = (panel.get_by_role("button", name=f"to the {side}") for side in ("left", "right"))
+    assert left.is_disabled()
+    chips.nth(2).press("Enter")  # two
+    for _ in range(2):
+        right.press("Enter")
+    assert right.is_disabled()
+    chips.nth(3).press("Enter")  # three
+    left.press("Enter")
+    assert chips.all_inner_texts() == ["one", "thousand", "three", "hundred", "two"]
+    words = panel.locator(".panel-answer strong")
+    assert words.all_inner_texts() == translator.translate(["1203", "1302"])
+    verdict = panel.locator(".panel-verdict").inner_text()
+    assert "“mille deux cent trois” has become “mille trois cent deux”." in verdict
+    panel.get_by_role("button", name="Back to the order typed").press("Enter")
+    assert words.all_inner_texts() == translator.translate(["1203"])
+    panel.get_by_role("button", name="Reverse all").press("Enter")
+    assert chips.all_inner_texts() == ["three", "hundred", "two", "thousand", "one"]
+
+
+@pytest.mark.parametrize("width", [1200, 375])
+def test_a_word_is_dragged(opened: Any, width: int) -> None:
+    page = opened(place("positions", text="1203"))
+    look(page.page, "light", width)
+    chips = page.panel().locator(".panel-chip")
+    page.panel().scroll_into_view_if_needed()
+
+    def box(n: int) -> dict[str, float]:
+        found = chips.nth(n).bounding_box()
+        assert found
+        return dict(found)
+
+    mouse = page.page.mouse
+    start, end = box(0), box(1)
+    assert start["width"] < end["width"] / 1.5  # a short word over a long one
+    mouse.move(start["x"] + start["width"] / 2, start["y"] + 20)
+    mouse.down()
+    for share in (0.2, 0.4):
+        mouse.move(end["x"] + share * end["width"], end["y"] + 20)
+        assert chips.all_inner_texts()[:2] == ["one", "thousand"]
+    for share in (0.7, 0.8, 0.9):
+        mouse.move(end["x"] + share * end["width"], end["y"] + 20)
+        assert chips.all_inner_texts()[:2] == ["thousand", "one"]
+    mouse.up()
+    far = box(3)
+    mouse.move(far["x"] + far["width"] - 2, far["y"] + 20)
+    assert chips.all_inner_texts() == ["thousand", "one", "two", "hundred", "three"]
+    assert page.panel().locator(".panel-answer").nth(1).inner_text().startswith(
+        "Now: thousand one two hundred three → "
+    )  # fmt: skip
+
+
+def test_positions_off_on_one_side(opened: Any, translator: Translator) -> None:
+    panel = opened(place("positions", text="1203")).panel()
+    verdict = panel.locator(".panel-verdict")
+    assert verdict.inner_text() == "Positions are on. No word has been moved."
+    panel.get_by_label("in the encoder").press("Space")
+    [wanted] = without_positions(translator, "src").translate(["1203"])
+    assert panel.locator(".panel-answer strong").all_inner_texts() == [wanted]
+    assert verdict.inner_text() == (
+        "Positions are off in the encoder. No word has been moved. With positions on both sides, "
+        "the words as typed gave “mille deux cent trois”."
+    )
+    panel.get_by_label("in the decoder").press("Space")
+    assert verdict.inner_text().startswith("Positions are off on both sides.")
+    panel.get_by_label("in the encoder").press("Space")
+    assert verdict.inner_text().startswith("Positions are off in the decoder.")
+
+
 # --- how it looks ----------------------------------------------------------------------------
 
 
@@ -589,7 +895,7 @@ def faults(page: Page) -> list[str]:
 
 @pytest.mark.parametrize("width", [1200, 375])
 @pytest.mark.parametrize("theme", ["light", "dark"])
-@pytest.mark.parametrize("name", ["head", "translate"])
+@pytest.mark.parametrize("name", ["head", "heads", "positions", "translate"])
 def test_right_on_every_screen(opened: Any, name: str, theme: str, width: int) -> None:
     longest = "seventeen thousand seven hundred and seventy-seven"
     page = opened(place(name, text=longest, kind="decoder"))
@@ -647,6 +953,43 @@ def test_an_example_shows_minitxs_numbers(translator: Translator) -> None:
             assert weight == "forbidden"
         else:
             assert float(weight) == pytest.approx(float(seen["weights"][1, 2, j]), abs=0.0051)
+
+
+def test_the_example_of_heads_shows_minitxs_numbers(translator: Translator) -> None:
+    text = example.example('data-panel="heads" data-model="numbers" data-text="281"')
+    alone, map_ = BeautifulSoup(text, "html.parser").select("table")
+    [words] = translator.translate([TEXT])
+    at = ("encoder.blocks.0.attention", "decoder.blocks.1.cross_attention")
+    rows = [row.select("td") for row in alone.select("tbody tr")]
+    for place, row in ((at[0], rows[0]), (at[1], rows[5])):
+        for h, cell in enumerate(row):
+            pruned = without_heads(translator, {place: [h]})
+            assert cell.get_text().startswith("≠ ") == (pruned.translate([TEXT]) != [words])
+            wanted = 100 * mean_probability(pruned, TEXT, words)
+            assert float(cell.get_text().strip("≠ ")) == pytest.approx(wanted, abs=0.51)
+    weights = cross_weights(translator, TEXT, layer=2)[0]
+    shown = [[int(cell.get_text()) for cell in row.select("td")] for row in map_.select("tr")[1:]]
+    assert shown == (100 * weights).round().int().tolist()
+    [pruned_words] = without_heads(translator, REMOVED[2]).translate([TEXT])
+    assert text.endswith(f"the translator writes “{pruned_words}”.\n\n</div>")
+
+
+def test_the_example_of_positions_shows_minitxs_numbers(translator: Translator) -> None:
+    text = example.example('data-panel="positions" data-model="numbers" data-text="1203"')
+    answers, *maps = BeautifulSoup(text, "html.parser").select("table")
+    bag = without_positions(translator, "src", "tgt")
+    orders = [NUMBERS.tokens("1203"), NUMBERS.tokens("1203")[::-1]]
+    found = [in_order(model, order) for model in (translator, bag) for order in orders]
+    rows = [[cell.get_text() for cell in row.select("td")] for row in answers.select("tbody tr")]
+    assert [words for _, words in rows] == [words for words, _, _ in found]
+    assert len({words for _, words in rows}) == 3  # as typed, reversed, and once without positions
+    for table, (_, _, weights) in zip(maps, found[2:], strict=True):
+        cells = [[int(cell.get_text()) for cell in row.select("td")] for row in table.select("tr")]
+        assert cells[1:] == (100 * weights).round().int().tolist()
+    a, b = found[0][1], found[1][1]
+    b = torch.cat([b[:-1].flip(0), b[-1:]])
+    change = 100 * float(((b - a).norm(dim=-1) / a.norm(dim=-1)).max())
+    assert f"by up to {change:.0f} % of its length with positions, and by 0 % without" in text
 
 
 def test_there_is_an_example_of_known_panels_only() -> None:
