@@ -5,9 +5,13 @@ formed, legible on a phone, no word over another or outside, and the same twice.
 """
 
 from minitx.viz.drawings.ambiguous import ambiguous_word
+from minitx.viz.drawings.bag import order_from_causality, same_bag
 from minitx.viz.drawings.basics import dot_products, training_step
 from minitx.viz.drawings.book_map import transformer, you_are_here
+from minitx.viz.drawings.clocks import clock_hands, turn_by_k
 from minitx.viz.drawings.cross import cross_attention
+from minitx.viz.drawings.distances import alibi_slopes, relative_grid, t5_buckets
+from minitx.viz.drawings.doors import add_or_concatenate, three_doors
 from minitx.viz.drawings.equivariance import same_vectors_reordered
 from minitx.viz.drawings.head_flow import multi_head
 from minitx.viz.drawings.head_work import one_wide_head
@@ -28,16 +32,22 @@ from minitx.viz.drawings.recurrence import (
     wavefront,
 )
 from minitx.viz.drawings.roles import head_roles
+from minitx.viz.drawings.rotary_turns import rotary_turns
 from minitx.viz.drawings.shared_heads import grouped_heads, latent_cache
+from minitx.viz.drawings.sinusoids import sinusoid_table, wavelengths
 from minitx.viz.drawings.softmax import saturation
 from minitx.viz.drawings.splitting import split_heads, wrong_reshape
 from minitx.viz.drawings.steps import recipe
 from minitx.viz.drawings.translation import bottleneck, crossing_numbers, decoder_looks_back
 from minitx.viz.drawings.work import work_and_depth
+from minitx.viz.drawings.xl_terms import xl_terms
 
 __all__ = [
+    "add_or_concatenate",
+    "alibi_slopes",
     "ambiguous_word",
     "bottleneck",
+    "clock_hands",
     "concatenate_and_mix",
     "cross_attention",
     "crossing_numbers",
@@ -55,24 +65,34 @@ __all__ = [
     "mistake_pair",
     "multi_head",
     "one_wide_head",
+    "order_from_causality",
     "padded_batch",
     "path_lengths",
     "recipe",
+    "relative_grid",
+    "rotary_turns",
+    "same_bag",
     "same_vectors_reordered",
     "saturation",
     "scan_tree",
     "score_grid",
+    "sinusoid_table",
     "split_heads",
+    "t5_buckets",
+    "three_doors",
     "three_projections",
     "training_step",
     "transformer",
     "translation_in_motion",
+    "turn_by_k",
     "two_looks",
     "two_sequences_one_sequence",
     "two_triangles",
     "unrolled_rnn",
     "wavefront",
+    "wavelengths",
     "work_and_depth",
     "wrong_reshape",
+    "xl_terms",
     "you_are_here",
 ]

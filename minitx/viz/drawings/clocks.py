@@ -1,0 +1,147 @@
+"""A position as the hands of a clock, and moving on as one turn of each."""
+
+import math
+
+import numpy as np
+
+from minitx.viz.drawings.dials import face, hand, on_clock, wedge
+from minitx.viz.svg import Drawing, Part, Point, grid, line, text
+
+C = 8  # four pairs, so that each hand is ten times slower than the one before
+PLACES = (0, 1, 2, 3, 4, 100)
+SHOWN = 2  # the place whose fast hand is drawn large
+
+
+def stamps(places: tuple[int, ...]) -> np.ndarray:
+    """The sinusoids of each place as (sine, cosine) for each pair.
+
+    >>> stamps((0, 1)).round(2)[:, :2].tolist()
+    [[[0.0, 1.0], [0.0, 1.0]], [[0.84, 0.54], [0.1, 1.0]]]
+    """
+    import torch
+
+    from minitx.positions import Sinusoidal
+
+    table: np.ndarray = Sinusoidal(C).table(torch.tensor(places)).numpy()
+    return table.reshape(len(places), C // 2, 2)
+
+
+def speeds() -> list[float]:
+    """How far each hand turns from one place to the next, in radians."""
+    return [math.atan2(*pair) for pair in stamps((1,))[0]]
+
+
+def clock_hands() -> Drawing:
+    """Four hands at the first places and at a late one, and how a hand becomes two numbers."""
+    left, wide, high, radius, top = 92.0, 54.0, 62.0, 23.0, 62.0
+    table, turned = stamps(PLACES), speeds()
+    xs = [left + (i + 0.5) * wide for i in range(len(PLACES))]
+    parts: list[Part] = [text(left + 2.5 * wide, 12, "place", bold=True)]
+    for place, x in zip(PLACES, xs, strict=True):
+        parts += [text(x, 34, str(place), bold=True)]
+    for pair, speed in enumerate(turned):
+        y = top + 18 + pair * high
+        parts += [text(4, y - 9, f"pair {pair}", anchor="start", bold=True)]
+        parts += [text(4, y + 10, _turn_in(speed), anchor="start", role="score")]
+        for place, x, stamp in zip(PLACES, xs, table[:, pair], strict=True):
+            parts += [face((x, y), radius)]
+            if 0 < place * speed < 2 * math.pi:
+                parts += [wedge((x, y), radius, 0, place * speed)]
+            parts += [hand((x, y), radius - 2, tuple(stamp))]
+    gap = left + (len(PLACES) - 1) * wide
+    bottom = top + 18 + (len(turned) - 1) * high + radius
+    parts += [line((gap, 26), (gap, bottom + 6), role="score", dashed=True)]
+    # One hand large, with its shadows.
+    sine, cosine = table[PLACES.index(SHOWN), 0]
+    big, middle = 52.0, (72.0, bottom + 92)
+    parts += [face(middle, big), hand(middle, big, (sine, cosine), width=3)]
+    parts += _shadows(middle, big, (sine, cosine))
+    for row, words in enumerate((
+        f"pair 0 at place {SHOWN}, as two numbers:",
+        f"sine, how far right: {_signed(sine)}",
+        f"cosine, how far up: {_signed(cosine)}",
+    )):  # fmt: skip
+        parts += [text(144, middle[1] - 24 + row * 24, words, anchor="start", bold=row == 0)]
+    slow = "; ".join(f"pair {i}, {_turn_in(speed)}" for i, speed in enumerate(turned))
+    alt = (
+        f"Four dials, one below the other, at the places {', '.join(map(str, PLACES))}. All hands "
+        f"start at 12 o'clock. {slow}. The hand of pair 0 has moved on a good sixth of a turn at "
+        "each place; that of pair 1 creeps; the others seem to stand still at the first places, "
+        f"and have moved at place {PLACES[-1]}. Below, the hand of pair 0 at place {SHOWN}, "
+        f"large: its sine, how far to the right it points, is {_signed(sine)}; its cosine, how far "
+        f"up, {_signed(cosine)}."
+    )
+    return Drawing("A position as clock hands", alt, 416, middle[1] + big + 8, parts)
+
+
+def turn_by_k() -> Drawing:
+    """From three places the same number of places on: the same turn, and the same matrix."""
+    k, starts = 2, (1, 9, 30)
+    left, wide, high, radius, top = 116.0, 98.0, 106.0, 41.0, 76.0
+    turned = speeds()
+    shown = (0, 1)
+    now, then = stamps(starts), stamps(tuple(p + k for p in starts))
+    parts: list[Part] = [text(left + 1.5 * wide, 12, f"{k} places on, from anywhere", bold=True)]
+    for start, x in zip(starts, _middles(left, wide, 3), strict=True):
+        parts += [text(x, 38, f"{start} → {start + k}")]
+    for row, pair in enumerate(shown):
+        y = top + 26 + row * high
+        angle = k * turned[pair]
+        parts += [text(4, y - 20, f"pair {pair}", anchor="start", bold=True)]
+        parts += [text(4, y, f"turns by {angle:.1f}", anchor="start")]
+        parts += [text(4, y + 20, f"({math.degrees(angle):.0f}°)", anchor="start")]
+        for i, x in enumerate(_middles(left, wide, 3)):
+            before, after = now[i, pair], then[i, pair]
+            parts += [face((x, y), radius)]
+            parts += [wedge((x, y), radius, math.atan2(*before), angle)]
+            parts += [hand((x, y), radius - 2, tuple(before), width=1.5, dashed=True)]
+            parts += [hand((x, y), radius - 2, tuple(after), width=3)]
+    y = top + 26 + high + radius + 44
+    matrix = step_matrix(k * turned[0])
+    numbers = [[_signed(number) for number in line_] for line_ in matrix]
+    parts += [text(4, y, f"PE(p + {k}) = PE(p) times", anchor="start")]
+    parts += grid(196, y - 24, numbers, cell=(54, 24), role="ink", fill=[[0.08, 0.08]] * 2)
+    written = ", ".join(f"{start} to {start + k}" for start in starts)
+    alt = (
+        f"Hands of pair 0 and pair 1 before and after {k} places, from {written}. They start at "
+        f"different hours, but the hand of pair 0 always turns by {k * turned[0]:.1f} radians, "
+        f"that of pair 1 by {k * turned[1]:.1f}. One matrix makes the turn of pair 0 from every "
+        f"place: {'; '.join(' '.join(line_) for line_ in numbers)}."
+    )
+    return Drawing("The same turn everywhere", alt, 416, y + 34, parts)
+
+
+def step_matrix(angle: float) -> np.ndarray:
+    """What a row (sine, cosine) is multiplied with to move the hand on.
+
+    >>> (np.array([0.0, 1.0]) @ step_matrix(math.pi / 2)).round(2).tolist()
+    [1.0, 0.0]
+    """
+    sine, cosine = on_clock(angle)
+    return np.array([(cosine, -sine), (sine, cosine)])
+
+
+def _middles(left: float, wide: float, count: int) -> list[float]:
+    return [left + (i + 0.5) * wide for i in range(count)]
+
+
+def _shadows(middle: Point, radius: float, pair: Point) -> list[Part]:
+    (x, y), (sine, cosine) = middle, pair
+    tip = (x + radius * sine, y - radius * cosine)
+    return [line((x, tip[1]), tip, dashed=True), line((tip[0], y), tip, dashed=True),
+            line((x, y), (tip[0], y), width=4, role="score"),
+            line((x, y), (x, tip[1]), width=4, role="score")]  # fmt: skip
+
+
+def _turn_in(speed: float) -> str:
+    """In how many places a hand is back.
+
+    >>> _turn_in(0.01)
+    'back in 628'
+    """
+    places = 2 * math.pi / speed
+    return f"back in {places:.1f}" if places < 10 else f"back in {places:,.0f}"
+
+
+def _signed(number: float) -> str:
+    return f"{number:.2f}".replace("-", "−")
