@@ -144,7 +144,9 @@ def picture_of(result: Mapping[str, Any], name: Literal["schemes", "rotary"] = "
     figure = viz.banded_lines(
         places,
         {
-            scheme: np.pad(losses, ((0, 0), (0, missing[scheme])), constant_values=np.nan).T
+            f"{scheme} (to {LENGTH})" if missing[scheme] else scheme: np.pad(
+                losses, ((0, 0), (0, missing[scheme])), constant_values=np.nan
+            ).T
             for scheme, losses in chosen.items()
         },
         xlabel="characters read before",

@@ -160,4 +160,4 @@ def shares(trial: Mapping[str, Any]) -> list[float]:
 def source(result: Mapping[str, Any]) -> str:
     """How a result was made: command, seeds, date."""
     counts = {len(trial["runs"]) for trial in result["trials"]}
-    return f"{result['command']}, {max(counts)} seeds, {result['date']}"
+    return f"{result['command']}, {min(counts)} seeds, {result['date']}"

@@ -6,6 +6,7 @@ import subprocess
 import sys
 import unicodedata
 from dataclasses import replace
+from importlib import import_module
 from pathlib import Path
 
 import click
@@ -20,6 +21,7 @@ from minitx.data import dates as date_data
 from minitx.data import numbers as number_data
 from minitx.data.split import Split
 from minitx.projects import commands, masked, text, translation
+from minitx.projects.kept import Experiment
 from minitx.projects.translators import DATES, NUMBERS, TRANSLATORS
 from minitx.terminal import program
 
@@ -423,3 +425,24 @@ def test_reading_the_commands_loads_nothing_heavy():
         check=True,
     )
     assert answer.stdout == "\n"
+
+
+@pytest.mark.parametrize("name", ["ladder", "head-count", "extrapolation"])
+def test_an_experiment_is_run_and_kept_only_if_asked(name, monkeypatch):
+    module = import_module(f"minitx.projects.{name.replace('-', '_')}")
+    found = module.EXPERIMENT.kept()
+    asked, kept = [], []
+
+    def run(self, folder, *, group, say):
+        asked.append((self.name, folder))
+        say("1 of 1: one")
+        return found
+
+    monkeypatch.setattr(Experiment, "run", run)
+    monkeypatch.setattr(Experiment, "keep", lambda self, result: kept.append((self.name, result)))
+    told = call("train", name)
+    assert told.stdout == f"{module.table_of(found)}\n"
+    assert told.stderr == "1 of 1: one\n"
+    assert (asked, kept) == ([(name, Path("runs", name))], [])
+    call("train", name, "--keep", "--folder", "else")
+    assert (asked[1:], kept) == ([(name, Path("else"))], [(name, found)])
