@@ -650,6 +650,14 @@ def test_all_heads_are_shown_and_what_each_does_alone(opened: Any, translator: T
         wanted = 100 * mean_probability(pruned, TEXT, words)
         assert float(text.strip("≠ %")) == pytest.approx(wanted, abs=0.51)
     assert len(shown) == 24
+    # The small pictures: a square wherever more than 2 % lies.
+    seen = watched(translator, TEXT, [*translator.tgt.encode(NUMBERS.cut(words)), EOS])
+    pictures = grid.locator("svg").all()
+    for n, picture in enumerate(pictures):
+        squares = picture.locator("path").evaluate_all("all => all.map(e => e.getAttribute('d'))")
+        places_drawn = {tuple(map(int, re.findall(r"(\d+)", d)[1::-1])) for d in squares}
+        weights = seen[places[n // 4]]["weights"][n % 4]
+        assert places_drawn == {(int(i), int(j)) for i, j in (weights > 0.02).nonzero()}
     assert changing == 1  # the example of this test: the encoder's head 3 in layer 1
     assert panel.locator(".playable-help").first.inner_text() == (
         "Of the 24 heads, only one changes this translation when it is switched off alone: "
@@ -734,7 +742,8 @@ def in_order(translator: Translator, tokens: list[str]) -> tuple[str, Tensor, Te
     return "".join(translator.tgt.decode(tgt[1:])), memory, kept[0]
 
 
-ORDER = ["one", " two", " thousand", " hundred", " three"]
+# A word moved by two places: what undoes a move of one is that move itself.
+ORDER = ["one", " two", " hundred", " thousand", " three"]
 
 
 @pytest.mark.parametrize("positions", ["on", "off"])
@@ -748,6 +757,7 @@ def test_a_word_is_moved(opened: Any, translator: Translator, positions: str) ->
     typed = ["one", " thousand", " two", " hundred", " three"]
     panel.get_by_role("button", name="thousand", exact=True).focus()
     keyboard.press("ArrowRight")
+    keyboard.press("ArrowRight")
     assert panel.locator(".panel-chip").all_inner_texts() == [word.strip() for word in ORDER]
     assert page.page.evaluate("document.activeElement.textContent") == "thousand"
     before, after = in_order(translator, typed), in_order(translator, ORDER)
@@ -756,7 +766,7 @@ def test_a_word_is_moved(opened: Any, translator: Translator, positions: str) ->
     for n, (_, _, weights) in enumerate((before, after)):
         torch.testing.assert_close(values(maps.nth(n)), weights, atol=CLOSE, rtol=0)
     verdict = panel.locator(".panel-verdict").inner_text()
-    back = [0, 2, 1, 3, 4, 5]
+    back = [0, 3, 1, 2, 4, 5]
     change = (after[1][back] - before[1]).norm(dim=-1) / before[1].norm(dim=-1)
     if positions == "off":
         assert float(change.max()) < 1e-5
@@ -772,12 +782,12 @@ def test_a_word_is_moved(opened: Any, translator: Translator, positions: str) ->
             f"that of “{word}” most."
         )
     # A weight tells what it was before the move, or is after it.
-    maps.nth(1).locator("tbody tr").nth(1).locator("button").nth(2).press("Enter")
-    told = f"“two” gives “thousand” {after[2][1, 2]:.2f} of its attention; "
+    maps.nth(1).locator("tbody tr").nth(1).locator("button").nth(3).press("Enter")
+    told = f"“two” gives “thousand” {after[2][1, 3]:.2f} of its attention; "
     told += f"before the move {before[2][2, 1]:.2f}."
     assert panel.get_by_text(told, exact=True).count() == 1
     maps.nth(0).locator("tbody tr").nth(2).locator("button").nth(1).press("Enter")
-    assert panel.get_by_text(f"after the move {after[2][1, 2]:.2f}.").count() == 1
+    assert panel.get_by_text(f"after the move {after[2][1, 3]:.2f}.").count() == 1
 
 
 def test_words_that_change_places_are_another_number(opened: Any, translator: Translator) -> None:
