@@ -59,18 +59,7 @@ class T5Bias(Position):
         >>> T5Bias(1, num_buckets=8, max_distance=20).bucket(torch.tensor([-9, -2, -1, 0, 1, 2, 9]))
         tensor([3, 2, 1, 0, 5, 6, 7])
         """
-        num_buckets = self.num_buckets
-        first = torch.zeros_like(distance)
-        if self.bidirectional:
-            num_buckets //= 2
-            first = num_buckets * (distance > 0)
-            distance = distance.abs()
-        else:
-            distance = (-distance).clamp(min=0)
-        exact = num_buckets // 2
-        growth = torch.log(distance.clamp(min=1) / exact) / math.log(self.max_distance / exact)
-        far = (exact + (growth * (num_buckets - exact)).long()).clamp(max=num_buckets - 1)
-        return first + torch.where(distance < exact, distance, far)
+        return bucket(distance, self.num_buckets, self.max_distance, self.bidirectional)
 
     def _bias(
         self,
@@ -81,3 +70,31 @@ class T5Bias(Position):
     ) -> Float[Tensor, "#B H T_q T_k"]:
         buckets = self.bucket(distances(q_pos, k_pos))
         return self.table(buckets).permute(0, 3, 1, 2).to(q.dtype)
+
+
+def bucket(
+    distance: Int[Tensor, "*T"], num_buckets: int, max_distance: int, bidirectional: bool
+) -> Int[Tensor, "*T"]:
+    """The bucket of each distance d, where one direction has n buckets, e = n // 2 of them exact.
+
+        d < e:  d
+        else:   min(e + ⌊ln(d / e) / ln(max_distance / e) · (n - e)⌋, n - 1)
+
+    In both directions n is half of num_buckets, and keys ahead of the query come after the others.
+
+    >>> bucket(torch.tensor([-100, -10, -3, 0, 2]), 8, 30, bidirectional=False)
+    tensor([7, 5, 3, 0, 0])
+    """
+    first = torch.zeros_like(distance)
+    if bidirectional:
+        num_buckets //= 2
+        first = num_buckets * (distance > 0)
+        distance = distance.abs()
+    else:
+        distance = (-distance).clamp(min=0)
+    exact = num_buckets // 2
+    growth = torch.log(distance.clamp(min=1) / exact)
+    share = growth / math.log(max_distance / exact)
+    far = exact + (share * (num_buckets - exact)).long()
+    far = far.clamp(max=num_buckets - 1)
+    return first + torch.where(distance < exact, distance, far)

@@ -1,0 +1,2096 @@
+"""Typical wrong answers to the exercises of chapter 4, each with the sentence that names it."""
+
+import math
+
+import torch
+from torch.nn import functional as F
+
+from minitx import functional
+from minitx.grading import mistake
+from minitx.masks import Mask
+
+# ---------------------------------------------------------------------------------------------
+# 04.1
+
+
+def even(width):
+    """0, 2, 4 … in float64, or the refusal of an odd width."""
+    if width % 2:
+        raise ValueError(f"d_model must be even, got {width}")
+    return torch.arange(0, width, 2, dtype=torch.float64)
+
+
+def angles(positions, width, base):
+    return positions[:, None] * base ** (-even(width) / width)
+
+
+def in_turn(first, second):
+    return torch.stack([first, second], dim=-1).flatten(-2).float()
+
+
+def hands(a):
+    return in_turn(a.sin(), a.cos())
+
+
+@mistake("04.1", caught_by="test_two_positions_by_hand")
+def cosines_before_sines(positions, d_model, base=10_000.0):
+    """sine and cosine are exchanged: position 0 becomes 1, 0, 1, 0 in place of 0, 1, 0, 1.
+
+    The even columns, 0, 2, 4 …, are sines, the odd ones cosines.
+    """
+    a = angles(positions, d_model, base)
+    return in_turn(a.cos(), a.sin())
+
+
+@mistake("04.1", caught_by="test_two_positions_by_hand")
+def all_sines_before_all_cosines(positions, d_model, base=10_000.0):
+    """the sines fill the first half of the columns and the cosines the second.
+
+    That is a valid variant (the authors' own code has it), but here sine and cosine take turns:
+    stack them along a new last axis and flatten it, do not concatenate.
+    """
+    a = angles(positions, d_model, base)
+    return torch.cat([a.sin(), a.cos()], dim=-1).float()
+
+
+@mistake("04.1", caught_by="test_every_column")
+def exponent_counted_twice(positions, d_model, base=10_000.0):
+    """the exponent is twice as large: 4i/C where 2i/C belongs.
+
+    `torch.arange(0, d_model, 2)` is 2i already: do not multiply it by 2 again.
+    """
+    return hands(positions[:, None] * base ** (-2 * even(d_model) / d_model))
+
+
+@mistake("04.1", caught_by="test_every_column")
+def exponent_counted_half(positions, d_model, base=10_000.0):
+    """the exponent is half as large: i/C where 2i/C belongs.
+
+    With i = 0, 1, 2 … the pair, the exponent is 2i/C, which runs up to nearly 1 in the last pair.
+    """
+    return hands(positions[:, None] * base ** (-even(d_model) / 2 / d_model))
+
+
+@mistake("04.1", caught_by="test_every_column")
+def a_frequency_for_every_column(positions, d_model, base=10_000.0):
+    """every column j has the exponent j/C, so that a sine and its cosine have different angles.
+
+    Two neighbouring columns are one clock hand: both have the exponent 2i/C with i = j // 2.
+    """
+    even(d_model)
+    column = torch.arange(d_model)
+    a = positions[:, None] * base ** (-column.double() / d_model)
+    return torch.where(column % 2 == 0, a.sin(), a.cos()).float()
+
+
+@mistake("04.1", caught_by="test_two_positions_by_hand")
+def positions_counted_from_one(positions, d_model, base=10_000.0):
+    """positions are counted from 1: every row is the one that belongs to the next position.
+
+    Use the positions as they are given; the first token stands at 0.
+    """
+    return hands(angles(positions + 1, d_model, base))
+
+
+@mistake("04.1", caught_by="test_positions_as_given")
+def places_for_positions(positions, d_model, base=10_000.0):
+    """row t is the code of position t, whatever stands in `positions`.
+
+    Only their number is used. The rows belong to the positions that are given, which may begin
+    anywhere and be in any order.
+    """
+    return hands(angles(torch.arange(len(positions)), d_model, base))
+
+
+@mistake("04.1", caught_by="test_every_column")
+def positions_divided_by_the_length(positions, d_model, base=10_000.0):
+    """positions are divided by the number of positions.
+
+    A position then has another code in a longer text. Use it as it is.
+    """
+    return hands(angles(positions / len(positions), d_model, base))
+
+
+@mistake("04.1", caught_by="test_base_of_the_table")
+def base_fixed(positions, d_model, base=10_000.0):
+    """the base is 10,000 whatever base is given.
+
+    Use the argument `base`, not the number.
+    """
+    return hands(angles(positions, d_model, 10_000.0))
+
+
+@mistake("04.1", caught_by="test_every_column")
+def base_one_thousand(positions, d_model, base=1_000.0):
+    """the base is 1,000 where 10,000 belongs.
+
+    Count the zeros.
+    """
+    return hands(angles(positions, d_model, base))
+
+
+@mistake("04.1", caught_by="test_every_column")
+def frequencies_growing(positions, d_model, base=10_000.0):
+    """the sign of the exponent is turned, so that later pairs are faster.
+
+    Low pairs are fast, high ones slow: base^(-2i/C), or divide by base^(2i/C).
+    """
+    return hands(positions[:, None] * base ** (even(d_model) / d_model))
+
+
+@mistake("04.1", caught_by="test_every_column")
+def one_frequency(positions, d_model, base=10_000.0):
+    """all pairs have the frequency of the first, 1.
+
+    Each pair i has its own, base^(-2i/C).
+    """
+    return hands(positions[:, None] * base ** (0 * even(d_model)))
+
+
+@mistake("04.1", caught_by="test_every_column")
+def frequency_outside(positions, d_model, base=10_000.0):
+    """the sine and the cosine of the bare position are multiplied by the frequency.
+
+    The frequency belongs inside: sin(p·ω), not ω·sin(p).
+    """
+    w = base ** (-even(d_model) / d_model)
+    p = positions[:, None].double()
+    return in_turn(p.sin() * w, p.cos() * w)
+
+
+@mistake("04.1", caught_by="test_far_positions")
+def angles_in_single_precision(positions, d_model, base=10_000.0):
+    """the angles are computed in float32.
+
+    Near 100,000 a float32 has two places behind the point left, so sines are wrong in the third
+    place. Make the frequencies with dtype=torch.float64, and turn the finished table into float32.
+    """
+    w = base ** (-even(d_model).float() / d_model)
+    return hands(positions[:, None].float() * w)
+
+
+@mistake("04.1", caught_by="test_table_is_float32")
+def table_in_float64(positions, d_model, base=10_000.0):
+    """the table stays float64.
+
+    The angles need float64, the table does not: end with .float().
+    """
+    even(d_model)
+    a = angles(positions, d_model, base)
+    return torch.stack([a.sin(), a.cos()], dim=-1).flatten(-2)
+
+
+@mistake("04.1", caught_by="test_two_positions_by_hand")
+def sines_only(positions, d_model, base=10_000.0):
+    """all columns are sines.
+
+    A sine alone does not say whether the hand goes up or down: the odd columns are cosines of the
+    same angles.
+    """
+    a = angles(positions, d_model, base)
+    return in_turn(a.sin(), a.sin())
+
+
+@mistake("04.1", caught_by="test_every_column")
+def last_exponent_is_one(positions, d_model, base=10_000.0):
+    """the exponents run from 0 to exactly 1: i/(C/2 - 1) where 2i/C belongs.
+
+    Some published code spreads them so. Here the last pair has the exponent (C - 2)/C.
+    """
+    half = d_model // 2
+    i = even(d_model) / 2
+    return hands(positions[:, None] * base ** (-i / max(half - 1, 1)))
+
+
+@mistake("04.1", caught_by="test_every_column")
+def angles_in_degrees(positions, d_model, base=10_000.0):
+    """the angles are taken for degrees and converted into radians.
+
+    torch.sin and math.sin want radians, and p·ω is in radians already.
+    """
+    return hands(angles(positions, d_model, base) * math.pi / 180)
+
+
+@mistake("04.1", caught_by="test_two_positions_by_hand")
+def whole_turns(positions, d_model, base=10_000.0):
+    """the angles are multiplied by 2π.
+
+    The formula has no 2π: the first pair goes on by one radian per position, not by one turn.
+    """
+    return hands(angles(positions, d_model, base) * 2 * math.pi)
+
+
+@mistake("04.1", caught_by="test_odd_width")
+def odd_width_accepted(positions, d_model, base=10_000.0):
+    """an odd width is accepted.
+
+    `if d_model % 2: raise ValueError(...)` before anything is computed: a sine without its cosine
+    would be half a hand.
+    """
+    column = torch.arange(d_model)
+    a = positions[:, None] * base ** (-(column - column % 2).double() / d_model)
+    return torch.where(column % 2 == 0, a.sin(), a.cos()).float()
+
+
+@mistake("04.1", caught_by="test_odd_width")
+def odd_width_asserted(positions, d_model, base=10_000.0):
+    """an odd width is refused with another exception than a ValueError.
+
+    An assert raises an AssertionError, and disappears under `python -O`: raise a ValueError with
+    what was wrong.
+    """
+    assert d_model % 2 == 0, "d_model must be even"
+    return hands(angles(positions, d_model, base))
+
+
+@mistake("04.1", caught_by="test_shape_of_the_table")
+def columns_are_positions(positions, d_model, base=10_000.0):
+    """the table is transposed: positions run along its columns.
+
+    One *row* per position: the positions are the column in `positions[:, None] * frequencies`.
+    """
+    return hands(angles(positions, d_model, base)).T
+
+
+@mistake("04.1", caught_by="test_shape_of_the_table")
+def twice_as_wide(positions, d_model, base=10_000.0):
+    """there is a pair for every one of the d_model columns, so that the table is twice as wide.
+
+    There are d_model / 2 pairs: `torch.arange(0, d_model, 2)`.
+    """
+    even(d_model)
+    w = base ** (-torch.arange(d_model).double() / d_model)
+    return hands(positions[:, None] * w)
+
+
+# ---------------------------------------------------------------------------------------------
+# 04.2
+
+
+def blocks(a, first=None):
+    """The matrix with a block [[cos, sin], [-sin, cos]] for each angle."""
+    cos, sin = a.cos(), a.sin()
+    entries = (cos, sin, -sin, cos) if first is None else first(cos, sin)
+    return torch.block_diag(*torch.stack(entries, dim=-1).view(-1, 2, 2)).float()
+
+
+def turns(k, width, base):
+    return k * base ** (-even(width) / width)
+
+
+@mistake("04.2", caught_by="test_one_pair_by_hand")
+def turned_back(k, d_model, base=10_000.0):
+    """the matrix is transposed: it takes PE[p + k] back to PE[p].
+
+    The table holds the sine first. The row that makes the new sine is (cos, sin), the one that
+    makes the new cosine (-sin, cos). And PE[p] is a column to the right of M.
+    """
+    return blocks(turns(k, d_model, base)).T
+
+
+@mistake("04.2", caught_by="test_every_block")
+def blocks_of_halves(k, d_model, base=10_000.0):
+    """entry i is paired with entry i + C/2, as if all sines came before all cosines.
+
+    In this table a sine and its cosine are neighbours: the blocks are rows and columns 2i and
+    2i + 1.
+    """
+    a = turns(k, d_model, base)
+    cos, sin = a.cos().diag(), a.sin().diag()
+    return torch.cat([torch.cat([cos, sin], 1), torch.cat([-sin, cos], 1)], 0).float()
+
+
+@mistake("04.2", caught_by="test_every_block")
+def one_angle_for_all_pairs(k, d_model, base=10_000.0):
+    """all pairs are turned by the angle k, that of the first pair.
+
+    Pair i goes on by base^(-2i/C) per position: its angle is k times that.
+    """
+    return blocks(k * base ** (0 * even(d_model)))
+
+
+@mistake("04.2", caught_by="test_base_of_the_rotation")
+def rotation_base_fixed(k, d_model, base=10_000.0):
+    """the base is 10,000 whatever base is given.
+
+    Use the argument `base`, not the number.
+    """
+    return blocks(turns(k, d_model, 10_000.0))
+
+
+@mistake("04.2", caught_by="test_every_block")
+def rotation_exponent_half(k, d_model, base=10_000.0):
+    """the exponent is half as large: i/C where 2i/C belongs.
+
+    With i = 0, 1, 2 … the pair, the angle is k·base^(-2i/C).
+    """
+    return blocks(k * base ** (-even(d_model) / 2 / d_model))
+
+
+@mistake("04.2", caught_by="test_every_block")
+def rotation_exponent_twice(k, d_model, base=10_000.0):
+    """the exponent is twice as large: 4i/C where 2i/C belongs.
+
+    `torch.arange(0, d_model, 2)` is 2i already.
+    """
+    return blocks(k * base ** (-2 * even(d_model) / d_model))
+
+
+@mistake("04.2", caught_by="test_every_block")
+def rotation_frequencies_growing(k, d_model, base=10_000.0):
+    """the sign of the exponent is turned, so that later pairs turn faster.
+
+    Low pairs are fast, high ones slow: base^(-2i/C).
+    """
+    return blocks(k * base ** (even(d_model) / d_model))
+
+
+@mistake("04.2", caught_by="test_backwards")
+def size_of_the_offset(k, d_model, base=10_000.0):
+    """the sign of k is lost, so that a negative k turns forwards.
+
+    Take abs out: -k turns back.
+    """
+    return blocks(turns(abs(k), d_model, base))
+
+
+@mistake("04.2", caught_by="test_one_pair_by_hand")
+def no_minus_sign(k, d_model, base=10_000.0):
+    """both sines of a block have a plus sign.
+
+    cos(p + k) = cos p cos k - sin p sin k: the sine in the second row is negative.
+    """
+    return blocks(turns(k, d_model, base), lambda cos, sin: (cos, sin, sin, cos))
+
+
+@mistake("04.2", caught_by="test_one_pair_by_hand")
+def a_mirror(k, d_model, base=10_000.0):
+    """the minus sign stands before a cosine, so that the block is a mirror and not a turn.
+
+    cos(p + k) = -sin k sin p + cos k cos p: the minus belongs to the sine in the second row.
+    """
+    return blocks(turns(k, d_model, base), lambda cos, sin: (cos, sin, sin, -cos))
+
+
+@mistake("04.2", caught_by="test_one_pair_by_hand")
+def sines_on_the_diagonal(k, d_model, base=10_000.0):
+    """sine and cosine are exchanged in the blocks.
+
+    For k = 0 the matrix must change nothing: cos 0 = 1 belongs on the diagonal.
+    """
+    return blocks(turns(k, d_model, base), lambda cos, sin: (sin, cos, -cos, sin))
+
+
+@mistake("04.2", caught_by="test_takes_p_to_p_plus_k")
+def diagonal_only(k, d_model, base=10_000.0):
+    """only the diagonal is filled, with cosines.
+
+    The new sine needs the old cosine as well: a block has four entries.
+    """
+    return blocks(turns(k, d_model, base), lambda cos, sin: (cos, 0 * sin, 0 * sin, cos))
+
+
+@mistake("04.2", caught_by="test_far_offsets")
+def rotation_in_single_precision(k, d_model, base=10_000.0):
+    """the angles are computed in float32.
+
+    Near 100,000 a float32 has two places behind the point left. Make the frequencies with
+    dtype=torch.float64, and turn the finished matrix into float32.
+    """
+    return blocks(k * base ** (-even(d_model).float() / d_model))
+
+
+@mistake("04.2", caught_by="test_matrix_is_float32")
+def rotation_in_float64(k, d_model, base=10_000.0):
+    """the matrix stays float64.
+
+    The angles need float64, the matrix does not: end with .float().
+    """
+    a = turns(k, d_model, base)
+    cos, sin = a.cos(), a.sin()
+    return torch.block_diag(*torch.stack([cos, sin, -sin, cos], dim=-1).view(-1, 2, 2))
+
+
+@mistake("04.2", caught_by="test_one_pair_by_hand")
+def one_position_too_far(k, d_model, base=10_000.0):
+    """the turn is that of k + 1.
+
+    k = 0 must change nothing.
+    """
+    return blocks(turns(k + 1, d_model, base))
+
+
+@mistake("04.2", caught_by="test_takes_p_to_p_plus_k")
+def outer_product_of_rows(k, d_model, base=10_000.0):
+    """the matrix is an outer product of two rows of the table.
+
+    It takes one position to another and all other positions nowhere. The wanted matrix does not
+    know p: it is made of k alone.
+    """
+    zero, moved = hands(angles(torch.tensor([0, k]), d_model, base))
+    return torch.outer(moved, zero) / (zero @ zero)
+
+
+@mistake("04.2", caught_by="test_takes_p_to_p_plus_k")
+def rotation_by_whole_turns(k, d_model, base=10_000.0):
+    """the angles are multiplied by 2π.
+
+    The formula has no 2π: the first pair goes on by one radian per position.
+    """
+    return blocks(turns(k, d_model, base) * 2 * math.pi)
+
+
+# ---------------------------------------------------------------------------------------------
+# 04.3
+
+
+def places(T_q, T_k):
+    """A row of key positions and a column of query positions."""
+    return torch.arange(T_k), torch.arange(T_k - T_q, T_k)[:, None]
+
+
+def ahead(T_q, T_k):
+    j, i = places(T_q, T_k)
+    return j - i
+
+
+@mistake("04.3", caught_by="test_two_queries_by_hand")
+def query_minus_key(T_q, T_k, max_distance):
+    """the distance is query position minus key position.
+
+    It runs from the query to the key: key minus query, negative for keys that came before.
+    """
+    return (-ahead(T_q, T_k)).clamp(-max_distance, max_distance) + max_distance
+
+
+@mistake("04.3", caught_by="test_two_queries_by_hand")
+def not_shifted(T_q, T_k, max_distance):
+    """nothing is added after clipping, so that keys before the query get negative numbers.
+
+    Rows of a table are numbered from 0: add max_distance. torch would take -1 for the last row and
+    not complain.
+    """
+    return ahead(T_q, T_k).clamp(-max_distance, max_distance)
+
+
+@mistake("04.3", caught_by="test_last_positions")
+def aligned_at_the_top_left(T_q, T_k, max_distance):
+    """queries are counted from position 0, though they are the last T_q positions.
+
+    Query i stands at i + T_k - T_q: `torch.arange(T_k - T_q, T_k)`.
+    """
+    distance = torch.arange(T_k) - torch.arange(T_q)[:, None]
+    return distance.clamp(-max_distance, max_distance) + max_distance
+
+
+@mistake("04.3", caught_by="test_clipped")
+def not_clipped(T_q, T_k, max_distance):
+    """distances beyond max_distance are not clipped.
+
+    clamp(-max_distance, max_distance) before the shift: the table has 2m + 1 rows only.
+    """
+    return ahead(T_q, T_k) + max_distance
+
+
+@mistake("04.3", caught_by="test_clipped")
+def clipped_above_only(T_q, T_k, max_distance):
+    """distances are clipped at +max_distance only.
+
+    Keys far behind have large negative distances: clamp at -max_distance as well.
+    """
+    return ahead(T_q, T_k).clamp(max=max_distance) + max_distance
+
+
+@mistake("04.3", caught_by="test_clipped")
+def clipped_below_only(T_q, T_k, max_distance):
+    """distances are clipped at -max_distance only.
+
+    Keys far ahead have large distances: clamp at +max_distance as well.
+    """
+    return ahead(T_q, T_k).clamp(min=-max_distance) + max_distance
+
+
+@mistake("04.3", caught_by="test_square_table")
+def shifted_before_clipping(T_q, T_k, max_distance):
+    """max_distance is added first and then everything is clipped to ±max_distance.
+
+    Clip first, shift afterwards; or shift first and clip to 0 and 2·max_distance.
+    """
+    return (ahead(T_q, T_k) + max_distance).clamp(-max_distance, max_distance)
+
+
+@mistake("04.3", caught_by="test_square_table")
+def shifted_and_clipped_to_m(T_q, T_k, max_distance):
+    """after the shift everything is clipped to 0 and max_distance.
+
+    The numbers run from 0 to 2·max_distance: distance 0 is in the middle.
+    """
+    return (ahead(T_q, T_k) + max_distance).clamp(0, max_distance)
+
+
+@mistake("04.3", caught_by="test_clipped")
+def clipped_one_short(T_q, T_k, max_distance):
+    """distances ahead are clipped to max_distance - 1.
+
+    clamp includes both of its ends, unlike range: clamp(-m, m).
+    """
+    return ahead(T_q, T_k).clamp(-max_distance, max_distance - 1) + max_distance
+
+
+@mistake("04.3", caught_by="test_two_queries_by_hand")
+def shifted_one_short(T_q, T_k, max_distance):
+    """the shift is max_distance - 1.
+
+    The smallest distance is -m and must become row 0: add m.
+    """
+    return ahead(T_q, T_k).clamp(-max_distance, max_distance) + max_distance - 1
+
+
+@mistake("04.3", caught_by="test_two_queries_by_hand")
+def shifted_by_the_length(T_q, T_k, max_distance):
+    """the shift is T_k - 1.
+
+    After clipping the smallest distance is -max_distance, so that is what must be added.
+    """
+    return ahead(T_q, T_k).clamp(-max_distance, max_distance) + T_k - 1
+
+
+@mistake("04.3", caught_by="test_wide_enough")
+def shifted_by_the_smallest(T_q, T_k, max_distance):
+    """the shift is the largest distance that turns up, not max_distance.
+
+    Distance 0 must be row m in texts of any length, or a short text picks other vectors.
+    """
+    clipped = ahead(T_q, T_k).clamp(-max_distance, max_distance)
+    return clipped - clipped.min()
+
+
+@mistake("04.3", caught_by="test_two_queries_by_hand")
+def distance_without_sign(T_q, T_k, max_distance):
+    """the distance is taken without its sign.
+
+    Three tokens back and three tokens ahead have rows of their own: no abs.
+    """
+    return ahead(T_q, T_k).abs().clamp(-max_distance, max_distance) + max_distance
+
+
+@mistake("04.3", caught_by="test_two_queries_by_hand")
+def nothing_ahead(T_q, T_k, max_distance):
+    """keys ahead count as distance 0.
+
+    Whether they may be seen is the mask's affair; here each distance has its row.
+    """
+    return ahead(T_q, T_k).clamp(-max_distance, 0) + max_distance
+
+
+@mistake("04.3", caught_by="test_last_positions")
+def rows_are_keys(T_q, T_k, max_distance):
+    """the table is transposed: one row per key.
+
+    Rows are queries, columns are keys: a row of key positions minus a *column* of query positions.
+    """
+    return (ahead(T_q, T_k).clamp(-max_distance, max_distance) + max_distance).T
+
+
+@mistake("04.3", caught_by="test_index_is_int64")
+def index_of_floats(T_q, T_k, max_distance):
+    """the row numbers are floating-point numbers.
+
+    Only whole numbers can pick rows: torch.arange of whole numbers makes them, without .float().
+    """
+    return (ahead(T_q, T_k).clamp(-max_distance, max_distance) + max_distance).float()
+
+
+@mistake("04.3", caught_by="test_index_is_int64")
+def index_of_int32(T_q, T_k, max_distance):
+    """the row numbers are int32.
+
+    torch.arange of whole numbers is int64, which indices and gather want: leave the dtype alone.
+    """
+    return (ahead(T_q, T_k).clamp(-max_distance, max_distance) + max_distance).int()
+
+
+@mistake("04.3", caught_by="test_clipped")
+def distance_modulo(T_q, T_k, max_distance):
+    """distances go round: the remainder by 2m + 1 stands where they should be clipped.
+
+    Everything farther than m counts as m: clamp.
+    """
+    return (ahead(T_q, T_k) + max_distance) % (2 * max_distance + 1)
+
+
+@mistake("04.3", caught_by="test_two_queries_by_hand")
+def queries_one_too_late(T_q, T_k, max_distance):
+    """every query stands one position too late.
+
+    The last query stands where the last key stands, at T_k - 1: query i at i + T_k - T_q.
+    """
+    return (ahead(T_q, T_k) - 1).clamp(-max_distance, max_distance) + max_distance
+
+
+@mistake("04.3", caught_by="test_two_queries_by_hand")
+def queries_one_too_early(T_q, T_k, max_distance):
+    """every query stands one position too early.
+
+    The last query stands where the last key stands, at T_k - 1: query i at i + T_k - T_q.
+    """
+    return (ahead(T_q, T_k) + 1).clamp(-max_distance, max_distance) + max_distance
+
+
+@mistake("04.3", caught_by="test_last_positions")
+def keys_are_the_last(T_q, T_k, max_distance):
+    """the sign of T_k - T_q is turned: query i stands at i - (T_k - T_q).
+
+    The queries are the last positions, so they stand later, not before everything.
+    """
+    i = torch.arange(T_q)[:, None] - (T_k - T_q)
+    return (torch.arange(T_k) - i).clamp(-max_distance, max_distance) + max_distance
+
+
+# ---------------------------------------------------------------------------------------------
+# 04.4
+
+
+def power_below(H):
+    return 2 ** (H.bit_length() - 1)
+
+
+def series(H):
+    """The slopes of a power of two."""
+    return 2.0 ** (-8 * torch.arange(1, H + 1) / H)
+
+
+def slopes(H):
+    P = power_below(H)
+    return torch.cat([series(P), series(2 * P)[::2][: H - P]])
+
+
+def fines(of_heads, q_pos, k_pos):
+    return -of_heads[:, None, None] * (k_pos - q_pos[:, None]).abs()
+
+
+@mistake("04.4", caught_by="test_three_heads_by_hand")
+def a_reward(num_heads, q_pos, k_pos):
+    """the sign is turned: the bias grows with the distance, so that far keys are preferred.
+
+    A fine is negative: -slope · distance.
+    """
+    return -fines(slopes(num_heads), q_pos, k_pos)
+
+
+@mistake("04.4", caught_by="test_both_sides")
+def signed_distance_fines_keys_ahead(num_heads, q_pos, k_pos):
+    """the distance keeps its sign, and keys before the query are rewarded.
+
+    Take the absolute value of key minus query position.
+    """
+    return -slopes(num_heads)[:, None, None] * (k_pos - q_pos[:, None])
+
+
+@mistake("04.4", caught_by="test_both_sides")
+def signed_distance_rewards_keys_ahead(num_heads, q_pos, k_pos):
+    """the distance keeps its sign, and keys ahead are rewarded.
+
+    Under a causal mask nobody would notice; here keys ahead are fined as well: take the absolute
+    value.
+    """
+    return slopes(num_heads)[:, None, None] * (k_pos - q_pos[:, None])
+
+
+@mistake("04.4", caught_by="test_both_sides")
+def keys_ahead_go_free(num_heads, q_pos, k_pos):
+    """keys ahead are not fined.
+
+    The distance counts in both directions; what may not be seen is the mask's affair.
+    """
+    behind = (q_pos[:, None] - k_pos).clamp(min=0)
+    return -slopes(num_heads)[:, None, None] * behind
+
+
+@mistake("04.4", caught_by="test_other_numbers_of_heads")
+def one_series_for_any_number(num_heads, q_pos, k_pos):
+    """the slopes are 2^(-8h/H) whatever H is.
+
+    That is right for powers of two. For others come the slopes of the power of two below, then
+    every other slope of its double.
+    """
+    return fines(series(num_heads), q_pos, k_pos)
+
+
+@mistake("04.4", caught_by="test_powers_of_two")
+def heads_counted_from_zero(num_heads, q_pos, k_pos):
+    """heads are counted from 0, so that the first slope is 1.
+
+    h runs from 1 to H: the first slope is 2^(-8/H).
+    """
+    P = power_below(num_heads)
+    double = 2.0 ** (-8 * torch.arange(2 * P) / (2 * P))
+    parts = torch.cat([2.0 ** (-8 * torch.arange(P) / P), double[::2][: num_heads - P]])
+    return fines(parts, q_pos, k_pos)
+
+
+@mistake("04.4", caught_by="test_powers_of_two")
+def halves_for_any_number(num_heads, q_pos, k_pos):
+    """the slopes are 1/2, 1/4, 1/8 … whatever H is.
+
+    They are so for 8 heads only. The ratio is 2^(-8/H), so that the last slope is 1/256 for any
+    power of two.
+    """
+    return fines(2.0 ** -torch.arange(1, num_heads + 1), q_pos, k_pos)
+
+
+@mistake("04.4", caught_by="test_powers_of_two")
+def gentle_heads_first(num_heads, q_pos, k_pos):
+    """the slopes come in the reverse order, the gentlest first.
+
+    Head 1 has the steepest slope of the series, 2^(-8/H).
+    """
+    return fines(slopes(num_heads).flip(0), q_pos, k_pos)
+
+
+@mistake("04.4", caught_by="test_other_numbers_of_heads")
+def the_first_slopes_of_the_double(num_heads, q_pos, k_pos):
+    """the slopes that are missing are the first ones of twice as many heads, not every other one.
+
+    Every second slope of 2P heads is one of P heads already: take the first, the third, the fifth.
+    """
+    P = power_below(num_heads)
+    return fines(torch.cat([series(P), series(2 * P)[: num_heads - P]]), q_pos, k_pos)
+
+
+@mistake("04.4", caught_by="test_other_numbers_of_heads")
+def the_even_slopes_of_the_double(num_heads, q_pos, k_pos):
+    """the slopes that are missing are the second, the fourth … of twice as many heads.
+
+    Those are there already. Take the first, the third, the fifth: `[0::2]`.
+    """
+    P = power_below(num_heads)
+    return fines(torch.cat([series(P), series(2 * P)[1::2][: num_heads - P]]), q_pos, k_pos)
+
+
+@mistake("04.4", caught_by="test_other_numbers_of_heads")
+def cut_from_the_next_power(num_heads, q_pos, k_pos):
+    """the slopes are the first H of the next power of two.
+
+    First come all P slopes of the power of two *below*, and only what is missing comes from 2P.
+    """
+    P = power_below(num_heads)
+    chosen = series(P) if num_heads == P else series(2 * P)[:num_heads]
+    return fines(chosen, q_pos, k_pos)
+
+
+@mistake("04.4", caught_by="test_other_numbers_of_heads")
+def in_between_slopes_first(num_heads, q_pos, k_pos):
+    """the slopes taken from twice as many heads come first.
+
+    The P slopes of the series first, then the others.
+    """
+    P = power_below(num_heads)
+    return fines(torch.cat([series(2 * P)[::2][: num_heads - P], series(P)]), q_pos, k_pos)
+
+
+@mistake("04.4", caught_by="test_other_numbers_of_heads")
+def slopes_sorted(num_heads, q_pos, k_pos):
+    """all slopes are sorted.
+
+    The order is that of the definition: the series first, then those in between.
+    """
+    return fines(slopes(num_heads).sort(descending=True).values, q_pos, k_pos)
+
+
+@mistake("04.4", caught_by="test_other_numbers_of_heads")
+def the_power_above(num_heads, q_pos, k_pos):
+    """the series is that of the next power of two in the exponent only: 2^(-8h/P) for h = 1 … H.
+
+    Beyond the first P slopes come every other slope of 2P heads, not a continued series.
+    """
+    P = power_below(num_heads)
+    return fines(2.0 ** (-8 * torch.arange(1, num_heads + 1) / P), q_pos, k_pos)
+
+
+@mistake("04.4", caught_by="test_both_sides")
+def distance_squared(num_heads, q_pos, k_pos):
+    """the distance is squared.
+
+    ALiBi's fine is linear: slope times distance.
+    """
+    return -slopes(num_heads)[:, None, None] * (k_pos - q_pos[:, None]) ** 2
+
+
+@mistake("04.4", caught_by="test_given_positions")
+def places_for_given_positions(num_heads, q_pos, k_pos):
+    """tokens are counted from 0, whatever stands in q_pos and k_pos.
+
+    Use the numbers in them: with a cache or padding they are not 0, 1, 2 …
+    """
+    return fines(slopes(num_heads), torch.arange(len(q_pos)), torch.arange(len(k_pos)))
+
+
+@mistake("04.4", caught_by="test_given_positions")
+def queries_taken_for_the_last(num_heads, q_pos, k_pos):
+    """the queries are taken for the last positions, whatever stands in q_pos and k_pos.
+
+    The positions are given: nothing has to be aligned.
+    """
+    T_q, T_k = len(q_pos), len(k_pos)
+    return fines(slopes(num_heads), torch.arange(T_k - T_q, T_k), torch.arange(T_k))
+
+
+@mistake("04.4", caught_by="test_powers_of_two")
+def the_eight_forgotten(num_heads, q_pos, k_pos):
+    """the 8 is missing in the exponent: 2^(-h/H).
+
+    The slopes of H heads are 2^(-8h/H), down to 2^-8.
+    """
+    return fines(slopes(num_heads) ** (1 / 8), q_pos, k_pos)
+
+
+@mistake("04.4", caught_by="test_powers_of_two")
+def powers_of_e(num_heads, q_pos, k_pos):
+    """the slopes are powers of e, not of 2.
+
+    2.0 ** exponent, or torch.exp2; torch.exp is another base.
+    """
+    return fines(slopes(num_heads) ** (1 / math.log(2)), q_pos, k_pos)
+
+
+@mistake("04.4", caught_by="test_powers_of_two")
+def one_slope_for_all(num_heads, q_pos, k_pos):
+    """all heads have the slope of the first.
+
+    Each head has its own, h = 1 … H.
+    """
+    return fines(slopes(num_heads)[:1].expand(num_heads), q_pos, k_pos)
+
+
+@mistake("04.4", caught_by="test_shape_of_the_bias")
+def heads_last(num_heads, q_pos, k_pos):
+    """the heads are the last axis.
+
+    slopes[:, None, None] times distances (T_q, T_k) is (H, T_q, T_k).
+    """
+    return fines(slopes(num_heads), q_pos, k_pos).permute(1, 2, 0)
+
+
+@mistake("04.4", caught_by="test_shape_of_the_bias")
+def keys_before_queries(num_heads, q_pos, k_pos):
+    """queries and keys are exchanged: the bias is (H, T_k, T_q).
+
+    Rows are queries: `k_pos - q_pos[:, None]`.
+    """
+    return fines(slopes(num_heads), q_pos, k_pos).mT
+
+
+@mistake("04.4", caught_by="test_bias_is_float32")
+def bias_in_float64(num_heads, q_pos, k_pos):
+    """the bias is float64.
+
+    Slopes made in float32, or .float() at the end: the scores it is added to are float32.
+    """
+    return fines(slopes(num_heads).double(), q_pos, k_pos)
+
+
+@mistake("04.4", caught_by="test_three_heads_by_hand")
+def divided_by_the_slope(num_heads, q_pos, k_pos):
+    """the distance is divided by the slope.
+
+    The fine is slope times distance; steep heads have large slopes.
+    """
+    return fines(1 / slopes(num_heads), q_pos, k_pos)
+
+
+# ---------------------------------------------------------------------------------------------
+# 04.5
+
+
+def bucket(
+    distance,
+    num_buckets,
+    max_distance,
+    bidirectional,
+    *,
+    far=None,
+    ahead=lambda d: d > 0,
+    behind=lambda d: (-d).clamp(min=0),
+    last=lambda n: n - 1,
+    exact=lambda n: n // 2,
+):
+    """The right bucket with one step exchanged; far(d, e, n, m) is the logarithmic one."""
+    far = logarithmic if far is None else far
+    n, first = num_buckets, torch.zeros_like(distance)
+    if bidirectional:
+        n //= 2
+        first = n * ahead(distance)
+        distance = distance.abs()
+    else:
+        distance = behind(distance)
+    e = exact(n)
+    beyond = (far(distance.clamp(min=1), e, n, max_distance)).long().clamp(max=last(n))
+    return first + torch.where(distance < e, distance, beyond)
+
+
+def logarithmic(d, e, n, m):
+    return e + torch.log(d / e) / math.log(m / e) * (n - e)
+
+
+@mistake("04.5", caught_by="test_six_distances_by_hand")
+def query_minus_key_position(distance, num_buckets=32, max_distance=128, bidirectional=True):
+    """the sign of the distance is turned: positive is taken for keys behind.
+
+    distance is key minus query position: negative for keys that came before. In one direction
+    these are the ones to keep: max(-distance, 0).
+    """
+    return bucket(-distance, num_buckets, max_distance, bidirectional)
+
+
+@mistake("04.5", caught_by="test_both_directions")
+def halves_exchanged(distance, num_buckets=32, max_distance=128, bidirectional=True):
+    """in both directions the second half of the buckets is given to keys behind.
+
+    Add n where distance > 0: those keys are ahead.
+    """
+    return bucket(distance, num_buckets, max_distance, bidirectional, ahead=lambda d: d < 0)
+
+
+@mistake("04.5", caught_by="test_near_distances")
+def the_token_itself_is_ahead(distance, num_buckets=32, max_distance=128, bidirectional=True):
+    """distance 0 is counted as ahead.
+
+    Add n where distance > 0, not >= 0: the token itself has bucket 0.
+    """
+    return bucket(distance, num_buckets, max_distance, bidirectional, ahead=lambda d: d >= 0)
+
+
+@mistake("04.5", caught_by="test_both_directions")
+def all_buckets_for_either_side(distance, num_buckets=32, max_distance=128, bidirectional=True):
+    """in both directions the buckets are not halved before e and the logarithm are computed.
+
+    n = num_buckets // 2 first, then e = n // 2: each side has half of the buckets for itself.
+    """
+    if not bidirectional:
+        return bucket(distance, num_buckets, max_distance, bidirectional)
+    side = bucket(-distance.abs(), num_buckets, max_distance, False)
+    return side + num_buckets // 2 * (distance > 0)
+
+
+@mistake("04.5", caught_by="test_both_directions")
+def no_side(distance, num_buckets=32, max_distance=128, bidirectional=True):
+    """in both directions keys ahead and keys behind share their buckets.
+
+    Add n = num_buckets // 2 where the key is ahead.
+    """
+    return bucket(distance, num_buckets, max_distance, bidirectional, ahead=lambda d: d != d)
+
+
+@mistake("04.5", caught_by="test_one_direction")
+def keys_ahead_counted_as_behind(distance, num_buckets=32, max_distance=128, bidirectional=True):
+    """in one direction keys ahead count by their distance, without its sign.
+
+    There they are all distance 0: max(-distance, 0), not abs.
+    """
+    return bucket(distance, num_buckets, max_distance, bidirectional, behind=lambda d: d.abs())
+
+
+@mistake("04.5", caught_by="test_beyond_the_largest_distance")
+def no_last_bucket(distance, num_buckets=32, max_distance=128, bidirectional=True):
+    """buckets go on beyond the last one.
+
+    Everything beyond max_distance is in bucket n - 1: min, or clamp(max=n - 1).
+    """
+    return bucket(distance, num_buckets, max_distance, bidirectional, last=lambda n: 10**9)
+
+
+@mistake("04.5", caught_by="test_beyond_the_largest_distance")
+def one_bucket_too_many(distance, num_buckets=32, max_distance=128, bidirectional=True):
+    """far distances are cut at n, one bucket too many.
+
+    Buckets of one direction run from 0 to n - 1.
+    """
+    return bucket(distance, num_buckets, max_distance, bidirectional, last=lambda n: n)
+
+
+@mistake("04.5", caught_by="test_beyond_the_largest_distance")
+def cut_at_all_buckets(distance, num_buckets=32, max_distance=128, bidirectional=True):
+    """in both directions far distances are cut at num_buckets - 1, though each side has half.
+
+    The last bucket of one side is n - 1 with n = num_buckets // 2; only then n is added for keys
+    ahead.
+    """
+    end = num_buckets - 1
+    return bucket(distance, num_buckets, max_distance, bidirectional, last=lambda n: end)
+
+
+@mistake("04.5", caught_by="test_one_direction")
+def logarithm_not_divided(distance, num_buckets=32, max_distance=128, bidirectional=True):
+    """the logarithm is not divided by ln(max_distance / e).
+
+    The quotient of the two logarithms runs from 0 at e to 1 at max_distance: only so do the
+    buckets end there.
+    """
+    return bucket(
+        distance, num_buckets, max_distance, bidirectional,
+        far=lambda d, e, n, m: e + torch.log(d / e) * (n - e),
+    )  # fmt: skip
+
+
+@mistake("04.5", caught_by="test_one_direction")
+def divided_by_the_logarithm_of_m(distance, num_buckets=32, max_distance=128, bidirectional=True):
+    """the logarithm is divided by ln(max_distance), not by ln(max_distance / e).
+
+    Both distances are measured in units of e: ln(d / e) / ln(max_distance / e).
+    """
+    return bucket(
+        distance, num_buckets, max_distance, bidirectional,
+        far=lambda d, e, n, m: e + torch.log(d / e) / math.log(m) * (n - e),
+    )  # fmt: skip
+
+
+@mistake("04.5", caught_by="test_one_direction")
+def logarithm_of_the_bare_distance(distance, num_buckets=32, max_distance=128, bidirectional=True):
+    """the logarithms are those of the bare distances: ln d / ln max_distance.
+
+    Divide both by e first, so that the logarithm begins at 0 where the exact buckets end.
+    """
+    return bucket(
+        distance, num_buckets, max_distance, bidirectional,
+        far=lambda d, e, n, m: e + torch.log(d.float()) / math.log(m) * (n - e),
+    )  # fmt: skip
+
+
+@mistake("04.5", caught_by="test_one_direction")
+def all_buckets_for_the_far(distance, num_buckets=32, max_distance=128, bidirectional=True):
+    """the logarithm's share is multiplied by n, not by n - e.
+
+    e buckets are taken: n - e are left for the far distances.
+    """
+    return bucket(
+        distance, num_buckets, max_distance, bidirectional,
+        far=lambda d, e, n, m: e + torch.log(d / e) / math.log(m / e) * n,
+    )  # fmt: skip
+
+
+@mistake("04.5", caught_by="test_odd_number_of_buckets")
+def as_many_far_as_exact(distance, num_buckets=32, max_distance=128, bidirectional=True):
+    """the logarithm's share is multiplied by e, not by n - e.
+
+    The two are equal for an even n only; with an odd one the far part has a bucket more.
+    """
+    return bucket(
+        distance, num_buckets, max_distance, bidirectional,
+        far=lambda d, e, n, m: e + torch.log(d / e) / math.log(m / e) * e,
+    )  # fmt: skip
+
+
+@mistake("04.5", caught_by="test_one_direction")
+def rounded_to_the_nearest(distance, num_buckets=32, max_distance=128, bidirectional=True):
+    """the logarithm's share is rounded to the nearest whole number.
+
+    It is rounded *down*: .long(), int() or floor, not round.
+    """
+    return bucket(
+        distance, num_buckets, max_distance, bidirectional,
+        far=lambda d, e, n, m: logarithmic(d, e, n, m).round(),
+    )  # fmt: skip
+
+
+@mistake("04.5", caught_by="test_one_direction")
+def rounded_up(distance, num_buckets=32, max_distance=128, bidirectional=True):
+    """the logarithm's share is rounded up.
+
+    It is rounded *down*: .long(), int() or floor, not ceil.
+    """
+    return bucket(
+        distance, num_buckets, max_distance, bidirectional,
+        far=lambda d, e, n, m: logarithmic(d, e, n, m).ceil(),
+    )  # fmt: skip
+
+
+@mistake("04.5", caught_by="test_one_direction")
+def far_buckets_from_zero(distance, num_buckets=32, max_distance=128, bidirectional=True):
+    """e is not added to the logarithmic buckets, so that they begin at 0 again.
+
+    Buckets 0 to e - 1 are taken by the exact distances.
+    """
+    return bucket(
+        distance, num_buckets, max_distance, bidirectional,
+        far=lambda d, e, n, m: logarithmic(d, e, n, m).long() - e,
+    )  # fmt: skip
+
+
+@mistake("04.5", caught_by="test_one_direction")
+def evenly_wide_buckets(distance, num_buckets=32, max_distance=128, bidirectional=True):
+    """far buckets are all equally wide.
+
+    They grow: the *logarithm* of the distance is divided evenly, not the distance.
+    """
+    return bucket(
+        distance, num_buckets, max_distance, bidirectional,
+        far=lambda d, e, n, m: e + (d - e) / (m - e) * (n - e),
+    )  # fmt: skip
+
+
+@mistake("04.5", caught_by="test_one_direction")
+def one_distance_each(distance, num_buckets=32, max_distance=128, bidirectional=True):
+    """every distance has a bucket of its own, up to the last one.
+
+    Only the first e = n // 2 are exact; the others share.
+    """
+    return bucket(distance, num_buckets, max_distance, bidirectional, far=lambda d, e, n, m: d)
+
+
+@mistake("04.5", caught_by="test_one_direction")
+def all_far_in_one(distance, num_buckets=32, max_distance=128, bidirectional=True):
+    """all distances beyond the exact ones are in the last bucket.
+
+    n - e buckets are for them: their logarithm decides which.
+    """
+    return bucket(distance, num_buckets, max_distance, bidirectional, far=lambda d, e, n, m: d + n)
+
+
+@mistake("04.5", caught_by="test_six_distances_by_hand")
+def a_quarter_exact_in_one_direction(
+    distance, num_buckets=32, max_distance=128, bidirectional=True
+):
+    """in one direction a quarter of the buckets is exact, not half.
+
+    e = n // 2, and n is num_buckets there: halve for the two sides only where there are two.
+    """
+    quarter = num_buckets // 4
+    return bucket(
+        distance, num_buckets, max_distance, bidirectional, exact=lambda n: max(quarter, 1)
+    )
+
+
+@mistake("04.5", caught_by="test_one_direction")
+def always_both_directions(distance, num_buckets=32, max_distance=128, bidirectional=True):
+    """`bidirectional` has no effect: both directions are told apart always.
+
+    With bidirectional=False all buckets are for keys behind.
+    """
+    return bucket(distance, num_buckets, max_distance, True)
+
+
+@mistake("04.5", caught_by="test_both_directions")
+def always_one_direction(distance, num_buckets=32, max_distance=128, bidirectional=True):
+    """`bidirectional` has no effect: keys ahead count as distance 0 always.
+
+    With bidirectional=True half of the buckets are for keys ahead.
+    """
+    return bucket(distance, num_buckets, max_distance, False)
+
+
+@mistake("04.5", caught_by="test_one_direction")
+def the_farthest_fixed(distance, num_buckets=32, max_distance=128, bidirectional=True):
+    """max_distance is 128 whatever is given.
+
+    Use the argument, not the number.
+    """
+    return bucket(distance, num_buckets, 128, bidirectional)
+
+
+@mistake("04.5", caught_by="test_one_direction")
+def the_number_of_buckets_fixed(distance, num_buckets=32, max_distance=128, bidirectional=True):
+    """there are 32 buckets whatever is given.
+
+    Use num_buckets, not the number.
+    """
+    return bucket(distance, 32, max(max_distance, 17), bidirectional)
+
+
+@mistake("04.5", caught_by="test_bucket_is_int64")
+def buckets_of_floats(distance, num_buckets=32, max_distance=128, bidirectional=True):
+    """the buckets are floating-point numbers.
+
+    Only whole numbers can pick rows: .long() on the logarithm's share.
+    """
+    return bucket(distance, num_buckets, max_distance, bidirectional).float()
+
+
+@mistake("04.5", caught_by="test_any_shape")
+def buckets_in_one_row(distance, num_buckets=32, max_distance=128, bidirectional=True):
+    """the result has one axis, whatever the shape of the distances.
+
+    reshape it to distance.shape at the end.
+    """
+    return bucket(distance, num_buckets, max_distance, bidirectional).reshape(-1)
+
+
+# ---------------------------------------------------------------------------------------------
+# 04.6
+
+
+def turning(x, pos, base):
+    """cos, sin and the two of each pair; angles in float64, for all heads."""
+    a = pos[:, None, :, None] * base ** (-even(x.shape[-1]) / x.shape[-1])
+    return a.cos().to(x.dtype), a.sin().to(x.dtype), x[..., 0::2], x[..., 1::2]
+
+
+def taking_turns(first, second):
+    return torch.stack([first, second], dim=-1).flatten(-2)
+
+
+def right_turn(x, pos, base=10_000.0):
+    cos, sin, one, two = turning(x, pos, base)
+    return taking_turns(one * cos - two * sin, one * sin + two * cos)
+
+
+def turned_by(x, a):
+    """x turned by angles that fit (B, H, T, D_k/2)."""
+    cos, sin = a.cos().to(x.dtype), a.sin().to(x.dtype)
+    one, two = x[..., 0::2], x[..., 1::2]
+    return taking_turns(one * cos - two * sin, one * sin + two * cos)
+
+
+@mistake("04.6", caught_by="test_one_turn_by_hand")
+def turned_the_wrong_way(x, pos, base=10_000.0):
+    """everything is turned the other way, by minus the angle.
+
+    The minus belongs to the first line: y[2i] = x[2i] cos - x[2i + 1] sin. (Dot products of two
+    vectors turned so look the same; only beside others' weights it shows.)
+    """
+    return right_turn(x, -pos, base)
+
+
+@mistake("04.6", caught_by="test_every_pair")
+def pairs_of_halves(x, pos, base=10_000.0):
+    """entry i is paired with entry i + D_k/2, as in some published models.
+
+    Here neighbours are a pair: x[..., 0::2] and x[..., 1::2].
+    """
+    cos, sin, _, _ = turning(x, pos, base)
+    one, two = x.chunk(2, dim=-1)
+    return torch.cat([one * cos - two * sin, one * sin + two * cos], dim=-1)
+
+
+@mistake("04.6", caught_by="test_every_pair")
+def turned_pairs_apart(x, pos, base=10_000.0):
+    """the pairs are turned rightly, but all first entries come before all second ones.
+
+    The results take turns like the inputs: stack along a new last axis and flatten it, do not
+    concatenate.
+    """
+    cos, sin, one, two = turning(x, pos, base)
+    return torch.cat([one * cos - two * sin, one * sin + two * cos], dim=-1)
+
+
+@mistake("04.6", caught_by="test_every_pair")
+def halves_in_neighbours_out(x, pos, base=10_000.0):
+    """entry i is paired with entry i + D_k/2, and the results take turns.
+
+    Neighbours are a pair, before and after: x[..., 0::2] and x[..., 1::2].
+    """
+    cos, sin, _, _ = turning(x, pos, base)
+    one, two = x.chunk(2, dim=-1)
+    return taking_turns(one * cos - two * sin, one * sin + two * cos)
+
+
+@mistake("04.6", caught_by="test_one_turn_by_hand")
+def turn_without_minus(x, pos, base=10_000.0):
+    """both lines of the product have a plus sign.
+
+    y[2i] = x[2i] cos - x[2i + 1] sin: with two plus signs lengths change.
+    """
+    cos, sin, one, two = turning(x, pos, base)
+    return taking_turns(one * cos + two * sin, one * sin + two * cos)
+
+
+@mistake("04.6", caught_by="test_one_turn_by_hand")
+def sine_for_cosine(x, pos, base=10_000.0):
+    """sine and cosine are exchanged.
+
+    At position 0 nothing may change: cos 0 = 1 belongs to the entry itself.
+    """
+    cos, sin, one, two = turning(x, pos, base)
+    return taking_turns(one * sin - two * cos, one * cos + two * sin)
+
+
+@mistake("04.6", caught_by="test_positions_after_a_cache")
+def tokens_counted_here(x, pos, base=10_000.0):
+    """tokens are counted from 0, whatever stands in `pos`.
+
+    With a cache the new tokens do not stand at the beginning: use the positions that are given.
+    """
+    return right_turn(x, torch.arange(x.shape[2])[None], base)
+
+
+@mistake("04.6", caught_by="test_one_turn_by_hand")
+def turned_from_one(x, pos, base=10_000.0):
+    """positions are counted from 1.
+
+    Use pos as it is; the token at position 0 is not turned.
+    """
+    return right_turn(x, pos + 1, base)
+
+
+@mistake("04.6", caught_by="test_base_of_the_turn")
+def turn_base_fixed(x, pos, base=10_000.0):
+    """the base is 10,000 whatever base is given.
+
+    Use the argument `base`, not the number.
+    """
+    return right_turn(x, pos, 10_000.0)
+
+
+@mistake("04.6", caught_by="test_every_pair")
+def turn_exponent_half(x, pos, base=10_000.0):
+    """the exponent is half as large: i/D_k where 2i/D_k belongs.
+
+    With i = 0, 1, 2 … the pair, the angle is pos·base^(-2i/D_k).
+    """
+    D_k = x.shape[-1]
+    return turned_by(x, pos[:, None, :, None] * base ** (-even(D_k) / 2 / D_k))
+
+
+@mistake("04.6", caught_by="test_every_pair")
+def turn_exponent_twice(x, pos, base=10_000.0):
+    """the exponent is twice as large: 4i/D_k where 2i/D_k belongs.
+
+    `torch.arange(0, D_k, 2)` is 2i already.
+    """
+    D_k = x.shape[-1]
+    return turned_by(x, pos[:, None, :, None] * base ** (-2 * even(D_k) / D_k))
+
+
+@mistake("04.6", caught_by="test_every_pair")
+def turn_frequencies_growing(x, pos, base=10_000.0):
+    """the sign of the exponent is turned, so that later pairs turn faster.
+
+    Low pairs are fast, high ones slow: base^(-2i/D_k).
+    """
+    D_k = x.shape[-1]
+    return turned_by(x, pos[:, None, :, None] * base ** (even(D_k) / D_k))
+
+
+@mistake("04.6", caught_by="test_every_pair")
+def all_pairs_alike(x, pos, base=10_000.0):
+    """all pairs are turned by the same angle, the position.
+
+    Pair i has the angle pos·base^(-2i/D_k).
+    """
+    return turned_by(x, pos[:, None, :, None] * base ** (0 * even(x.shape[-1])))
+
+
+@mistake("04.6", caught_by="test_rows_of_positions")
+def first_positions_for_all(x, pos, base=10_000.0):
+    """every sentence is turned by the positions of the first.
+
+    Sentences with padding on the left have positions of their own: leave [0] or [:1] out.
+    """
+    return right_turn(x, pos[:1], base)
+
+
+@mistake("04.6", caught_by="test_equal_sizes_turned")
+def sentences_for_heads(x, pos, base=10_000.0):
+    """the angles have no axis for the heads, so that the sentences' positions meet the heads.
+
+    (B, T, D_k/2) lines up with (B, H, T, D_k/2) from the right, B under H. Put an axis of length 1
+    in: pos[:, None, :, None].
+    """
+    w = base ** (-even(x.shape[-1]) / x.shape[-1])
+    return turned_by(x, pos[:, :, None] * w)
+
+
+@mistake("04.6", caught_by="test_equal_sizes_turned")
+def tokens_for_heads(x, pos, base=10_000.0):
+    """the new axis stands in the wrong place, so that heads are turned by the tokens' positions.
+
+    x is (B, H, T, D_k): the axis of length 1 belongs where x has its heads, pos[:, None, :, None].
+    """
+    w = base ** (-even(x.shape[-1]) / x.shape[-1])
+    return turned_by(x, pos[:, :, None, None] * w)
+
+
+@mistake("04.6", caught_by="test_far_turns")
+def turn_in_single_precision(x, pos, base=10_000.0):
+    """the angles are computed in float32.
+
+    Near 100,000 a float32 has two places behind the point left. Compute angles in float64, then
+    their cosines and sines .to(x.dtype).
+    """
+    w = base ** (-even(x.shape[-1]).float() / x.shape[-1])
+    return turned_by(x, pos[:, None, :, None].float() * w)
+
+
+@mistake("04.6", caught_by="test_turned_keeps_the_dtype")
+def turned_into_float64(x, pos, base=10_000.0):
+    """the result is float64, the dtype of the angles, whatever x is.
+
+    Cosine and sine .to(x.dtype) before they are multiplied with x.
+    """
+    return right_turn(x.double(), pos, base)
+
+
+@mistake("04.6", caught_by="test_every_pair")
+def added_not_turned(x, pos, base=10_000.0):
+    """sines and cosines of the position are added to x.
+
+    That is the scheme for embeddings. Rotary *turns*: each pair times a 2 × 2 matrix.
+    """
+    cos, sin, _, _ = turning(x, pos, base)
+    return x + taking_turns(sin, cos)
+
+
+@mistake("04.6", caught_by="test_every_pair")
+def multiplied_not_turned(x, pos, base=10_000.0):
+    """each entry is multiplied by a cosine or a sine of its own.
+
+    A turn mixes the two of a pair: each result is made of both.
+    """
+    cos, sin, one, two = turning(x, pos, base)
+    return taking_turns(one * cos, two * sin)
+
+
+@mistake("04.6", caught_by="test_every_pair")
+def first_line_twice(x, pos, base=10_000.0):
+    """the first of a pair is overwritten before the second is computed from it.
+
+    Both lines need the *old* pair: keep it under other names, or make a new tensor.
+    """
+    cos, sin, one, two = turning(x, pos, base)
+    one = one * cos - two * sin
+    return taking_turns(one, one * sin + two * cos)
+
+
+@mistake("04.6", caught_by="test_every_pair")
+def half_of_the_pairs(x, pos, base=10_000.0):
+    """only the first half of the features is turned.
+
+    Some models do so; here all D_k/2 pairs are turned.
+    """
+    half = x.shape[-1] // 2
+    made = right_turn(x, pos, base)
+    return torch.cat([made[..., :half], x[..., half:]], dim=-1)
+
+
+@mistake("04.6", caught_by="test_gradients_flow_through_the_turn")
+def turned_numbers_only(x, pos, base=10_000.0):
+    """the connection to x is cut, so that no gradient flows back.
+
+    Write into a tensor without torch.tensor(...), item(), tolist() or detach(): keep to tensor
+    operations.
+    """
+    return right_turn(x.detach(), pos, base)
+
+
+# ---------------------------------------------------------------------------------------------
+# 04.7
+
+
+def attending(
+    q, k, v, pos, cached_k, cached_v, real, bias,
+    *,
+    q_pos=None, k_pos=None, turn_q=True, turn_k=True, causal="last", padding="keys",
+    add="after", scale=None, order="cache first",
+):  # fmt: skip
+    """The right answer with one step exchanged."""
+    T, S = q.shape[2], cached_k.shape[2]
+    if turn_q:
+        q = right_turn(q, pos if q_pos is None else q_pos)
+    if turn_k:
+        k = right_turn(k, pos if k_pos is None else k_pos)
+    parts = [(cached_k, k), (cached_v, v)]
+    keys, values = (torch.cat(p if order == "cache first" else p[::-1], dim=2) for p in parts)
+    allowed = torch.ones(1, 1, T, S + T, dtype=torch.bool)
+    if causal:
+        allowed = allowed.tril(S if causal == "last" else 0)
+    if padding == "keys":
+        allowed = allowed & real[:, None, None, :]
+    elif padding == "inverted":
+        allowed = allowed & ~real[:, None, None, :]
+    elif padding == "queries":
+        allowed = allowed & real[:, None, S:, None]
+    scale = q.shape[-1] ** -0.5 if scale is None else scale
+    scores = q @ keys.mT
+    scores = (scores + bias) * scale if add == "before" else scores * scale
+    if add == "after":
+        scores = scores + bias
+    if add == "less":
+        scores = scores - bias
+    if add == "times":
+        scores = scores * bias
+    if add == "last":
+        weights = functional.masked_softmax(scores, allowed) + bias.masked_fill(~allowed, 0)
+        return weights @ values
+    if padding == "minus infinity":
+        allowed = allowed & real[:, None, None, :]
+        return scores.masked_fill(~allowed, -math.inf).softmax(-1) @ values
+    return functional.masked_softmax(scores, allowed.expand_as(scores)) @ values
+
+
+@mistake("04.7", caught_by="test_cache_and_bias")
+def values_turned_too(q, k, v, pos, cached_k, cached_v, real, bias):
+    """the new values are rotated as well.
+
+    Only queries and keys are turned: their dot products should know distances. A value is what a
+    token says, wherever it stands.
+    """
+    return attending(q, k, right_turn(v, pos), pos, cached_k, cached_v, real, bias)
+
+
+@mistake("04.7", caught_by="test_cache_and_bias")
+def cache_turned_again(q, k, v, pos, cached_k, cached_v, real, bias):
+    """the cached keys are rotated once more.
+
+    They were rotated when they were new, with their own positions: put them in as they are.
+    """
+    before = torch.arange(cached_k.shape[2])[None]
+    return attending(q, k, v, pos, right_turn(cached_k, before), cached_v, real, bias)
+
+
+@mistake("04.7", caught_by="test_cache_and_bias")
+def keys_turned_after_joining(q, k, v, pos, cached_k, cached_v, real, bias):
+    """all keys, cached and new, are rotated after they were joined, counted from 0.
+
+    The cached ones are turned twice then. Rotate the new keys with pos, and join them afterwards.
+    """
+    S, T = cached_k.shape[2], k.shape[2]
+    columns = torch.arange(S + T)[None]
+    keys = right_turn(torch.cat([cached_k, k], dim=2), columns)
+    return attending(q, keys[:, :, S:], v, pos, keys[:, :, :S], cached_v, real, bias, turn_k=False)
+
+
+@mistake("04.7", caught_by="test_cache_and_bias")
+def nothing_turned(q, k, v, pos, cached_k, cached_v, real, bias):
+    """neither queries nor keys are rotated.
+
+    `Rotary(D_k).rotate(q, k, pos, pos)` returns both; is its result used?
+    """
+    return attending(q, k, v, pos, cached_k, cached_v, real, bias, turn_q=False, turn_k=False)
+
+
+@mistake("04.7", caught_by="test_cache_and_bias")
+def queries_turned_only(q, k, v, pos, cached_k, cached_v, real, bias):
+    """the new keys are not rotated.
+
+    Both are turned, each by its own position: only then the score depends on the distance.
+    """
+    return attending(q, k, v, pos, cached_k, cached_v, real, bias, turn_k=False)
+
+
+@mistake("04.7", caught_by="test_cache_and_bias")
+def keys_turned_only(q, k, v, pos, cached_k, cached_v, real, bias):
+    """the queries are not rotated.
+
+    Both are turned, each by its own position: only then the score depends on the distance.
+    """
+    return attending(q, k, v, pos, cached_k, cached_v, real, bias, turn_q=False)
+
+
+@mistake("04.7", caught_by="test_cache_and_bias")
+def keys_turned_backwards(q, k, v, pos, cached_k, cached_v, real, bias):
+    """the new keys are turned the other way.
+
+    Queries and keys are turned in the same direction; the difference arises by itself in the dot
+    product.
+    """
+    return attending(q, k, v, pos, cached_k, cached_v, real, bias, k_pos=-pos)
+
+
+@mistake("04.7", caught_by="test_cache_and_bias")
+def new_tokens_counted_from_zero(q, k, v, pos, cached_k, cached_v, real, bias):
+    """the new tokens are counted from 0, as if there were no cache.
+
+    Use pos: the tokens in the cache stand before them.
+    """
+    here = torch.arange(q.shape[2])[None]
+    return attending(q, k, v, here, cached_k, cached_v, real, bias)
+
+
+@mistake("04.7", caught_by="test_padding_on_the_left")
+def columns_for_positions(q, k, v, pos, cached_k, cached_v, real, bias):
+    """the new tokens' positions are their columns, S, S + 1 …, whatever stands in `pos`.
+
+    With padding on the left a sentence begins later, and its positions are smaller than its
+    columns: use pos.
+    """
+    S = cached_k.shape[2]
+    columns = torch.arange(S, S + q.shape[2])[None]
+    return attending(q, k, v, columns, cached_k, cached_v, real, bias)
+
+
+@mistake("04.7", caught_by="test_cache_and_bias")
+def keys_turned_by_zero_queries_by_pos(q, k, v, pos, cached_k, cached_v, real, bias):
+    """the new keys are counted from 0, the queries by `pos`.
+
+    A new token has one position, for its query and for its key.
+    """
+    here = torch.arange(q.shape[2])[None]
+    return attending(q, k, v, pos, cached_k, cached_v, real, bias, k_pos=here)
+
+
+@mistake("04.7", caught_by="test_padding_on_the_left")
+def positions_of_the_first_sentence(q, k, v, pos, cached_k, cached_v, real, bias):
+    """all sentences are turned by the positions of the first.
+
+    With padding on the left they differ: pos is (B, T).
+    """
+    return attending(q, k, v, pos[:1], cached_k, cached_v, real, bias)
+
+
+@mistake("04.7", caught_by="test_cache_and_bias")
+def bias_before_scaling(q, k, v, pos, cached_k, cached_v, real, bias):
+    """the bias is added before the scaling, so that it is divided by √D_k as well.
+
+    Scale first, then add the bias.
+    """
+    return attending(q, k, v, pos, cached_k, cached_v, real, bias, add="before")
+
+
+@mistake("04.7", caught_by="test_cache_and_bias")
+def bias_forgotten(q, k, v, pos, cached_k, cached_v, real, bias):
+    """the bias is not added.
+
+    `functional.scaled_dot_product_attention(..., bias=bias[None])`, or scores + bias.
+    """
+    return attending(q, k, v, pos, cached_k, cached_v, real, bias, add="never")
+
+
+@mistake("04.7", caught_by="test_cache_and_bias")
+def bias_subtracted(q, k, v, pos, cached_k, cached_v, real, bias):
+    """the bias is subtracted.
+
+    It is added: ALiBi's numbers are negative already.
+    """
+    return attending(q, k, v, pos, cached_k, cached_v, real, bias, add="less")
+
+
+@mistake("04.7", caught_by="test_cache_and_bias")
+def bias_multiplied(q, k, v, pos, cached_k, cached_v, real, bias):
+    """the scores are multiplied by the bias.
+
+    It is added.
+    """
+    return attending(q, k, v, pos, cached_k, cached_v, real, bias, add="times")
+
+
+@mistake("04.7", caught_by="test_cache_and_bias")
+def bias_after_the_softmax(q, k, v, pos, cached_k, cached_v, real, bias):
+    """the bias is added to the weights, after the softmax.
+
+    It belongs to the scores: rows of weights must sum to 1.
+    """
+    return attending(q, k, v, pos, cached_k, cached_v, real, bias, add="last")
+
+
+@mistake("04.7", caught_by="test_cache_and_bias")
+def looking_ahead(q, k, v, pos, cached_k, cached_v, real, bias):
+    """new tokens look ahead at later new tokens.
+
+    Mask(causal=True): new token i sees columns up to S + i.
+    """
+    return attending(q, k, v, pos, cached_k, cached_v, real, bias, causal="")
+
+
+@mistake("04.7", caught_by="test_cache_and_bias")
+def causal_at_the_top_left(q, k, v, pos, cached_k, cached_v, real, bias):
+    """the causal mask is aligned at the top left, as if the new tokens were the first columns.
+
+    They are the last T of the S + T columns: tril(S), or Mask(causal=True).
+    """
+    return attending(q, k, v, pos, cached_k, cached_v, real, bias, causal="first")
+
+
+@mistake("04.7", caught_by="test_cache_and_bias")
+def not_even_itself(q, k, v, pos, cached_k, cached_v, real, bias):
+    """a new token does not see itself.
+
+    Columns up to S + i are allowed, its own included.
+    """
+    T, S = q.shape[2], cached_k.shape[2]
+    itself = torch.arange(S + T) == torch.arange(S, S + T)[:, None]
+    q, k = right_turn(q, pos), right_turn(k, pos)
+    allowed = torch.ones(T, S + T, dtype=torch.bool).tril(S) & ~itself & real[:, None, None, :]
+    return functional.scaled_dot_product_attention(
+        q,
+        torch.cat([cached_k, k], 2),
+        torch.cat([cached_v, v], 2),
+        mask=Mask(allowed=allowed),
+        bias=bias[None],
+    )
+
+
+@mistake("04.7", caught_by="test_padding_on_the_left")
+def padding_ignored(q, k, v, pos, cached_k, cached_v, real, bias):
+    """padding is attended to.
+
+    Both rules must hold: Mask(causal=True, key_padding=real).
+    """
+    return attending(q, k, v, pos, cached_k, cached_v, real, bias, padding="")
+
+
+@mistake("04.7", caught_by="test_padding_on_the_left")
+def padding_inverted(q, k, v, pos, cached_k, cached_v, real, bias):
+    """`real` is read the wrong way round: only padding is attended to.
+
+    True means a word, which may be attended to; masked_fill wants the opposite, `~`.
+    """
+    return attending(q, k, v, pos, cached_k, cached_v, real, bias, padding="inverted")
+
+
+@mistake("04.7", caught_by="test_padding_on_the_left")
+def padding_of_queries(q, k, v, pos, cached_k, cached_v, real, bias):
+    """padding forbids rows of the scores, not columns.
+
+    It is the *keys* that must not be heard: real[:, None, None, :].
+    """
+    return attending(q, k, v, pos, cached_k, cached_v, real, bias, padding="queries")
+
+
+@mistake("04.7", caught_by="test_nothing_but_padding")
+def nan_for_nothing(q, k, v, pos, cached_k, cached_v, real, bias):
+    """forbidden scores become -∞, and a query with nothing to attend to becomes 0/0.
+
+    It gets zeros: functional.masked_softmax knows such rows.
+    """
+    return attending(q, k, v, pos, cached_k, cached_v, real, bias, padding="minus infinity")
+
+
+@mistake("04.7", caught_by="test_in_two_steps")
+def cache_behind(q, k, v, pos, cached_k, cached_v, real, bias):
+    """the cache stands behind the new tokens.
+
+    Columns are in the order of time, and bias and mask go by them: torch.cat([cached, new]).
+    """
+    return attending(q, k, v, pos, cached_k, cached_v, real, bias, order="new first")
+
+
+@mistake("04.7", caught_by="test_one_new_token")
+def cache_unused(q, k, v, pos, cached_k, cached_v, real, bias):
+    """the cache is not used: new tokens see one another only.
+
+    Join the cached keys and values with the new ones along the tokens.
+    """
+    S = cached_k.shape[2]
+    return attending(
+        q, k, v, pos, cached_k[:, :, :0], cached_v[:, :, :0], real[:, S:], bias[..., S:]
+    )
+
+
+@mistake("04.7", caught_by="test_cache_and_bias")
+def scores_not_scaled(q, k, v, pos, cached_k, cached_v, real, bias):
+    """the scores are not divided by √D_k.
+
+    scale first, then the bias.
+    """
+    return attending(q, k, v, pos, cached_k, cached_v, real, bias, scale=1.0)
+
+
+@mistake("04.7", caught_by="test_cache_and_bias")
+def scaled_by_the_width(q, k, v, pos, cached_k, cached_v, real, bias):
+    """the scores are divided by D_k, not by its root.
+
+    The spread of a dot product grows like √D_k.
+    """
+    return attending(q, k, v, pos, cached_k, cached_v, real, bias, scale=1 / q.shape[-1])
+
+
+@mistake("04.7", caught_by="test_cache_and_bias")
+def pairs_of_halves_turned(q, k, v, pos, cached_k, cached_v, real, bias):
+    """queries and keys are turned in pairs (i, i + D_k/2), not in pairs of neighbours.
+
+    The cached keys were turned in pairs of neighbours: both must be turned alike.
+    """
+    q, k = pairs_of_halves(q, pos), pairs_of_halves(k, pos)
+    return attending(q, k, v, pos, cached_k, cached_v, real, bias, turn_q=False, turn_k=False)
+
+
+@mistake("04.7", caught_by="test_gradients_flow_with_positions")
+def keys_detached(q, k, v, pos, cached_k, cached_v, real, bias):
+    """the new keys are cut off, so that no gradient reaches them.
+
+    What goes into the cache for later may be detached; what is attended to now may not.
+    """
+    return attending(q, k.detach(), v, pos, cached_k, cached_v, real, bias)
+
+
+@mistake("04.7", caught_by="test_equal_sizes_attended")
+def bias_of_sentences(q, k, v, pos, cached_k, cached_v, real, bias):
+    """the first axis of the bias is taken for the sentences, not for the heads.
+
+    bias is (H, T, S + T): bias[None] has the four axes, with 1 for the sentences.
+    """
+    heads = bias[:, None].expand(-1, q.shape[1], -1, -1)
+    return attending(q, k, v, pos, cached_k, cached_v, real, heads)
+
+
+@mistake("04.7", caught_by="test_empty_cache")
+def empty_cache_refused(q, k, v, pos, cached_k, cached_v, real, bias):
+    """with an empty cache everybody sees everybody.
+
+    The rules are the same at the beginning of a text: nobody looks ahead.
+    """
+    causal = "last" if cached_k.shape[2] else ""
+    return attending(q, k, v, pos, cached_k, cached_v, real, bias, causal=causal)
+
+
+# ---------------------------------------------------------------------------------------------
+# 04.8
+
+
+def shaw(
+    q, k, v, table, *,
+    sign=1, shift=True, scaled=True, last=True, clip=True, causal=False, m=None, by="q",
+):  # fmt: skip
+    """The right answer with one step exchanged, or with bugs that are left."""
+    T_q, T_k = q.shape[2], k.shape[2]
+    m = len(table) // 2 if m is None else m
+    i = torch.arange(T_q)[:, None] + (T_k - T_q if last else 0)
+    rows = sign * (torch.arange(T_k) - i)
+    rows = rows.clamp(-m, m) if clip else rows
+    rows = rows + m if shift else rows
+    if by == "q":
+        relative = torch.einsum("bhid,ijd->bhij", q, table[rows])
+    else:
+        relative = torch.einsum("bhjd,ijd->bhij", k, table[rows])
+    root = math.sqrt(q.shape[-1])
+    scores = (q @ k.mT + relative) / root if scaled else q @ k.mT / root + relative
+    if causal:
+        scores = scores.masked_fill(torch.arange(T_k) > i, -math.inf)
+    return scores.softmax(dim=-1) @ v
+
+
+@mistake("04.8", caught_by="test_three_keys_by_hand")
+def as_it_was(q, k, v, table):
+    """all four bugs are still there.
+
+    Mend them one at a time: positions of the queries, sign of the distance, shift by m, scale of
+    both terms.
+    """
+    return shaw(q, k, v, table, sign=-1, shift=False, scaled=False, last=False)
+
+
+@mistake("04.8", caught_by="test_square_shaw")
+def sign_left(q, k, v, table):
+    """the distance is still query minus key position; the other three are mended.
+
+    Key minus query: a key that came before has a negative distance and a row below m.
+    """
+    return shaw(q, k, v, table, sign=-1)
+
+
+@mistake("04.8", caught_by="test_square_shaw")
+def shift_left(q, k, v, table):
+    """m is still not added to the row numbers; the other three are mended.
+
+    table[-1] is the last row. Distance -m must be row 0: add m after clipping.
+    """
+    return shaw(q, k, v, table, shift=False)
+
+
+@mistake("04.8", caught_by="test_square_shaw")
+def scale_left(q, k, v, table):
+    """the term with the distance is still not divided by √D_k; the other three are mended.
+
+    Both terms are products with the query: add first, then divide the sum.
+    """
+    return shaw(q, k, v, table, scaled=False)
+
+
+@mistake("04.8", caught_by="test_cached_shaw")
+def alignment_left(q, k, v, table):
+    """the queries are still counted from position 0; the other three are mended.
+
+    They are the last T_q of the T_k positions: begin at T_k - T_q.
+    """
+    return shaw(q, k, v, table, last=False)
+
+
+@mistake("04.8", caught_by="test_square_shaw")
+def sign_and_shift_left(q, k, v, table):
+    """two bugs are left: the distance is query minus key position, and m is not added.
+
+    clip(key - query, -m, m) + m.
+    """
+    return shaw(q, k, v, table, sign=-1, shift=False)
+
+
+@mistake("04.8", caught_by="test_square_shaw")
+def sign_and_scale_left(q, k, v, table):
+    """two bugs are left: the distance is query minus key position, and its term is not scaled.
+
+    clip(key - query, -m, m) + m, and (q·k + q·a) / √D_k.
+    """
+    return shaw(q, k, v, table, sign=-1, scaled=False)
+
+
+@mistake("04.8", caught_by="test_square_shaw")
+def sign_and_alignment_left(q, k, v, table):
+    """two bugs are left: the distance is query minus key position, and queries count from 0.
+
+    clip(key - query, -m, m) + m, with queries from T_k - T_q on.
+    """
+    return shaw(q, k, v, table, sign=-1, last=False)
+
+
+@mistake("04.8", caught_by="test_square_shaw")
+def shift_and_scale_left(q, k, v, table):
+    """two bugs are left: m is not added to the row numbers, and the term is not scaled.
+
+    clip(key - query, -m, m) + m, and (q·k + q·a) / √D_k.
+    """
+    return shaw(q, k, v, table, shift=False, scaled=False)
+
+
+@mistake("04.8", caught_by="test_square_shaw")
+def shift_and_alignment_left(q, k, v, table):
+    """two bugs are left: m is not added to the row numbers, and queries count from 0.
+
+    clip(key - query, -m, m) + m, with queries from T_k - T_q on.
+    """
+    return shaw(q, k, v, table, shift=False, last=False)
+
+
+@mistake("04.8", caught_by="test_square_shaw")
+def scale_and_alignment_left(q, k, v, table):
+    """two bugs are left: the term with the distance is not scaled, and queries count from 0.
+
+    (q·k + q·a) / √D_k, with queries from T_k - T_q on.
+    """
+    return shaw(q, k, v, table, scaled=False, last=False)
+
+
+@mistake("04.8", caught_by="test_square_shaw")
+def three_left_sign_mended(q, k, v, table):
+    """the sign of the distance is mended and the other three bugs are left.
+
+    Missing are: queries from T_k - T_q on, + m after clipping, and √D_k under both terms.
+    """
+    return shaw(q, k, v, table, shift=False, scaled=False, last=False)
+
+
+@mistake("04.8", caught_by="test_square_shaw")
+def three_left_shift_mended(q, k, v, table):
+    """m is added and the other three bugs are left.
+
+    Missing are: queries from T_k - T_q on, key minus query, and √D_k under both terms.
+    """
+    return shaw(q, k, v, table, sign=-1, scaled=False, last=False)
+
+
+@mistake("04.8", caught_by="test_square_shaw")
+def three_left_scale_mended(q, k, v, table):
+    """the scale is mended and the other three bugs are left.
+
+    Missing are: queries from T_k - T_q on, key minus query, and + m after clipping.
+    """
+    return shaw(q, k, v, table, sign=-1, shift=False, last=False)
+
+
+@mistake("04.8", caught_by="test_square_shaw")
+def three_left_alignment_mended(q, k, v, table):
+    """the alignment is mended and the other three bugs are left.
+
+    Missing are: key minus query, + m after clipping, and √D_k under both terms.
+    """
+    return shaw(q, k, v, table, sign=-1, shift=False, scaled=False)
+
+
+@mistake("04.8", caught_by="test_clipped_shaw")
+def clip_lost(q, k, v, table):
+    """the distances are no longer clipped, so that far ones ask for rows that do not exist.
+
+    Keep the clamp: clip first, then add m.
+    """
+    return shaw(q, k, v, table, clip=False)
+
+
+@mistake("04.8", caught_by="test_square_shaw")
+def keys_compared_with_distances(q, k, v, table):
+    """the vectors of the distances are multiplied with the keys, not with the queries.
+
+    The query asks for content and for distance: q·k + q·a.
+    """
+    return shaw(q, k, v, table, by="k")
+
+
+@mistake("04.8", caught_by="test_square_shaw")
+def distances_forgotten(q, k, v, table):
+    """the distances have no effect: plain attention.
+
+    The second term, q·a, belongs into the scores.
+    """
+    return F.scaled_dot_product_attention(q, k, v)
+
+
+@mistake("04.8", caught_by="test_square_shaw")
+def scaled_twice(q, k, v, table):
+    """the term with the distance is divided by √D_k twice.
+
+    Once is enough: divide the sum.
+    """
+    root = math.sqrt(q.shape[-1])
+    return shaw(q, k, v, table / root)
+
+
+@mistake("04.8", caught_by="test_square_shaw")
+def nothing_scaled(q, k, v, table):
+    """neither term is divided by √D_k.
+
+    Divide the sum of both by it.
+    """
+    return shaw(q * math.sqrt(q.shape[-1]), k, v, table)
+
+
+@mistake("04.8", caught_by="test_square_shaw")
+def one_distance_less(q, k, v, table):
+    """m is one too small, so that the outermost vectors are not used.
+
+    A table of 2m + 1 rows has m = rows // 2: 5 rows are the distances -2 to 2.
+    """
+    m = max(len(table) // 2 - 1, 0)
+    return shaw(q, k, v, table[: 2 * m + 1], m=m)
+
+
+@mistake("04.8", caught_by="test_square_shaw")
+def causal_as_well(q, k, v, table):
+    """keys ahead are left out.
+
+    There is no mask in this exercise: distances ahead have vectors of their own.
+    """
+    return shaw(q, k, v, table, causal=True)
+
+
+@mistake("04.8", caught_by="test_one_row")
+def a_table_of_one_row_ignored(q, k, v, table):
+    """a table of one row is left out, as if there were no second term.
+
+    That changes nothing in the forward pass of a softmax, but a table of one row is a table: no
+    case of its own is needed.
+    """
+    if len(table) == 1:
+        return F.scaled_dot_product_attention(q, k, v).detach()
+    return shaw(q, k, v, table)
+
+
+@mistake("04.8", caught_by="test_equal_sizes_shaw")
+def tables_of_scores_turned(q, k, v, table):
+    """the table of the second term is transposed where it fits.
+
+    Row i belongs to query i: einsum("bhid,ijd->bhij").
+    """
+    if q.shape[2] != k.shape[2] or q.shape[2] != q.shape[3]:
+        return shaw(q, k, v, table)
+    return shaw(q, k, v, table, sign=-1)
+
+
+@mistake("04.8", caught_by="test_large_shaw")
+def plain_exponentials_of_shaw(q, k, v, table):
+    """the softmax is made of plain exponentials, which overflow for large scores.
+
+    Use torch's softmax, which subtracts the largest score of each row first.
+    """
+    one = torch.eye(k.shape[2], dtype=v.dtype).expand(*v.shape[:2], -1, -1)
+    rows = torch.arange(k.shape[2]) - torch.arange(k.shape[2])[-q.shape[2] :, None]
+    m = len(table) // 2
+    relative = torch.einsum("bhid,ijd->bhij", q, table[rows.clamp(-m, m) + m])
+    exponentials = ((q @ k.mT + relative) / math.sqrt(q.shape[-1])).exp()
+    return exponentials / exponentials.sum(-1, keepdim=True) @ one @ v
+
+
+@mistake("04.8", caught_by="test_gradients_flow_to_the_table")
+def table_cut_off(q, k, v, table):
+    """the table is cut off, so that it cannot learn.
+
+    Index the table itself: no tolist(), no detach(), no torch.tensor(...).
+    """
+    return shaw(q, k, v, table.detach())
