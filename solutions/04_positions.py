@@ -483,14 +483,12 @@ check("04.3", relative_positions)
 # %% tags=["solution"]
 def alibi_bias_loop(num_heads, q_pos, k_pos):
     """Rung 1: one slope, then one number at a time."""
-    P = 1
-    while num_heads >= 2 * P:
-        P = 2 * P
-    slopes = [2 ** (-8 * h / P) for h in range(1, P + 1)]
-    h = 1
-    while len(slopes) < num_heads:
-        slopes.append(2 ** (-8 * h / (2 * P)))
-        h = h + 2
+    P = 2 ** int(math.log2(num_heads))  # the largest power of two
+    slopes = []
+    for h in range(1, P + 1):
+        slopes.append(2 ** (-8 * h / P))
+    for n in range(num_heads - P):  # the first, third, fifth ... of 2P
+        slopes.append(2 ** (-8 * (2 * n + 1) / (2 * P)))
     heads = []
     for slope in slopes:
         rows = []

@@ -519,15 +519,6 @@ def shifted_before_clipping(T_q, T_k, max_distance):
     return (ahead(T_q, T_k) + max_distance).clamp(-max_distance, max_distance)
 
 
-@mistake("04.3", caught_by="test_square_table")
-def shifted_and_clipped_to_m(T_q, T_k, max_distance):
-    """after the shift everything is clipped to 0 and max_distance.
-
-    The numbers run from 0 to 2·max_distance: distance 0 is in the middle.
-    """
-    return (ahead(T_q, T_k) + max_distance).clamp(0, max_distance)
-
-
 @mistake("04.3", caught_by="test_clipped")
 def clipped_one_short(T_q, T_k, max_distance):
     """distances ahead are clipped to max_distance - 1.
@@ -576,9 +567,10 @@ def distance_without_sign(T_q, T_k, max_distance):
 
 @mistake("04.3", caught_by="test_two_queries_by_hand")
 def nothing_ahead(T_q, T_k, max_distance):
-    """keys ahead count as distance 0.
+    """keys ahead count as distance 0, so that no number is above max_distance.
 
-    Whether they may be seen is the mask's affair; here each distance has its row.
+    Whether they may be seen is the mask's affair; here each distance has its row, and the numbers
+    run from 0 to 2·max_distance: clip to ±m before m is added, or to 0 and 2m afterwards.
     """
     return ahead(T_q, T_k).clamp(-max_distance, 0) + max_distance
 
@@ -2051,15 +2043,12 @@ def causal_as_well(q, k, v, table):
 
 
 @mistake("04.8", caught_by="test_one_row")
-def a_table_of_one_row_ignored(q, k, v, table):
-    """a table of one row is left out, as if there were no second term.
+def at_least_one_distance(q, k, v, table):
+    """m is taken to be at least 1, so that a table of one row is too short.
 
-    That changes nothing in the forward pass of a softmax, but a table of one row is a table: no
-    case of its own is needed.
+    One row is m = 0: all distances share it. `len(table) // 2` needs no case of its own.
     """
-    if len(table) == 1:
-        return F.scaled_dot_product_attention(q, k, v).detach()
-    return shaw(q, k, v, table)
+    return shaw(q, k, v, table, m=max(len(table) // 2, 1))
 
 
 @mistake("04.8", caught_by="test_equal_sizes_shaw")
