@@ -88,7 +88,7 @@ sinusoidal_table = exercise(
     "04.1",
     function="sinusoidal_table",
     title="The table of sines and cosines",
-    page=f"{PAGE}#sinusoids",
+    page=f"{PAGE}#clock-hands",
     returns="tensor",
     closed=(
         "minitx.positions.Sinusoidal.table",
@@ -237,7 +237,7 @@ offset_rotation = exercise(
     "04.2",
     function="offset_rotation",
     title="Moving on by k is a turn",
-    page=f"{PAGE}#turn-by-k",
+    page=f"{PAGE}#turn",
     uses=("04.1",),
     returns="tensor",
     hints=(
@@ -352,7 +352,7 @@ relative_positions = exercise(
     "04.3",
     function="relative_positions",
     title="How far apart? A table of relative positions",
-    page=f"{PAGE}#relative-positions",
+    page=f"{PAGE}#by-distance",
     returns="tensor",
     closed=("minitx.positions.distances",),
     hints=(
@@ -457,7 +457,7 @@ alibi_bias = exercise(
     "04.4",
     function="alibi_bias",
     title="ALiBi: the farther, the quieter",
-    page=f"{PAGE}#alibi",
+    page=f"{PAGE}#by-distance",
     returns="tensor",
     closed=(
         "minitx.positions.ALiBi.slopes",
@@ -595,7 +595,7 @@ t5_bucket = exercise(
     "04.5",
     function="t5_bucket",
     title="T5's buckets",
-    page=f"{PAGE}#t5-buckets",
+    page=f"{PAGE}#by-distance",
     returns="tensor",
     closed=("minitx.positions.t5_bias.bucket", "minitx.positions.T5Bias.bucket"),
     hints=(
@@ -963,7 +963,7 @@ attend_with_positions = exercise(
     "04.7",
     function="attend_with_positions",
     title="Attention that knows where everybody stands",
-    page=f"{PAGE}#three-doors",
+    page=f"{PAGE}#rotary",
     uses=("04.6",),
     returns="tensor",
     hints=(
