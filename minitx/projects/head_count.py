@@ -1,7 +1,9 @@
 """How many heads: the number translator with 1 to 32 of them, `minitx train head-count`.
 
 All have as many parameters and do as many multiplications in their products: with twice the heads
-each is half as wide. What was measured is kept beside this file and shown by `table` and `picture`.
+each is half as wide. With two layers, the ladder's, hardly anything is wrong with any number of
+heads; with one layer a word looks once only, and there the numbers differ. What was measured is
+kept beside this file and shown by `table` and `picture`.
 """
 
 from collections.abc import Mapping
