@@ -32,15 +32,15 @@ from minitx.viz.drawings.recurrence import (
     wavefront,
 )
 from minitx.viz.drawings.roles import head_roles
-from minitx.viz.drawings.rotary_turns import rotary_turns
+from minitx.viz.drawings.score_terms import xl_terms
 from minitx.viz.drawings.shared_heads import grouped_heads, latent_cache
 from minitx.viz.drawings.sinusoids import sinusoid_table, wavelengths
 from minitx.viz.drawings.softmax import saturation
 from minitx.viz.drawings.splitting import split_heads, wrong_reshape
 from minitx.viz.drawings.steps import recipe
 from minitx.viz.drawings.translation import bottleneck, crossing_numbers, decoder_looks_back
+from minitx.viz.drawings.turning import rotary_turns
 from minitx.viz.drawings.work import work_and_depth
-from minitx.viz.drawings.xl_terms import xl_terms
 
 __all__ = [
     "add_or_concatenate",

@@ -7,6 +7,7 @@ from minitx.viz.svg import Box, Drawing, Part, arrow, curve, grid, shape, text
 
 SENTENCES = (("the", "cat", "chased", "the", "dog"), ("the", "dog", "chased", "the", "cat"))
 VECTORS = {"the": (0.0, 0.0), "cat": (2.0, 0.0), "chased": (0.0, 1.0), "dog": (1.0, 1.0)}
+ANIMALS = ("cat", "dog")
 T = 5
 START = np.array([[1.0], [0], [0], [0], [0]])  # the value of the first token, and of the others
 
@@ -23,81 +24,87 @@ def attended(words: tuple[str, ...]) -> dict[str, np.ndarray]:
 
 def same_bag() -> Drawing:
     """Two sentences that mean the opposite go into the same bag."""
-    wide = 72.0
+    wide, left = 74.0, 15.0
     first, second = SENTENCES
+    top, bottom = 56.0, 322.0
+    x, y = 138.0, 203.0  # the middle of the bag
     parts: list[Part] = []
-    top, bottom = 44.0, 314.0
-    for words, y, side in ((first, top, 1), (second, bottom, -1)):
+    for words, row, up in ((first, top, 1), (second, bottom, -1)):
         for i, word in enumerate(words):
-            parts += [Box(20 + i * (wide + 4), y, wide, 28, word, fill=0.08,
-                          bold=word in ("cat", "dog"))]  # fmt: skip
-        xs = [20 + i * (wide + 4) + wide / 2 for i in (1, 4)]
-        edge = y - 2 if side > 0 else y + 30
-        parts += [curve((xs[0], edge), (xs[1], edge), bend=0.12 * side, width=2)]
-    parts += [text(246, 8, "the cat runs after the dog")]
-    parts += [text(246, 378, "the dog runs after the cat")]
-    x, y = 130.0, 112.0
-    parts += [arrow((x, top + 36), (x, y - 6), width=2)]
-    parts += [arrow((x, bottom - 8), (x, y + 170), width=2)]
+            parts += [Box(left + i * (wide + 4), row, wide, 28, word, bold=word in ANIMALS,
+                          fill=0.15 if word in ANIMALS else 0)]  # fmt: skip
+        hunter, hunted = (left + i * (wide + 4) + wide / 2 for i in (1, 4))
+        edge, far = (row - 3, row + 34) if up > 0 else (row + 31, row - 6)
+        parts += [curve((hunter, edge), (hunted, edge), bend=0.1 * up, width=2)]
+        parts += [text((hunter + hunted) / 2, edge - up * 38, f"the {words[1]} hunts")]
+        parts += [arrow((x, far), (x, y - up * 84), width=2.5)]
     parts += [shape(
-        f"M{x - 40},{y} C{x - 34},{y + 22} {x - 110},{y + 60} {x - 100},{y + 120} "
-        f"C{x - 94},{y + 166} {x + 94},{y + 166} {x + 100},{y + 120} "
-        f"C{x + 110},{y + 60} {x + 34},{y + 22} {x + 40},{y} Z", role="score", fill=0.1,
+        f"M{x - 118},{y} C{x - 122},{y - 92} {x + 122},{y - 92} {x + 118},{y} "
+        f"C{x + 122},{y + 92} {x - 122},{y + 92} {x - 118},{y} Z", role="score", fill=0.12,
     )]  # fmt: skip
-    for word, (dx, dy) in zip(
-        sorted(first), ((-46, 84), (36, 122), (42, 88), (-40, 122), (0, 52)), strict=True
-    ):
-        parts += [text(x + dx, y + dy, word, bold=word in ("cat", "dog"))]
+    scattered = ((-62, 24), (12, 38), (58, -8), (-52, -30), (26, -44))
+    for word, (dx, dy) in zip(sorted(first), scattered, strict=True):
+        parts += [text(x + dx, y + dy, word, bold=word in ANIMALS)]
     outputs = [_vector(attended(words)["cat"]) for words in SENTENCES]
-    parts += [arrow((x + 108, y + 84), (x + 150, y + 84), width=2)]
-    parts += [text(x + 160, y + 52, "attention", anchor="start", bold=True)]
-    parts += [text(x + 160, y + 74, "makes of cat", anchor="start")]
-    parts += [text(x + 160, y + 98, outputs[0], anchor="start", role="v", bold=True)]
     same = "both times" if len(set(outputs)) == 1 else f"and {outputs[1]}"
-    parts += [text(x + 160, y + 120, same, anchor="start")]
+    parts += [arrow((x + 122, y), (x + 150, y), width=2.5)]
+    for line, said in enumerate(("attention", "makes of *cat*", outputs[0], same)):
+        parts += [text(x + 158, y - 33 + 22 * line, said, anchor="start", bold=line in (0, 2),
+                       role="v" if line == 2 else "ink")]  # fmt: skip
     alt = (
         f"Above, the sentence {' '.join(first)}; below, {' '.join(second)}; in each an arrow from "
         "the hunter to the hunted. Both go into one and the same bag, in which the five words lie "
         f"in no order: {', '.join(sorted(first))}. Out of it comes what attention makes of cat: "
         f"{outputs[0]}, {same}."
     )
-    return Drawing("Two sentences, one bag", alt, 416, 388, parts)
+    return Drawing("Two sentences, one bag", alt, 416, 406, parts)
 
 
 def order_from_causality() -> Drawing:
     """Even weights over all tokens, and over those up to oneself: the mask gives each its share."""
-    cell, left, top = 40.0, 96.0, 62.0
+    cell, high, left, top, block = 42.0, 26.0, 74.0, 74.0, 244.0
+    right = left + T * cell + 36
     parts: list[Part] = []
     told = []
-    for block, (name, mask) in enumerate((
-        ("no mask: all see the same", np.ones((T, T), dtype=bool)),
-        ("causal mask: place p sees p tokens", numpy_core.causal_allowed(T, T)),
+    for number, (name, says, mask) in enumerate((
+        ("no mask", "all outputs alike: no place", np.ones((T, T), dtype=bool)),
+        ("causal mask", "1 over the place", numpy_core.causal_allowed(T, T)),
     )):  # fmt: skip
-        y = top + block * 226
-        scores = np.where(mask, 0.0, -np.inf)
-        weights = numpy_core.softmax(scores)
-        outputs = (weights @ START)[:, 0]
-        parts += [text(left + 2.5 * cell, y - 50, name, bold=True)]
-        parts += grid(left, y - 30, [[f"{v:g}" for v in START[:, 0]]], cell=(cell, 22), role="v",
+        y = top + number * block
+        weights, outputs = shares(mask)
+        parts += [text(left + 2.5 * cell, y - 64, name, bold=True)]
+        parts += [text(left - 8, y - 37, "values", role="v", anchor="end")]
+        parts += grid(left, y - 48, [[f"{v:g}" for v in START[:, 0]]], cell=(cell, 22), role="v",
                       fill=[(0.3 * START[:, 0]).tolist()])  # fmt: skip
-        parts += [text(left - 8, y - 19, "values", role="v", anchor="end")]
         labels = [[f"{w:.2f}" if may else "" for w, may in zip(*rows, strict=True)]
                   for rows in zip(weights, mask, strict=True)]  # fmt: skip
-        parts += grid(left, y, labels, cell=(cell, 26), fill=(0.4 * weights).tolist(),
-                      hatch=(~mask).tolist())  # fmt: skip
+        fill = np.where(mask, 0.1 + 0.25 * weights, 0).tolist()
+        parts += grid(left, y - 14, labels, cell=(cell, high), fill=fill, hatch=(~mask).tolist())
+        parts += [text(right + 26, y - 30, "output", role="v")]
         for i, output in enumerate(outputs):
-            middle = y + (i + 0.5) * 26
+            middle = y - 14 + (i + 0.5) * high
             parts += [text(left - 8, middle, f"place {i + 1}", role="q", anchor="end")]
-            parts += [arrow((left + T * cell + 4, middle), (left + T * cell + 30, middle))]
-            parts += [Box(left + T * cell + 34, middle - 12, 50, 24, f"{output:.2f}", "v",
-                          fill=0.3 * float(output))]  # fmt: skip
-        told += [f"{name}: the outputs are {', '.join(f'{output:.2f}' for output in outputs)}"]
+            parts += [arrow((left + T * cell + 4, middle), (right - 4, middle))]
+            parts += [Box(right, middle - 12, 52, 24, f"{output:.2f}", "v",
+                          fill=0.3 * float(output), bold=True)]  # fmt: skip
+        parts += [text(right + 52, y + T * high + 6, says, anchor="end", bold=True)]
+        told += [f"With {name} the outputs are {', '.join(f'{output:.2f}' for output in outputs)}"]
     alt = (
         f"Two tables of even weights over {T} tokens; the value of the first token is 1, those of "
-        f"the others are 0. {told[0]}: no token can tell where it stands. {told[1]}: one half, a "
-        "third, a quarter, and so each knows its place."
+        f"the others are 0. {told[0]}: no token can tell where it stands. {told[1]}: 1, a half, a "
+        "third, a quarter, a fifth, and so each knows its place."
     )
-    return Drawing("Order out of a mask", alt, 416, top + 226 + T * 26 + 8, parts)
+    return Drawing("Order out of a mask", alt, 416, top + block + T * high + 18, parts)
+
+
+def shares(mask: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Even weights over what a mask leaves, and what each place then gets of the first token.
+
+    >>> shares(numpy_core.causal_allowed(T, T))[1].round(2).tolist()
+    [1.0, 0.5, 0.33, 0.25, 0.2]
+    """
+    weights = numpy_core.softmax(np.where(mask, 0.0, -np.inf))
+    return weights, (weights @ START)[:, 0]
 
 
 def _vector(row: np.ndarray) -> str:

@@ -5,7 +5,7 @@ import math
 import numpy as np
 
 from minitx.viz.drawings.dials import face, hand, on_clock, wedge
-from minitx.viz.svg import Drawing, Part, Point, grid, line, text
+from minitx.viz.svg import Drawing, Part, Point, arrow, grid, line, text
 
 C = 8  # four pairs, so that each hand is ten times slower than the one before
 PLACES = (0, 1, 2, 3, 4, 100)
@@ -33,16 +33,19 @@ def speeds() -> list[float]:
 
 def clock_hands() -> Drawing:
     """Four hands at the first places and at a late one, and how a hand becomes two numbers."""
-    left, wide, high, radius, top = 92.0, 54.0, 62.0, 23.0, 62.0
+    left, wide, high, radius, top = 96.0, 53.0, 62.0, 23.0, 62.0
     table, turned = stamps(PLACES), speeds()
     xs = [left + (i + 0.5) * wide for i in range(len(PLACES))]
+    names = {0: "fast", len(turned) - 1: "slow"}
     parts: list[Part] = [text(left + 2.5 * wide, 12, "place", bold=True)]
+    parts += [text(4, 34, "one turn in", anchor="start", role="score")]
     for place, x in zip(PLACES, xs, strict=True):
         parts += [text(x, 34, str(place), bold=True)]
     for pair, speed in enumerate(turned):
         y = top + 18 + pair * high
         parts += [text(4, y - 9, f"pair {pair}", anchor="start", bold=True)]
         parts += [text(4, y + 10, _turn_in(speed), anchor="start", role="score")]
+        parts += [text(88, y - 9, names[pair], anchor="end", bold=True)] if pair in names else []
         for place, x, stamp in zip(PLACES, xs, table[:, pair], strict=True):
             parts += [face((x, y), radius)]
             if 0 < place * speed < 2 * math.pi:
@@ -56,16 +59,20 @@ def clock_hands() -> Drawing:
     big, middle = 52.0, (72.0, bottom + 92)
     parts += [face(middle, big), hand(middle, big, (sine, cosine), width=3)]
     parts += _shadows(middle, big, (sine, cosine))
+    parts += [text(middle[0] + 26, middle[1] - 12, "sin", bold=True)]
+    parts += [text(middle[0] - 20, middle[1] + 14, "cos", bold=True)]
     for row, words in enumerate((
         f"pair 0 at place {SHOWN}, as two numbers:",
         f"sine, how far right: {_signed(sine)}",
         f"cosine, how far up: {_signed(cosine)}",
     )):  # fmt: skip
         parts += [text(144, middle[1] - 24 + row * 24, words, anchor="start", bold=row == 0)]
-    slow = "; ".join(f"pair {i}, {_turn_in(speed)}" for i, speed in enumerate(turned))
+    slow = "; ".join(
+        f"pair {i} takes {_turn_in(speed)} for a turn" for i, speed in enumerate(turned)
+    )
     alt = (
         f"Four dials, one below the other, at the places {', '.join(map(str, PLACES))}. All hands "
-        f"start at 12 o'clock. {slow}. The hand of pair 0 has moved on a good sixth of a turn at "
+        f"start at 12 o'clock; {slow}. The hand of pair 0 has moved on a good sixth of a turn at "
         "each place; that of pair 1 creeps; the others seem to stand still at the first places, "
         f"and have moved at place {PLACES[-1]}. Below, the hand of pair 0 at place {SHOWN}, "
         f"large: its sine, how far to the right it points, is {_signed(sine)}; its cosine, how far "
@@ -81,9 +88,10 @@ def turn_by_k() -> Drawing:
     turned = speeds()
     shown = (0, 1)
     now, then = stamps(starts), stamps(tuple(p + k for p in starts))
-    parts: list[Part] = [text(left + 1.5 * wide, 12, f"{k} places on, from anywhere", bold=True)]
+    parts: list[Part] = [text(208, 12, f"{k} places on: the same turn from anywhere", bold=True)]
+    parts += [text(4, 42, "from → to", anchor="start", role="score")]
     for start, x in zip(starts, _middles(left, wide, 3), strict=True):
-        parts += [text(x, 38, f"{start} → {start + k}")]
+        parts += [text(x, 42, f"{start} → {start + k}", bold=True)]
     for row, pair in enumerate(shown):
         y = top + 26 + row * high
         angle = k * turned[pair]
@@ -96,11 +104,14 @@ def turn_by_k() -> Drawing:
             parts += [wedge((x, y), radius, math.atan2(*before), angle)]
             parts += [hand((x, y), radius - 2, tuple(before), width=1.5, dashed=True)]
             parts += [hand((x, y), radius - 2, tuple(after), width=3)]
-    y = top + 26 + high + radius + 44
+            parts += [_sweep((x, y), 0.55 * radius, math.atan2(*before), angle)]
+    y = top + 26 + high + radius + 56
+    parts += [text(208, y - 34, "thin hand: before, thick hand: after", role="score")]
     matrix = step_matrix(k * turned[0])
     numbers = [[_signed(number) for number in line_] for line_ in matrix]
-    parts += [text(4, y, f"PE(p + {k}) = PE(p) times", anchor="start")]
-    parts += grid(196, y - 24, numbers, cell=(54, 24), role="ink", fill=[[0.08, 0.08]] * 2)
+    parts += [text(4, y + 6, "pair 0, at every place:", anchor="start", bold=True)]
+    parts += [text(4, y + 28, f"PE(*p* + {k}) = PE(*p*) ×", anchor="start")]
+    parts += grid(206, y - 6, numbers, cell=(56, 24), role="ink", fill=[[0.08, 0.08]] * 2)
     written = ", ".join(f"{start} to {start + k}" for start in starts)
     alt = (
         f"Hands of pair 0 and pair 1 before and after {k} places, from {written}. They start at "
@@ -108,7 +119,7 @@ def turn_by_k() -> Drawing:
         f"that of pair 1 by {k * turned[1]:.1f}. One matrix makes the turn of pair 0 from every "
         f"place: {'; '.join(' '.join(line_) for line_ in numbers)}."
     )
-    return Drawing("The same turn everywhere", alt, 416, y + 34, parts)
+    return Drawing("The same turn everywhere", alt, 416, y + 50, parts)
 
 
 def step_matrix(angle: float) -> np.ndarray:
@@ -119,6 +130,18 @@ def step_matrix(angle: float) -> np.ndarray:
     """
     sine, cosine = on_clock(angle)
     return np.array([(cosine, -sine), (sine, cosine)])
+
+
+def _sweep(middle: Point, radius: float, start: float, turn: float) -> str:
+    """An arrow on an arc, from angle to angle; none where it would be shorter than its head."""
+    if radius * turn < 16:
+        return ""
+    (x, y), steps = middle, 12
+    points = []
+    for step in range(steps + 1):
+        a, b = on_clock(start + turn * step / steps)
+        points += [(x + radius * a, y - radius * b)]
+    return arrow(*points)
 
 
 def _middles(left: float, wide: float, count: int) -> list[float]:
@@ -137,10 +160,10 @@ def _turn_in(speed: float) -> str:
     """In how many places a hand is back.
 
     >>> _turn_in(0.01)
-    'back in 628'
+    '628 places'
     """
     places = 2 * math.pi / speed
-    return f"back in {places:.1f}" if places < 10 else f"back in {places:,.0f}"
+    return f"{places:.1f} places" if places < 10 else f"{places:,.0f} places"
 
 
 def _signed(number: float) -> str:

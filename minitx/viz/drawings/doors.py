@@ -1,85 +1,103 @@
 """Where positions enter, and the two ways to bring them to a word's vector."""
 
-from minitx.viz.colours import Role
-from minitx.viz.svg import Box, Drawing, Part, Point, arrow, dot, grid, line, text
+from minitx.viz.colours import LIT, Role
+from minitx.viz.svg import Box, Drawing, Number, Part, Point, arrow, bracket, grid, line, text
 
 
 def three_doors() -> Drawing:
     """A layer as a flow, with a door at the embeddings, at q and k, and at the scores."""
     parts: list[Part] = []
-    middle = 118.0
-    parts += [Box(middle - 60, 4, 120, 28, "tokens")]
-    parts += [arrow((middle, 32), (middle, 50)), Box(middle - 60, 50, 120, 28, "embeddings")]
-    parts += [arrow((middle, 78), (middle, 140))]
-    layer = 132.0
-    parts += [Box(8, layer, 220, 262, dashed=True, role="score")]
-    columns = (44.0, middle, 192.0)
-    roles: tuple[Role, ...] = ("q", "k", "v")
-    for x, role in zip(columns, roles, strict=True):
-        parts += [arrow((x, 150), (x, 170)), Box(x - 22, 170, 44, 28, f"*{role}*", role, fill=0.15)]
-        if role != "v":
-            parts += [arrow((x, 198), (x, 256), role=role)]
-    parts += [line((columns[0], 150), (columns[2], 150))]
-    parts += [Box(18, 256, 128, 28, "scores *qk*^⊤", "score", fill=0.15)]
-    parts += [arrow((82, 284), (82, 330)), Box(18, 330, 128, 28, "softmax", "score")]
-    parts += [arrow((192, 198), (192, 366), role="v"), arrow((82, 358), (82, 374), (176, 374))]
-    parts += [text(192, 376, "sum")]
-    parts += [arrow((192, 386), (192, 408))]
-    for number, y, x, action, who in (
-        (1, 104, middle, "add a vector", ("sinusoids,", "learned")),
-        (2, 226, middle, "turn *q* and *k*", ("rotary",)),
-        (3, 306, 82, "add a number", ("Shaw, T5, ALiBi,", "Transformer-XL")),
+    middle, scores, values = 126.0, 84.0, 200.0
+    columns: tuple[tuple[float, Role], ...] = ((42.0, "q"), (middle, "k"), (values, "v"))
+    parts += [Box(middle - 60, 4, 120, 28, "embeddings"), arrow((middle, 32), (middle, 112))]
+    parts += [Box(8, 112, 228, 280, dashed=True, role="score")]
+    parts += [line((columns[0][0], 126), (values, 126)), line((middle, 112), (middle, 126))]
+    for x, role in columns:
+        parts += [arrow((x, 126), (x, 148)), Box(x - 24, 148, 48, 28, f"*{role}*", role, fill=0.15)]
+    for x, role in columns[:2]:
+        parts += [arrow((x, 176), (x, 240), role=role)]
+    parts += [Box(18, 240, 132, 28, "scores", "score", fill=0.15)]
+    parts += [arrow((scores, 268), (scores, 326)), Box(18, 326, 132, 28, "softmax", "score")]
+    parts += [arrow((values, 176), (values, 362), role="v")]
+    parts += [arrow((scores, 354), (scores, 374), (values - 20, 374))]
+    parts += [text(values, 374, "sum"), arrow((values, 384), (values, 408))]
+    parts += [text(228, 406, "next layer", role="score", anchor="start")]
+    for number, y, (start, end), action, when, who in (
+        (1, 72, (middle, middle), "add a vector", "once", "sinusoids, learned"),
+        (2, 204, (42, middle), "turn *q* and *k*", "in every layer", "rotary"),
+        (3, 294, (scores, scores), "add a number", "in every layer", "Shaw, T5, ALiBi,"),
     ):
-        parts += [arrow((252, y), (x + 16, y), width=2)]
-        parts += [dot(x, y, 12, fill=0), text(x, y, str(number), bold=True, halo=True)]
-        parts += [text(258, y - 9, action, anchor="start", bold=True)]
-        parts += [text(258, y + 11 + 18 * i, name, anchor="start") for i, name in enumerate(who)]
+        parts += [arrow((252, y), (end + 17, y), width=2.5), _door(number, (start, end), y)]
+        parts += [text(258, y - 10, action, anchor="start", bold=True)]
+        parts += [text(258, y + 9, when, anchor="start", role="score")]
+        parts += [text(258, y + 28, who, anchor="start")]
+    parts += [text(258, 340, "Transformer-XL", anchor="start")]
     alt = (
-        "A flow from tokens to embeddings and into a layer, where q, k and v are made, q and k "
-        "give the scores, and softmax and a sum over v follow. Three doors for positions. Door 1, "
-        "between the embeddings and the first layer: add a vector (sinusoids, learned). Door 2, in "
+        "A flow from the embeddings into a layer, where q, k and v are made, q and k give the "
+        "scores, and softmax and a sum over v follow. Three doors for positions. Door 1, between "
+        "the embeddings and the first layer, once: add a vector (sinusoids, learned). Door 2, in "
         "every layer between q and k and their scores: turn q and k (rotary). Door 3, in every "
         "layer between the scores and the softmax: add a number (Shaw, T5, ALiBi, Transformer-XL)."
     )
-    return Drawing("Three doors for positions", alt, 416, 416, parts)
+    return Drawing("Three doors for positions", alt, 416, 418, parts)
+
+
+def _door(number: int, across: tuple[Number, Number], y: Number) -> str:
+    """A marked place on one arrow or on two beside each other, with its number."""
+    start, end = across
+    where = f'x="{start - 13:g}" y="{y - 13:g}" width="{end - start + 26:g}" height="26" rx="13"'
+    plate = f'<rect {where} fill="{LIT}" stroke="currentColor" stroke-width="2"/>'
+    return plate + text((start + end) / 2, y, str(number), bold=True)
 
 
 def add_or_concatenate() -> Drawing:
     """A word's vector with a place's beside it and two matrices; and their sum and one matrix."""
-    parts: list[Part] = []
-    cell, C, D = 22.0, 4, 3
-    left, right = 10.0, 240.0
-    parts += [text(left, 12, "concatenate", anchor="start", bold=True)]
-    y = 100.0
-    parts += _row((left, y), C, cell, hatch=False) + _row((left + C * cell, y), C, cell, hatch=True)
-    parts += [text(left + C * cell / 2, y - 14, "word"),
-              text(left + 1.5 * C * cell, y - 14, "place")]  # fmt: skip
-    parts += [text(left + 2 * C * cell + 24, y + cell / 2, "×")]
-    top = y + cell / 2 - C * cell
-    parts += _block((right, top), C, D, cell, hatch=False)
-    parts += _block((right, top + C * cell), C, D, cell, hatch=True)
-    parts += [text(right + D * cell + 8, top + C * cell / 2, "*W*_x", anchor="start")]
-    parts += [text(right + D * cell + 8, top + 1.5 * C * cell, "*W*_p", anchor="start")]
-    y2 = top + 2 * C * cell + 90
-    parts += [text(left, y2 - 66, "add", anchor="start", bold=True)]
-    parts += _row((left, y2), C, cell, hatch=True)
-    parts += [text(left + C * cell / 2, y2 - 14, "word + place")]
-    parts += [text(left + C * cell + 24, y2 + cell / 2, "×")]
-    top2 = y2 + cell / 2 - C * cell / 2
-    parts += _block((right, top2), C, D, cell, hatch=True)
-    parts += [text(right + D * cell + 8, top2 + C * cell / 2, "*W*", anchor="start")]
+    cell, C, D = 24.0, 4, 3
+    left, matrix = 8.0, 256.0
+    result = matrix + D * cell + 8
+    side = C * cell
+    parts: list[Part] = [text(left, 12, "concatenate: twice as wide", anchor="start", bold=True)]
+    top = 40.0
+    y = top + side - cell / 2
+    parts += _cells((left, y), 1, C, cell, "score") + _cells((left + side, y), 1, C, cell, "ink")
+    parts += [text(left + side / 2, y - 14, "word"), text(left + 1.5 * side, y - 14, "place")]
+    parts += [bracket((left, y + cell + 4), (left + 2 * side, y + cell + 4), side="bottom",
+                      label="2C numbers")]  # fmt: skip
+    parts += [text((left + 2 * side + matrix) / 2, y + cell / 2, "×", bold=True)]
+    for row, (role, name) in enumerate((("score", "*W*_x"), ("ink", "*W*_p"))):
+        parts += _cells((matrix, top + row * side), C, D, cell, role)  # type: ignore[arg-type]
+        parts += [text(result, top + (row + 0.5) * side, name, anchor="start", bold=True)]
+    below = top + 2 * side + 18
+    parts += [text(408, below, "= word · *W*_x + place · *W*_p", anchor="end")]
+    title = below + 44
+    parts += [text(left, title, "add: as wide as before, one matrix for both", anchor="start",
+                   bold=True)]  # fmt: skip
+    top = title + 24
+    y = top + side / 2 - cell / 2
+    for role in ("score", "ink"):
+        parts += _cells((left, y), 1, C, cell, role)  # type: ignore[arg-type]
+        parts += _cells((matrix, top), C, D, cell, role)  # type: ignore[arg-type]
+    parts += [text(left + side / 2, y - 14, "word + place")]
+    parts += [bracket((left, y + cell + 4), (left + side, y + cell + 4), side="bottom",
+                      label="C numbers")]  # fmt: skip
+    parts += [text((left + 2 * side + matrix) / 2, y + cell / 2, "×", bold=True)]
+    parts += [text(result, top + side / 2, "*W*", anchor="start", bold=True)]
+    below = top + side + 18
+    parts += [text(408, below, "= word · *W* + place · *W*", anchor="end")]
     alt = (
-        f"Concatenated: a row of {C} numbers for the word and beside it {C} for the place, times "
-        "two matrices, one above the other: W_x for the word and W_p for the place. Added: one row "
-        f"of {C} numbers, word plus place, times one matrix W. Half as wide, and both share W."
+        "Concatenated: a row of C numbers for the word and beside it C hatched ones for the "
+        "place, times two matrices, one above the other: W_x for the word and, hatched, W_p for "
+        "the place. The result is word times W_x plus place times W_p. Added: one row of C "
+        "numbers, word plus place, times one matrix W. The result is word times W plus place times "
+        "W: also a sum, but half as wide and with one matrix for both."
     )
-    return Drawing("Add or concatenate", alt, 416, top2 + C * cell + 20, parts)
+    return Drawing("Add or concatenate", alt, 416, below + 14, parts)
 
 
-def _row(corner: Point, columns: int, cell: float, *, hatch: bool) -> list[Part]:
-    return [*grid(*corner, [[""] * columns], cell=(cell, cell), hatch=[[hatch] * columns])]
-
-
-def _block(corner: Point, rows: int, columns: int, cell: float, *, hatch: bool) -> list[Part]:
-    labels = [[""] * columns] * rows
-    return [*grid(*corner, labels, cell=(cell, cell), hatch=[[hatch] * columns] * rows)]
+def _cells(corner: Point, rows: int, columns: int, cell: Number, role: Role) -> list[Part]:
+    """A table without numbers: the word's plain, the place's hatched."""
+    hatched = role == "ink"
+    return [*grid(
+        *corner, [[""] * columns] * rows, cell=(cell, cell), role=role,
+        fill=[[0.0 if hatched else 0.3] * columns] * rows, hatch=[[hatched] * columns] * rows,
+    )]  # fmt: skip

@@ -7,10 +7,9 @@ import numpy as np
 from minitx.viz.colours import SCORE
 from minitx.viz.drawings.clocks import C as WAVES
 from minitx.viz.drawings.clocks import speeds
-from minitx.viz.svg import Drawing, Part, arrow, bracket, line, text
+from minitx.viz.svg import Drawing, Number, Part, arrow, bracket, line, text
 
 T, C = 24, 16
-WIDE_MODEL = 512
 
 
 def table(T: int, C: int) -> np.ndarray:
@@ -31,7 +30,9 @@ def sinusoid_table() -> Drawing:
     """A heat map of places by components: stripes at the left, hardly a change at the right."""
     wide, high, left, top = 22.0, 11.0, 56.0, 62.0
     numbers = table(T, C)
-    parts: list[Part] = [text(left + C * wide / 2, 12, "a column per component", bold=True)]
+    parts: list[Part] = [
+        text(left + C * wide / 2, 12, "component: sine, cosine, sine …", bold=True)
+    ]
     for component in range(C):
         parts += [text(left + (component + 0.5) * wide, 36, str(component), role="score")]
     for place, row in enumerate(numbers):
@@ -40,7 +41,7 @@ def sinusoid_table() -> Drawing:
             parts += [text(left - 8, y + high / 2, str(place), anchor="end")]
         parts += [
             f'<rect x="{left + j * wide:g}" y="{y:g}" width="{wide:g}" height="{high:g}" '
-            f'fill="{SCORE}" fill-opacity="{0.04 + 0.45 * (number + 1):.2f}"/>'
+            f'fill="{SCORE}" fill-opacity="{_strength(number):.2f}"/>'
             for j, number in enumerate(row)
         ]
     bottom = top + T * high
@@ -54,20 +55,32 @@ def sinusoid_table() -> Drawing:
     parts += [bracket((right - 2 * wide, bottom + 4), (right, bottom + 4), side="bottom",
                       label=f"pair {C // 2 - 1}")]  # fmt: skip
     y = bottom + 22
-    parts += [arrow((left + 80, y), (right - 80, y)), text(left + 60, y + 24, "fast")]
-    parts += [text(right - 60, y + 24, "slow")]
+    parts += [arrow((left + 86, y), (right - 76, y), width=2)]
+    parts += [text((left + right) / 2 - 90, y + 16, "fast", bold=True)]
+    parts += [text((left + right) / 2 + 90, y + 16, "slow", bold=True)]
+    y += 46
+    for i, number in enumerate((-1, 0, 1)):
+        x = left + 60 + i * 92
+        parts += [f'<rect x="{x:g}" y="{y - 8:g}" width="22" height="16" fill="{SCORE}" '
+                  f'fill-opacity="{_strength(number):.2f}" stroke="{SCORE}"/>']  # fmt: skip
+        parts += [text(x + 30, y, f"{number}".replace("-", "−"), anchor="start")]
     alt = (
         f"A heat map of the sinusoids of {T} places, a row each, and {C} components, sine and "
-        "cosine of each pair side by side. Light is −1, dark is 1. The columns of pair 0 change "
-        "from light to dark and back every six rows; further to the right the stripes get longer; "
-        f"in pair {C // 2 - 1} the sine stays at 0 and the cosine at 1 in all rows."
+        "cosine of each pair side by side. Faint is −1, strong is 1. The columns of pair 0 change "
+        "from faint to strong and back every six rows; further to the right the stripes get "
+        f"longer; in pair {C // 2 - 1} the sine stays at 0 and the cosine at 1 in all rows."
     )
-    return Drawing("The table of sinusoids", alt, 416, y + 40, parts)
+    return Drawing("The table of sinusoids", alt, 416, y + 16, parts)
+
+
+def _strength(number: Number) -> float:
+    """Of the colour, for a number from -1 to 1."""
+    return 0.04 + 0.45 * (number + 1)
 
 
 def wavelengths() -> Drawing:
     """Sines of four pairs over the same places: each wave ten times as long as the one before."""
-    left, right, row, top, height, places = 62.0, 400.0, 74.0, 56.0, 22.0, 100
+    left, right, row, top, height, places = 62.0, 396.0, 84.0, 56.0, 22.0, 100
     lengths = [2 * math.pi / speed for speed in speeds()]
     scale = (right - left) / places
     parts: list[Part] = []
@@ -81,17 +94,26 @@ def wavelengths() -> Drawing:
         ]
         parts += [line(*points, width=2.5)]
         until = min(right, left + long * scale)
-        parts += [line((left, y - height - 8), (until, y - height - 8), role="score", width=2)]
+        ruler = y - height - 10
+        parts += [line((left, ruler - 4), (left, ruler + 4), width=2)]
         said = f"{long:,.1f} places" if long < 100 else f"{long:,.0f} places"
-        if until < left + 80:
-            parts += [text(until + 8, y - height - 9, said, anchor="start")]
+        if left + long * scale > right:  # goes on beyond the edge
+            parts += [arrow((left, ruler), (right + 12, ruler), width=2)]
         else:
-            parts += [text((left + until) / 2, y - height - 18, said)]
+            parts += [line((left, ruler), (until, ruler), width=2)]
+            parts += [line((until, ruler - 4), (until, ruler + 4), width=2)]
+        beside = until < left + 80
+        parts += [text(until + 8 if beside else (left + until) / 2, ruler - (0 if beside else 12),
+                       f"one wave: {said}", anchor="start" if beside else "middle",
+                       bold=True)]  # fmt: skip
+        if pair:
+            parts += [text(4, y - row / 2, f"× {long / lengths[pair - 1]:.0f}", anchor="start")]
     bottom = top + len(lengths) * row - row + height + 12
     for place in range(0, places + 1, 20):
         x = left + place * scale
         parts += [line((x, bottom), (x, bottom + 5)), text(x, bottom + 16, str(place))]
     parts += [line((left, bottom), (right, bottom))]
+    parts += [text(4, bottom + 16, "place", anchor="start")]
     alt = (
         f"The sines of the {WAVES // 2} pairs of width {WAVES} over {places} places, one below the "
         f"other. One wave takes {', '.join(f'{long:,.1f}' for long in lengths)} places: each ten "
