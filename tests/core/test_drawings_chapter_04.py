@@ -179,7 +179,7 @@ def test_buckets_are_those_of_transformers():
         assert str(bucket) in shown
     for edge in edges:
         assert str(edge) in shown or 20 < edge < 30  # too narrow a bucket for a number
-    assert f"keys ahead: the same widths, {min(ahead)} to {max(ahead)}" in shown
+    assert f"keys ahead: {min(ahead)} to {max(ahead)}, just as wide" in shown
 
 
 def test_the_slopes_are_the_papers_and_a_weight_is_halved_where_it_is_said():

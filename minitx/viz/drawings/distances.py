@@ -40,7 +40,7 @@ def relative_grid() -> Drawing:
     parts += [arrow((left + T * cell + 4, y), (right - 20, y), width=2)]
     parts += _corners((right, top), cell)
     y = top + T * cell + 18
-    parts += [text(right + T * cell / 2, y, "each corner shares one", role="score")]
+    parts += [text(right + T * cell, y, "each corner: one for all", role="score", anchor="end")]
     values = np.arange(-CLIP, CLIP + 1)
     wide = 56.0
     x = 208 - len(values) * wide / 2
@@ -79,9 +79,7 @@ def t5_buckets() -> Drawing:
     parts += [text(left, low + high + 36, "in the boxes: number of the bucket", anchor="start",
                    role="score")]  # fmt: skip
     ahead = buckets_ahead()
-    parts += [
-        text(208, low + high + 64, f"keys ahead: the same widths, {min(ahead)} to {max(ahead)}")
-    ]
+    parts += [text(208, low + high + 64, f"keys ahead: {min(ahead)} to {max(ahead)}, just as wide")]
     alt = (
         f"Distances back from the query, cut into {len(edges)} buckets. They begin at "
         f"{', '.join(map(str, edges))}: the first eight hold one distance each, then they get "
@@ -126,7 +124,7 @@ def bucket_edges() -> list[int]:
 def alibi_slopes() -> Drawing:
     """Four heads' tables of what is left of a weight: a narrow band and wider ones."""
     T, cell = 12, 13.0
-    left, wide, high, top = 34.0, 206.0, 218.0, 76.0
+    left, wide, high, top = 34.0, 206.0, 232.0, 76.0
     parts: list[Part] = []
     told = []
     for number, head in enumerate(SHOWN):
@@ -140,7 +138,9 @@ def alibi_slopes() -> Drawing:
         parts += [text(x + T * cell / 2, y - 16, said)]
         parts += _heat((x, y), kept, np.tri(T, dtype=bool), cell)
         told += [f"{name}, {said}"]
-    parts += [text(208, 12, f"what is left of a weight ({HEADS} heads in all)", role="score")]
+    parts += [
+        text(208, 12, f"what is left of a weight, in {len(SHOWN)} of {HEADS} heads", role="score")
+    ]
     side = T * cell
     for y in (top, top + high):
         parts += [text(4, y + 8, "*i*", role="q", anchor="start")]

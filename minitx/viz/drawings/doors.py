@@ -21,6 +21,7 @@ def three_doors() -> Drawing:
     parts += [arrow((values, 176), (values, 362), role="v")]
     parts += [arrow((scores, 354), (scores, 374), (values - 20, 374))]
     parts += [text(values, 374, "sum"), arrow((values, 384), (values, 408))]
+    parts += [text(16, 380, "layer", role="score", anchor="start")]
     parts += [text(228, 406, "next layer", role="score", anchor="start")]
     for number, y, (start, end), action, when, who in (
         (1, 72, (middle, middle), "add a vector", "once", "sinusoids, learned"),
