@@ -149,8 +149,8 @@ panel.define("heads", "The heads of the translator", (place, model) => {
     rove(boxes);
     const head = ["attention", ...[...Array(H).keys()].map((h) => `head ${h + 1}`)];
     grid.replaceChildren(element("p", { class: "panel-caption", id: gridName },
-      "The weights of every head; “cross 2”, say, is the cross-attention in layer 2. Press a picture to see it large; "
-      + "take its tick away to switch the head off. "
+      "The weights of every head; “cross 2”, say, is the cross-attention in layer 2. Press a picture to see it "
+      + "large; take its tick away to switch the head off. "
       + "Beside it: the words' mean probability without this head alone; with all it is "
       + `${percent(whole.probability)}, and training asked for 90 %. ≠ says that other words win.`),
     element("div", { class: "panel-scroll" },

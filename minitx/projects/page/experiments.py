@@ -88,8 +88,8 @@ def positions_example(translator: Translator, data: dict[str, str]) -> str:
             "Reversing the words changes the encoder's vector of a word by up to "
             f"{100 * changed[0]:.0f}\u00a0% of its length with positions, and by "
             f"{100 * changed[1]:.0f}\u00a0% without: the vectors are then the same, in another "
-            "order. So are the weights, here those of head 1 of the encoder's self-attention in layer 1, "
-            "in hundredths (rows are queries, columns keys):",
+            "order. So are the weights, here those of head 1 of the encoder's self-attention in "
+            "layer 1, in hundredths (rows are queries, columns keys):",
             "",
             typed,
             "",
