@@ -19,7 +19,7 @@ from typing import Any
 from minitx.grading.course import Chapter, find_course
 from minitx.grading.judge.operators import Mutant, mutants_of
 from minitx.grading.judge.run import grade
-from minitx.grading.judge.worked import variants
+from minitx.grading.judge.worked import around, variants
 from minitx.grading.registry import Exercise
 from minitx.grading.worker.local import LocalCaller
 from minitx.grading.worker.submission import Submission
@@ -127,7 +127,7 @@ def _first_check_that_fails(
     exercise: Exercise, function: Callable[..., Any], chapter: Chapter
 ) -> tuple[str, str]:
     """(name of the check, what the grader itself did wrong), each possibly empty."""
-    submission = Submission({**function.__globals__, exercise.function: function})
+    submission = Submission({**around(function), exercise.function: function})
     for name, check in exercise.checks.items():
         alone = dataclasses.replace(exercise, checks={name: check})
         report = grade(alone, LocalCaller(submission), siblings=chapter.exercises).checks[0]

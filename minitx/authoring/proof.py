@@ -24,7 +24,7 @@ from minitx.grading.course import Chapter, Course, find_course
 from minitx.grading.judge.assess import assess
 from minitx.grading.judge.operators import mutants_of
 from minitx.grading.judge.run import grade
-from minitx.grading.judge.worked import variants
+from minitx.grading.judge.worked import around, variants
 from minitx.grading.registry import Exercise
 from minitx.grading.report import Case
 from minitx.grading.worker.loading import load
@@ -238,7 +238,7 @@ def _told(chapter: Chapter, exercise: Exercise, score: Score) -> Share:
         if mutant.id in killed
     ][::EVERY]
     reports = [
-        assess(chapter, exercise, LocalCaller.of({**f.__globals__, exercise.function: f}))
+        assess(chapter, exercise, LocalCaller.of({**around(f), exercise.function: f}))
         for f in tried
     ]
     told = [any(each.source != "operator" for each in report.named) for report in reports]

@@ -91,11 +91,11 @@ def strip_solutions(source: str, *, name: str) -> str:
 
 
 def unwritten(stub: str) -> set[str]:
-    """The functions of a stub that a learner has yet to write."""
+    """The functions and classes of a stub that a learner has yet to write."""
     return {
         function.name
         for function in ast.walk(ast.parse(stub))
-        if isinstance(function, ast.FunctionDef)
+        if isinstance(function, ast.FunctionDef | ast.ClassDef)
         for node in ast.walk(function)
         if isinstance(node, ast.Raise)
         and isinstance(node.exc, ast.Call)

@@ -52,6 +52,8 @@ def alike(a: Any, b: Any) -> bool:
             return False
     if isinstance(a, list | tuple) and isinstance(b, list | tuple):
         return type(a) is type(b) and len(a) == len(b) and all(map(alike, a, b))
+    if isinstance(a, dict) and isinstance(b, dict):
+        return a.keys() == b.keys() and all(alike(a[key], b[key]) for key in a)
     if isinstance(a, float | int) and isinstance(b, float | int):
         return type(a) is type(b) and _near(np.asarray(a), np.asarray(b), "float64")
     try:

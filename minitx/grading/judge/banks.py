@@ -15,7 +15,7 @@ from minitx.grading.course import Chapter
 from minitx.grading.judge.notation import notation
 from minitx.grading.judge.operators import slips_of
 from minitx.grading.judge.stand_ins import SOFTMAXES, stand_ins
-from minitx.grading.judge.worked import documentation, variants, worked_answers
+from minitx.grading.judge.worked import documentation, functions_of, variants, worked_answers
 from minitx.grading.registry import Exercise
 
 Function = Callable[..., Any]
@@ -121,15 +121,23 @@ def _with_slips(chapter: Chapter, exercise: Exercise) -> Iterator[Candidate]:
 
 def _reaches(function: Function, name: str, depth: int = 3) -> bool:
     """Whether a function of ours, or one of ours that it calls, calls something of that name."""
-    inner = inspect.unwrap(function)
-    names = _names(inner.__code__)
-    if name in names and inner.__name__ != name:
-        return True
-    return depth > 0 and any(_reaches(each, name, depth - 1) for each in _ours(inner, names))
+    for inner in functions_of(function):
+        names = _names(inner.__code__)
+        if name in names and inner.__name__ != name:
+            return True
+        if depth > 0 and any(_reaches(each, name, depth - 1) for each in _ours(inner, names)):
+            return True
+    return False
 
 
 def rebuilt(function: Function, name: str, new: Function, depth: int = 3) -> Function:
-    """A copy of a function of ours that calls `new` wherever it, or what it calls, says `name`."""
+    """A copy of a function of ours that calls `new` wherever it, or what it calls, says `name`.
+
+    Of a class it is a class derived from it, with copies of its methods.
+    """
+    if isinstance(function, type):
+        methods = {m.__name__: rebuilt(m, name, new, depth) for m in functions_of(function)[::-1]}
+        return type(function.__name__, (function,), methods)
     inner = inspect.unwrap(function)
     names = _names(inner.__code__)
     around = dict(inner.__globals__)

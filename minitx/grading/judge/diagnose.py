@@ -23,6 +23,7 @@ from minitx.grading.calling import Call, Caller
 from minitx.grading.course import Chapter
 from minitx.grading.judge.alike import alike, same_answer
 from minitx.grading.judge.alterations import Alteration, alterations, cut_axis
+from minitx.grading.judge.as_function import AsFunction
 from minitx.grading.judge.banks import (
     Candidate,
     composed_bank,
@@ -38,7 +39,7 @@ from minitx.grading.judge.relations.relation import Relation
 from minitx.grading.judge.remedies import PRODUCTS, WHERE_AXES_MEET, Remedy, Scene, remedy
 from minitx.grading.judge.remembered import remembered
 from minitx.grading.judge.smallest import smallest
-from minitx.grading.judge.worked import documentation
+from minitx.grading.judge.worked import documentation, module_form
 from minitx.grading.own import OwnCaller
 from minitx.grading.registry import Exercise
 from minitx.grading.report import Case, Named, count
@@ -65,14 +66,19 @@ def diagnose(
         calls: those that its checks made, with their outcomes.
         caller: the submission, to be asked a few questions more; None where it must not be.
     """
-    right = chapter.reference()
+    right: Caller | None = chapter.reference()
+    form = None
+    if exercise.returns == ("module",) and right is not None:
+        form = module_form(chapter, exercise)
+        calls, right = form.calls(calls), AsFunction(form, right)
+        caller = caller and AsFunction(form, caller)
     calls = [call for call in calls if call.name == exercise.function]
     kinds = {call.outcome.kind for call in calls}
     shut = any("ClosedDoor" in call.outcome.error_kinds for call in calls)
     if right is None or shut or not kinds or not kinds <= {"returned", "raised"}:
         return (), None
     text, parameters = documentation(chapter, exercise)
-    asker = Asker(exercise.function, parameters, notation(text), caller, right)
+    asker = Asker(exercise.function, parameters, notation(text), caller, right, form)
     evidence = Evidence(chapter, exercise, asker, [asker.seen(call) for call in calls])
     return evidence.names(), smallest(asker, evidence.wrong)
 
@@ -197,10 +203,15 @@ class Evidence:
         question = (probe, candidate, strict)
         if question not in self.answers:
             self.asker.left_right -= 1
-            twin = OwnCaller({self.exercise.function: candidate.function})
+            twin = self.twin(candidate)
             other = remembered(candidate.function, probe.question, lambda: replay(probe.call, twin))
             self.answers[question] = same_answer(probe.got, other, strict)
         return self.answers[question]
+
+    def twin(self, candidate: Candidate) -> Caller:
+        """Somebody who makes that mistake."""
+        own = OwnCaller({self.exercise.function: candidate.function})
+        return AsFunction(self.asker.form, own) if self.asker.form else own
 
     def nearly(self, candidates: Sequence[Candidate], share: float) -> list[Named]:
         """The one that fits most of the calls that differ, and what else differs."""
@@ -247,9 +258,8 @@ class Evidence:
             if let_pass:
                 return f"Besides, {self.accepted(let_pass[0])}"
             return ""
-        twin = OwnCaller({self.exercise.function: fit.candidate.function})
         probe = fit.misses[0]
-        other = replay(probe.call, twin)
+        other = replay(probe.call, self.twin(fit.candidate))
         also = relate(probe.got.value, other.value, probe.given) if other.kind == "returned" else []
         where = telling(fit.misses, [p for p in self.wrong if p not in fit.misses])
         words = f" {where.words}" if where else f" in {count(len(fit.misses), 'more call')}"
@@ -616,4 +626,6 @@ def plain(value: Any) -> Any:
         return value.detach()
     if isinstance(value, list | tuple):
         return type(value)(map(plain, value))
+    if isinstance(value, dict):
+        return {key: plain(each) for key, each in value.items()}
     return value

@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-_ARGUMENT = re.compile(r"^ {4,}(\w+(?:, \w+)*): (.*)$")
+_ARGUMENT = re.compile(r"^ {4,}([\w.]+(?:, [\w.]+)*): (.*)$")
 _SHAPE = re.compile(r"\(((?:\.\.\.|\w+)(?:, ?\w+)*),?\)")
 
 
@@ -59,11 +59,11 @@ def notation(docstring: str) -> Notation:
     section, names = "", dict[str, tuple[str, ...]]()
     results: list[tuple[str, ...]] = []
     for line in docstring.splitlines():
-        if re.fullmatch(r"\s*(Args|Returns|Raises|Source\b.*):.*", line):
+        if re.fullmatch(r"\s*(Args|Weights|Returns|Raises|Closed|Source\b.*):.*", line):
             section = line.strip().split(":")[0]
             continue
         shapes = [_axes(shape) for shape in _SHAPE.findall(line)]
-        if section == "Args" and (match := _ARGUMENT.match(line)):
+        if section in ("Args", "Weights") and (match := _ARGUMENT.match(line)):
             for name in match.group(1).split(", "):
                 names[name] = shapes[0] if shapes else ()
         elif section == "Returns":

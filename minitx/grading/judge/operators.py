@@ -249,6 +249,8 @@ def _statement(place: _Place, node: ast.stmt, function: ast.FunctionDef) -> Iter
     if isinstance(node, ast.Return) and node.value is not None:
         arguments = function.args
         for argument in arguments.posonlyargs + arguments.args + arguments.kwonlyargs:
+            if argument.arg == "self":
+                continue
             sentence = f"`{argument.arg}` is returned as it came."
             yield _replaced(place, ast.Return(ast.Name(argument.arg, ast.Load())), sentence)
         if isinstance(node.value, ast.Tuple):
@@ -585,6 +587,7 @@ def _variables(function: ast.FunctionDef) -> list[str]:
     """Arguments and names that get a value, in order."""
     arguments = function.args
     names = [a.arg for a in arguments.posonlyargs + arguments.args + arguments.kwonlyargs]
+    names = [name for name in names if name != "self"]
     names += [
         node.id
         for node in ast.walk(function)

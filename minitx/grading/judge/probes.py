@@ -10,6 +10,7 @@ import numpy as np
 from minitx.grading import values
 from minitx.grading.calling import Call, Caller, Outcome
 from minitx.grading.judge.alike import same_answer
+from minitx.grading.judge.as_function import ModuleForm
 from minitx.grading.judge.notation import Notation
 from minitx.grading.judge.relations.relation import Given
 from minitx.grading.judge.remembered import question_of
@@ -53,6 +54,7 @@ class Asker:
     notation: Notation
     caller: Caller | None  # the submission; None where it must not be asked again
     right: Caller
+    form: ModuleForm | None = None  # where the function is a module
     left: int = 80  # calls of the submission
     left_right: int = 4000  # calls of the course's own functions
     asked: list[Probe] = field(default_factory=list)

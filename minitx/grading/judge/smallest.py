@@ -8,6 +8,7 @@ import numpy as np
 
 from minitx.grading import values
 from minitx.grading.judge.alterations import cut_axis
+from minitx.grading.judge.as_function import ModuleForm
 from minitx.grading.judge.probes import Asker, Probe, like
 from minitx.grading.report import Case
 
@@ -36,7 +37,7 @@ def smallest(asker: Asker, probes: list[Probe]) -> Case | None:
             if new is not None and _fault(new) == fault:
                 best, found = new, True
                 break
-    return _case(best) if _count(best) <= _MOST_NUMBERS else None
+    return _case(best, asker.form) if _count(best) <= _MOST_NUMBERS else None
 
 
 def _fault(probe: Probe) -> tuple[str, ...]:
@@ -106,14 +107,21 @@ def _simpler(x: Any) -> Iterator[Any]:
 # --- as text ---------------------------------------------------------------------------------
 
 
-def _case(probe: Probe) -> Case | None:
-    lines = []
+def _case(probe: Probe, form: ModuleForm | None) -> Case | None:
+    weights = form.weights(probe.arguments) if form else {}
+    lines = ["weights = {}"] if weights else []
     for name, value in probe.arguments.items():
-        source = _source(value)
-        if source is None or len(f"{name} = {source}") > _WIDTH:
+        target = f'weights["{name}"]' if name in weights else name
+        line = f"{target} = {_source(value)}"
+        if _source(value) is None or len(line) > _WIDTH:
             return None
-        lines.append(f"{name} = {source}")
+        lines.append(line)
     call = f"{probe.call.name}({', '.join(probe.arguments)})"
+    if form:
+        made = [name for name in form.made_of if name in probe.arguments]
+        asked = [name for name in form.called_with if name in probe.arguments]
+        lines += [f"module = {form.name}({', '.join(made)})", "module.load_state_dict(weights)"]
+        call = f"module({', '.join(asked)})"
     if probe.got.kind == "raised":
         expected, got = _result(probe.want.value, 4), f"{probe.got.error_kinds[0]}"
     else:

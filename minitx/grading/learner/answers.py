@@ -36,7 +36,7 @@ def other_ways(chapter: Chapter, exercise: Exercise) -> list[str]:
     found = []
     for cell in cells:
         for node in ast.parse(cell.partition("\n")[2]).body:
-            if isinstance(node, ast.FunctionDef):
+            if isinstance(node, ast.FunctionDef | ast.ClassDef):
                 lines = cell.partition("\n")[2].split("\n")
                 found.append("\n".join(lines[node.lineno - 1 : node.end_lineno]) + "\n")
     return found
@@ -61,8 +61,10 @@ def _function(text: str, name: str) -> str:
         (function,) = ast.parse("\n".join(lines)).body
     except (SyntaxError, ValueError):
         return "\n".join(lines) + "\n"
-    if isinstance(function, ast.FunctionDef) and len(function.body) > 1:
-        first = function.body[0]
-        if ast.get_docstring(function) is not None and first.end_lineno is not None:
-            del lines[first.lineno - 1 : first.end_lineno]
+    inside = function.body if isinstance(function, ast.ClassDef) else []
+    for each in reversed([function, *inside]):
+        if isinstance(each, ast.FunctionDef | ast.ClassDef) and len(each.body) > 1:
+            first = each.body[0]
+            if ast.get_docstring(each) is not None and first.end_lineno is not None:
+                del lines[first.lineno - 1 : first.end_lineno]
     return "\n".join(lines) + "\n"

@@ -1,6 +1,7 @@
 """`check("02.3", masked_softmax)` below an answer: a short table, and never an exception."""
 
 import inspect
+import itertools
 import linecache
 import sys
 from collections.abc import Callable
@@ -84,9 +85,10 @@ def _check(
         raise CourseError(f"The seed must be a whole number from 0 on, not {seed!r}.")
     course = find_course()
     exercise = course.exercise(parse_id(exercise_id))
-    if not callable(function):
+    if not callable(function) or (_is_made(function) and exercise.returns == ("module",)):
+        kind = "class" if exercise.returns == ("module",) else "function"
         raise CourseError(
-            f'Pass your function: check("{exercise.id}", {exercise.function}), without brackets '
+            f'Pass your {kind}: check("{exercise.id}", {exercise.function}), without brackets '
             "behind its name."
         )
     chapter = course.chapter(exercise.chapter)
@@ -112,6 +114,12 @@ def _check(
     return report.without_links()  # what the book stores names no folder of this machine
 
 
+def _is_made(thing: object) -> bool:
+    """Whether it is a module already, in place of the class that makes one."""
+    torch = sys.modules.get("torch")
+    return torch is not None and isinstance(thing, torch.nn.Module)
+
+
 def _of_that_name(chapter: Chapter, function: Callable[..., Any]) -> Exercise | None:
     """The exercise that asks for a function of this name; it may have had another number once."""
     name = getattr(function, "__name__", "")
@@ -125,10 +133,11 @@ def _keeps_progress(root: Path) -> bool:
 
 def _name_places(places: dict[str, str], functions: Any) -> None:
     """In a notebook every cell is a file of its own: say so with the line number."""
-    for function in functions:
+    classes = [vars(each).values() for each in functions if isinstance(each, type)]
+    for function in itertools.chain(functions, *classes):
         try:
             filename = inspect.unwrap(function).__code__.co_filename
-        except AttributeError:
+        except (AttributeError, TypeError):
             continue
         folder = Path(filename).parent
         if folder.name.startswith("ipykernel_"):

@@ -105,7 +105,7 @@ def function_span(text: str, name: str) -> tuple[int, int] | None:
     found = None
     for cell, first in split_cells(text):
         for piece, line in pieces_of(cell, first):
-            if not re.search(rf"^(async )?def {name}\b", piece, re.MULTILINE):
+            if not re.search(rf"^(async def|def|class) {name}\b", piece, re.MULTILINE):
                 continue
             try:
                 inside = _parsed_span(piece, name)
@@ -117,10 +117,13 @@ def function_span(text: str, name: str) -> tuple[int, int] | None:
     return found
 
 
+_DEFINITIONS = ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef
+
+
 def _parsed_span(text: str, name: str) -> tuple[int, int] | None:
     found = None
     for node in ast.parse(text).body:
-        if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef) and node.name == name:
+        if isinstance(node, _DEFINITIONS) and node.name == name:
             first = min([node.lineno, *(each.lineno for each in node.decorator_list)])
             found = (first - 1, node.end_lineno or node.lineno)
     return found

@@ -126,7 +126,7 @@ class _Loader:
                 return Problem(text, frozenset(defined_names(statement)))
         needed = mentioned_names(statement) & self.endless if self.endless else set()
         if isinstance(statement, _DEFINITIONS):
-            if needed and isinstance(statement, ast.FunctionDef):
+            if needed and isinstance(statement, ast.FunctionDef | ast.ClassDef):
                 self.endless.add(statement.name)
             return None
         if needed:
