@@ -34,6 +34,8 @@
 # attend**.
 
 # %%
+import math
+
 import torch
 from torch import nn
 from torch.nn import functional as F
@@ -875,8 +877,9 @@ def grouped_attention(q, k, v):
             f"num_heads ({H}) must be divisible by num_kv_heads ({H_kv})"
         )
     grouped = q.reshape(B, H_kv, H // H_kv, T_q, D)
-    scores = functional.attention_scores(grouped, k[:, :, None])
-    found = functional.masked_softmax(scores) @ v[:, :, None]
+    scores = grouped @ k[:, :, None].transpose(-2, -1) / math.sqrt(D)
+    weights = scores.softmax(dim=-1)  # (B, H_kv, group, T_q, T_k)
+    found = weights @ v[:, :, None]
     return found.flatten(1, 2)  # (B, H, T_q, D_v)
     ### END SOLUTION
 

@@ -6,6 +6,7 @@ numbers, the loops of `minitx.numpy_core`, torch's own module, and laws.
 """
 
 import math
+from functools import partial
 
 import numpy as np
 import torch
@@ -40,6 +41,7 @@ MULTI_HEAD = (
     "torch.nn.MultiheadAttention.forward",
     "torch._native_multi_head_attention",
 )
+FOUR_AXES = "of four axes, 2 and -2 are the same: the same answer"
 PROJECTIONS = ("q_proj", "k_proj", "v_proj", "out_proj")
 
 
@@ -228,6 +230,9 @@ def test_split_gradients(sub, rng):
     expect_gradient(got, want, "x", "the result")
 
 
+split_heads.waive("split_heads:L2:2->-2", reason=FOUR_AXES)
+
+
 # ---------------------------------------------------------------------------------------------
 # 03.2
 
@@ -338,6 +343,10 @@ def test_merge_gradients(sub, rng):
     heads, factors = normal(rng, 2, 3, 5, 2).requires_grad_(), normal(rng, 2, 5, 6)
     (got,) = sub.merge_heads.vjp(heads, cotangent=factors)
     expect_gradient(got, split_loops(factors, 3), "heads", "the result")
+
+
+for _mutant in ("2->-2", "-2->2"):
+    merge_heads.waive(f"merge_heads:L1:{_mutant}", reason=FOUR_AXES)
 
 
 # ---------------------------------------------------------------------------------------------
@@ -749,7 +758,9 @@ def test_module_large_scores(sub, rng):
 def test_module_refuses(sub, rng):
     for C, H in ((6, 4), (7, 2), (2, 4)):
         what = f"MultiHeadSelfAttention({C}, {H})"
-        expect_raises(ValueError, lambda C=C, H=H: sub.MultiHeadSelfAttention(C, H), what=what)
+        says = str(C), str(H)
+        call = partial(sub.MultiHeadSelfAttention, C, H)
+        expect_raises(ValueError, call, what=what, says=says)
 
 
 @self_attention.check(
@@ -791,6 +802,10 @@ def test_module_gradients(sub, rng):
 def test_module_instances(sub, rng):
     x = normal(rng, 2, 5, 6)
     expect_apart(sub.MultiHeadSelfAttention, 6, 3, lambda module: module(x), rng, "the output")
+
+
+for _line in (3, 4, 5, 10, 11):
+    self_attention.waive(f"MultiHeadSelfAttention.forward:L{_line}:2->-2", reason=FOUR_AXES)
 
 
 # ---------------------------------------------------------------------------------------------
@@ -1001,6 +1016,14 @@ def test_cross_instances(sub, rng):
     expect_close(module(x, other), want, OUTPUTS, what="the output for a second memory")
 
 
+for _line in (4, 5, 6, 14, 15):
+    cross_attention.waive(f"MultiHeadCrossAttention.forward:L{_line}:2->-2", reason=FOUR_AXES)
+cross_attention.waive(
+    "MultiHeadCrossAttention.forward:L9:drop device=memory.device of arange",
+    reason="makes a difference only where there is a second device, and graders run on the CPU",
+)
+
+
 # ---------------------------------------------------------------------------------------------
 # 03.6
 
@@ -1109,7 +1132,9 @@ def test_grouped_refuses(sub, rng):
     for H, H_kv in ((6, 4), (5, 2), (2, 4)):
         q, k, v = grouped(rng, 2, H, H_kv, 3, 3, 4, 4)
         what = f"{H} query heads with {H_kv} of keys and values"
-        expect_raises(ValueError, lambda q=q, k=k, v=v: sub.grouped_attention(q, k, v), what=what)
+        says = str(H), str(H_kv)
+        call = partial(sub.grouped_attention, q, k, v)
+        expect_raises(ValueError, call, what=what, says=says)
 
 
 @grouped_attention.check(
@@ -1293,8 +1318,16 @@ def test_state_refuses(sub, rng):
     for options in ({"add_bias_kv": True}, {"add_bias_kv": True, "bias": False}):
         state = torch_state(rng, 6, **options)
         what = "a state with bias_k and bias_v"
-        expect_raises(ValueError, lambda state=state: sub.load_torch_weights(state), what=what)
+        call = partial(sub.load_torch_weights, state)
+        expect_raises(ValueError, call, what=what, says=("bias_k",))
     for name in ("norm.weight", "in_proj", "out_proj.scale"):
         state = {**torch_state(rng, 6), name: normal(rng, 6)}
-        what = f"a state with {name}"
-        expect_raises(ValueError, lambda state=state: sub.load_torch_weights(state), what=what)
+        call = partial(sub.load_torch_weights, state)
+        expect_raises(ValueError, call, what=f"a state with {name}", says=(name,))
+
+
+for _mutant in ("L13:True->False", "L17:True->False"):
+    load_torch_weights.waive(
+        f"load_torch_weights:{_mutant}",
+        reason="`strict` guards the author: there are always three names and three parts",
+    )

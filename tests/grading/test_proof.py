@@ -4,6 +4,7 @@ The whole proof, over five seeds and with every mistake turned down and named, i
 `test_kept_proof.py`.
 """
 
+import contextlib
 import dataclasses
 import functools
 from functools import cache
@@ -15,6 +16,7 @@ import pytest
 from minitx.authoring.proof import SEEDS, worked_answers
 from minitx.grading.course import Chapter, Course
 from minitx.grading.judge.run import grade
+from minitx.grading.judge.worked import functions_of
 from minitx.grading.registry import Exercise
 from minitx.grading.report import ExerciseReport
 from minitx.grading.worker.closed_doors import door_of
@@ -123,7 +125,8 @@ def test_an_exercise_that_uses_others_is_composed_of_them_somewhere(chapter, exe
         return
     composed = worked_answers(chapter, exercise)[f"{exercise.function}_from_parts"]
     parts = {chapter.exercises[part].function for part in exercise.uses}
-    assert parts & set(composed.__code__.co_names)
+    called = {name for f in functions_of(composed) for name in f.__code__.co_names}
+    assert parts & called
 
 
 @each_exercise
@@ -152,26 +155,41 @@ NOTHING = {
 }
 
 
+def independent(value):
+    return value.copy() if isinstance(value, np.ndarray) else value.detach().clone()
+
+
 @pytest.mark.parametrize("nothing", NOTHING)
 @each_exercise
 def test_doing_nothing_earns_nothing(chapter, exercise, nothing):
     """A value of the right shape and dtype that is computed from nothing."""
     answer = worked_answers(chapter, exercise)[exercise.function]
 
-    @functools.wraps(answer)
-    def does_nothing(*args, **kwargs):
+    def idle(function, *args, **kwargs):
         try:
-            like = answer(*args, **kwargs)
+            like = function(*args, **kwargs)
         except ValueError:
             like = np.zeros(2)
+        if isinstance(like, dict):
+            made = NOTHING[nothing](tuple(map(independent, like.values())))
+            return None if made is None else dict(zip(like, made, strict=True))
         several = isinstance(like, tuple)
-        made = NOTHING[nothing](
-            tuple(
-                each.copy() if isinstance(each, np.ndarray) else each.detach().clone()
-                for each in (like if several else (like,))
-            )
-        )
+        made = NOTHING[nothing](tuple(map(independent, like if several else (like,))))
         return made if several or made is None else made[0]
+
+    if isinstance(answer, type):
+
+        class Idle(answer):
+            def __init__(self, *args):
+                with contextlib.suppress(ValueError):
+                    super().__init__(*args)
+
+            def forward(self, *args):
+                return idle(super().forward, *args)
+
+        does_nothing = Idle
+    else:
+        does_nothing = functools.wraps(answer)(functools.partial(idle, answer))
 
     assert graded(chapter, exercise, LocalCaller.of({exercise.function: does_nothing})).earned == 0
 

@@ -52,8 +52,16 @@ def expect(condition: object, message: str) -> None:
         raise Rejected(message)
 
 
-def expect_raises(kind: type[Exception], call: Callable[[], Any], *, what: str) -> None:
+def expect_raises(
+    kind: type[Exception], call: Callable[[], Any], *, what: str, says: tuple[str, ...] = ()
+) -> None:
     """The call must raise that kind of exception, with a message.
+
+    Args:
+        kind: of exception.
+        call: makes the call.
+        what: what is refused, "an empty array".
+        says: what the message must hold; the exercise's text has to ask for it.
 
     `what` completes "... must raise ValueError": "a negative temperature".
 
@@ -74,6 +82,12 @@ def expect_raises(kind: type[Exception], call: Callable[[], Any], *, what: str) 
             raise Rejected(
                 f"{_capital(what)} raises {kind.__name__} without a message: say what was wrong, "
                 f"raise {kind.__name__}('… must be …, got …')."
+            ) from None
+        unsaid = [part for part in says if part not in failure.text]
+        if unsaid:
+            raise Rejected(
+                f"{_capital(what)} raises {kind.__name__} with the message {failure.text!r}, which "
+                f"does not say {' and '.join(unsaid)}."
             ) from None
         return
     raise Rejected(
