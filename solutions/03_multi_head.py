@@ -291,8 +291,9 @@ def project_and_split_loop(x, W, b, num_heads):
 # %% tags=["solution"]
 def project_and_split_from_parts(x, W, b, num_heads):
     """With the cut of Exercise 3.1."""
-    parts = F.linear(x, W, b).chunk(3, dim=-1)
-    return tuple(split_heads(part, num_heads) for part in parts)
+    q, k, v = F.linear(x, W, b).chunk(3, dim=-1)
+    q, k = split_heads(q, num_heads), split_heads(k, num_heads)
+    return q, k, split_heads(v, num_heads)
 
 
 # %% [markdown] tags=["solution"]
