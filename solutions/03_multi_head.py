@@ -261,8 +261,9 @@ check("03.2", merge_heads)
 # 3. *Special cases.* `W` may be square, and then a forgotten transpose fits
 #    as well. `H · D` need not be `C`.
 #
-# **Closed** here: torch's attentions, which do this and the rest.
-# `F.linear(x, W, b)` is open.
+# **Closed** here: `minitx.multihead.MultiHeadAttention.forward` and torch's
+# multi-head attention, which do this and the rest. `F.linear(x, W, b)` is
+# open.
 
 # %% [markdown] tags=["solution"]
 # **A loop**
@@ -316,7 +317,8 @@ def project_and_split(x, W, b, num_heads):
         The tuple (q, k, v), each (B, H, T, D).
 
     Closed:
-        torch's attentions.
+        minitx.multihead.MultiHeadAttention.forward, torch's multi-head
+        attention.
     """
     ### BEGIN SOLUTION
     B, T, _ = x.shape

@@ -543,7 +543,7 @@ def output_projection_not_applied(d_model, num_heads):
     return Unmixed(d_model, num_heads)
 
 
-@mistake("03.4", caught_by="test_module_definition")
+@mistake("03.4", caught_by="test_module_by_hand")
 def scaled_by_the_model_width(d_model, num_heads):
     """the scores are divided by √C, the root of the width of all heads together.
 
@@ -650,7 +650,7 @@ def module_reshaped_there_and_back(d_model, num_heads):
     return SelfAttention(d_model, num_heads, cut=cut_by_reshape, join=join_by_reshape)
 
 
-@mistake("03.4", caught_by="test_module_definition")
+@mistake("03.4", caught_by="test_module_equal_sizes")
 def heads_attend_to_heads(d_model, num_heads):
     """tokens and heads are never exchanged: the heads of each token attend to one another.
 
@@ -687,7 +687,7 @@ def module_joined_number_by_number(d_model, num_heads):
     )
 
 
-@mistake("03.4", caught_by="test_module_definition")
+@mistake("03.4", caught_by="test_module_by_hand")
 def one_wide_head(d_model, num_heads):
     """there is one wide head: num_heads is not used.
 
@@ -1438,7 +1438,7 @@ def values_repeated_as_a_whole(q, k, v):
     return scaled(q, spread(q, k, v)[0]).softmax(-1) @ v.repeat(1, group, 1, 1)
 
 
-@mistake("03.6", caught_by="test_grouped_by_hand")
+@mistake("03.6", caught_by="test_grouped_ends")
 def first_key_head_for_all(q, k, v):
     """all query heads use the first head of keys and values.
 
@@ -1519,7 +1519,7 @@ def grouped_softmax_over_queries(q, k, v):
     return scaled(q, k).softmax(-2) @ v
 
 
-@mistake("03.6", caught_by="test_grouped_definition")
+@mistake("03.6", caught_by="test_grouped_equal_sizes")
 def key_heads_from_the_end(q, k, v):
     """the groups get the key heads in reverse.
 

@@ -121,7 +121,7 @@ split_heads = exercise(
     "03.1",
     function="split_heads",
     title="Cut into heads",
-    page=f"{PAGE}#split-heads",
+    page=f"{PAGE}#project-split",
     returns="tensor",
     hints=(
         "Which numbers of token 0 belong to head 0? In the result they must lie side by side, and "
@@ -240,7 +240,7 @@ merge_heads = exercise(
     "03.2",
     function="merge_heads",
     title="Put the heads together again",
-    page=f"{PAGE}#merge-heads",
+    page=f"{PAGE}#project-split",
     returns="tensor",
     hints=(
         "Two axes are to become one. Which two, and do they stand side by side already?",
@@ -356,7 +356,7 @@ project_and_split = exercise(
     "03.3",
     function="project_and_split",
     title="One projection for all",
-    page=f"{PAGE}#packed-projection",
+    page=f"{PAGE}#project-split",
     uses=("03.1",),
     returns=("tensor", "tensor", "tensor"),
     closed=MULTI_HEAD,
@@ -613,7 +613,7 @@ self_attention = exercise(
     "03.4",
     function="MultiHeadSelfAttention",
     title="Multi-head self-attention, a module",
-    page=f"{PAGE}#multi-head-module",
+    page=f"{PAGE}#output-projection",
     uses=("03.1", "03.2"),
     returns="module",
     closed=MULTI_HEAD,
@@ -815,7 +815,7 @@ cross_attention = exercise(
     "03.5",
     function="MultiHeadCrossAttention",
     title="Cross-attention with a padded memory",
-    page=f"{PAGE}#cross-attention",
+    page=f"{PAGE}#cross",
     uses=("03.1", "03.2"),
     returns="module",
     closed=MULTI_HEAD,
@@ -1031,7 +1031,7 @@ grouped_attention = exercise(
     "03.6",
     function="grouped_attention",
     title="Grouped heads",
-    page=f"{PAGE}#grouped-heads",
+    page=f"{PAGE}#shared",
     returns="tensor",
     closed=(
         "torch.nn.functional.scaled_dot_product_attention",
@@ -1187,7 +1187,7 @@ load_torch_weights = exercise(
     "03.7",
     function="load_torch_weights",
     title="Weights from torch",
-    page=f"{PAGE}#torch-weights",
+    page=f"{PAGE}#torch-equal",
     hints=(
         "Four entries come in, eight go out, and no number changes. Which rows of `in_proj_weight` "
         "are `k_proj.weight`?",
