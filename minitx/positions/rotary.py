@@ -79,7 +79,7 @@ def ntk_base(stretch: int, d_head: int, *, base: float = 10_000.0) -> float:
         ValueError: if d_head is below 4, where there is no slowest pair beside the fastest, or
             stretch below 1.
 
-    Source: Peng et al. 2024 (YaRN), §3.1, "NTK-aware" interpolation.
+    Source: Peng et al. 2024 (YaRN), §3, "NTK-aware" interpolation.
 
     >>> round(ntk_base(4, 64))
     41829

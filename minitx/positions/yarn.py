@@ -31,7 +31,7 @@ class YaRN(Rotary):
     Raises:
         ValueError: if d_head is odd, one of the others is below 1, or many not above few.
 
-    Source: Peng et al. 2024, §3.2 and §3.4, with the few and many that they give for LLaMA, 1 and
+    Source: Peng et al. 2024, §3, with the few and many that they give for LLaMA, 1 and
     32. The factor of the scores is put on queries and keys, half on each, as there. γ is straight
     in the number of turns, as in the paper; widespread code draws it straight in i.
 
