@@ -263,6 +263,58 @@ def twice_as_wide(positions, d_model, base=10_000.0):
     return hands(positions[:, None] * w)
 
 
+@mistake("04.1", caught_by="test_every_column")
+def columns_taken_for_pairs(positions, d_model, base=10_000.0):
+    """column j has the exponent 2j/C, as if it were the pair j.
+
+    Columns 2i and 2i + 1 are pair i: both have the exponent 2i/C, with i = j // 2.
+    """
+    even(d_model)
+    column = torch.arange(d_model)
+    a = positions[:, None] * base ** (-2 * column.double() / d_model)
+    return torch.where(column % 2 == 0, a.sin(), a.cos()).float()
+
+
+@mistake("04.1", caught_by="test_two_positions_by_hand")
+def cosine_of_the_next_pair(positions, d_model, base=10_000.0):
+    """the cosine has the frequency of the next pair, its exponent is (2i + 2)/C.
+
+    Sine and cosine of a pair are one clock hand: both have the exponent 2i/C.
+    """
+    a = angles(positions, d_model, base)
+    return in_turn(a.sin(), (a * base ** (-2 / d_model)).cos())
+
+
+@mistake("04.1", caught_by="test_every_column")
+def powers_of_e_for_the_base(positions, d_model, base=10_000.0):
+    """the frequencies are powers of e: the base has no effect.
+
+    `base ** (-2i/C)`, or exp(-2i/C · log(base)): in the second form the logarithm is easily lost.
+    """
+    return hands(positions[:, None] * torch.exp(-even(d_model) / d_model))
+
+
+@mistake("04.1", caught_by="test_two_positions_by_hand")
+def even_width_refused(positions, d_model, base=10_000.0):
+    """even widths are refused and odd ones accepted.
+
+    `d_model % 2` is 1, and so true, for odd widths: those are to be refused.
+    """
+    if d_model % 2 == 0:
+        raise ValueError("d_model must be even")
+    return torch.zeros(len(positions), d_model)
+
+
+@mistake("04.1", caught_by="test_shape_of_the_table")
+def one_column_for_a_pair(positions, d_model, base=10_000.0):
+    """sine and cosine are added up, so that a pair has one column.
+
+    Each angle gives two columns, its sine and its cosine side by side.
+    """
+    a = angles(positions, d_model, base)
+    return (a.sin() + a.cos()).float()
+
+
 # ---------------------------------------------------------------------------------------------
 # 04.2
 
@@ -438,6 +490,73 @@ def rotation_by_whole_turns(k, d_model, base=10_000.0):
     The formula has no 2π: the first pair goes on by one radian per position.
     """
     return blocks(turns(k, d_model, base) * 2 * math.pi)
+
+
+@mistake("04.2", caught_by="test_takes_p_to_p_plus_k")
+def only_the_first_pair(k, d_model, base=10_000.0):
+    """only the first pair is turned, and all others are left as they are.
+
+    Every pair turns, by k·base^(-2i/C): the later ones less, but not by nothing.
+    """
+    a = turns(k, d_model, base)
+    a[1:] = 0
+    return blocks(a)
+
+
+@mistake("04.2", caught_by="test_takes_p_to_p_plus_k")
+def blocks_that_overlap(k, d_model, base=10_000.0):
+    """block i stands in rows and columns i and i + 1, so that blocks overlap.
+
+    Pair i is rows and columns 2i and 2i + 1.
+    """
+    M = torch.zeros(d_model, d_model)
+    for i, a in enumerate(turns(k, d_model, base).tolist()):
+        M[i, i] = M[i + 1, i + 1] = math.cos(a)
+        M[i, i + 1], M[i + 1, i] = math.sin(a), -math.sin(a)
+    return M
+
+
+@mistake("04.2", caught_by="test_takes_p_to_p_plus_k")
+def entries_outside_the_blocks(k, d_model, base=10_000.0):
+    """every second row and column is filled, not the blocks on the diagonal alone.
+
+    `M[0::2, 1::2]` is a whole quarter of the matrix. A pair does not hear other pairs: fill
+    `M[i, i + 1]` with i = 0, 2, 4 …, or put blocks together with torch.block_diag.
+    """
+    a = turns(k, d_model, base).float()
+    M = torch.zeros(d_model, d_model)
+    M[0::2, 0::2], M[0::2, 1::2], M[1::2, 0::2], M[1::2, 1::2] = a.cos(), a.sin(), -a.sin(), a.cos()
+    return M
+
+
+@mistake("04.2", caught_by="test_one_pair_by_hand")
+def blocks_not_put_together(k, d_model, base=10_000.0):
+    """the blocks are returned as a stack (C/2, 2, 2), not as one matrix.
+
+    torch.block_diag(*blocks) puts them on the diagonal of a (C, C) matrix.
+    """
+    a = turns(k, d_model, base)
+    return torch.stack([a.cos(), a.sin(), -a.sin(), a.cos()], -1).view(-1, 2, 2).float()
+
+
+@mistake("04.2", caught_by="test_takes_p_to_p_plus_k")
+def frequency_to_the_power_of_k(k, d_model, base=10_000.0):
+    """the frequency is raised to the power k, where it is multiplied by k.
+
+    The angle grows evenly: k·base^(-2i/C).
+    """
+    return blocks(turns(1, d_model, base) ** k)
+
+
+@mistake("04.2", caught_by="test_backwards")
+def negative_offsets_refused(k, d_model, base=10_000.0):
+    """a negative k is refused.
+
+    It is a turn like any other, backwards: nothing has to be asked.
+    """
+    if k < 0:
+        raise ValueError("k must not be negative")
+    return blocks(turns(k, d_model, base))
 
 
 # ---------------------------------------------------------------------------------------------
@@ -637,6 +756,63 @@ def keys_are_the_last(T_q, T_k, max_distance):
     """
     i = torch.arange(T_q)[:, None] - (T_k - T_q)
     return (torch.arange(T_k) - i).clamp(-max_distance, max_distance) + max_distance
+
+
+@mistake("04.3", caught_by="test_last_positions")
+def query_minus_key_from_the_top_left(T_q, T_k, max_distance):
+    """two things at once: the distance is query minus key position, and queries count from 0.
+
+    Key minus query, and queries from T_k - T_q on.
+    """
+    distance = torch.arange(T_q)[:, None] - torch.arange(T_k)
+    return distance.clamp(-max_distance, max_distance) + max_distance
+
+
+@mistake("04.3", caught_by="test_last_positions")
+def not_shifted_from_the_top_left(T_q, T_k, max_distance):
+    """two things at once: max_distance is not added after clipping, and queries count from 0.
+
+    Queries from T_k - T_q on; and clip(...) + max_distance.
+    """
+    distance = torch.arange(T_k) - torch.arange(T_q)[:, None]
+    return distance.clamp(-max_distance, max_distance)
+
+
+@mistake("04.3", caught_by="test_square_table")
+def clipped_to_rows_unshifted(T_q, T_k, max_distance):
+    """distances are clipped to 0 and 2·max_distance without being shifted first.
+
+    All keys behind become row 0 then. Add max_distance before clipping to these two, or clip to
+    ±max_distance and add it afterwards.
+    """
+    return ahead(T_q, T_k).clamp(0, 2 * max_distance)
+
+
+@mistake("04.3", caught_by="test_two_queries_by_hand")
+def shifted_by_twice_m(T_q, T_k, max_distance):
+    """the shift is 2·max_distance.
+
+    The smallest distance is -m and must become row 0: add m.
+    """
+    return ahead(T_q, T_k).clamp(-max_distance, max_distance) + 2 * max_distance
+
+
+@mistake("04.3", caught_by="test_two_queries_by_hand")
+def rows_counted_from_one(T_q, T_k, max_distance):
+    """the shift is max_distance + 1, so that rows are counted from 1.
+
+    The smallest distance is -m and must become row 0: add m.
+    """
+    return ahead(T_q, T_k).clamp(-max_distance, max_distance) + max_distance + 1
+
+
+@mistake("04.3", caught_by="test_square_table")
+def minimum_and_maximum_exchanged(T_q, T_k, max_distance):
+    """minimum and maximum are exchanged in the clipping, so that every entry is the same.
+
+    clip(d) is max(-m, min(m, d)): the smaller of d and m, but not below -m.
+    """
+    return 0 * ahead(T_q, T_k)
 
 
 # ---------------------------------------------------------------------------------------------
@@ -889,6 +1065,74 @@ def divided_by_the_slope(num_heads, q_pos, k_pos):
     The fine is slope times distance; steep heads have large slopes.
     """
     return fines(1 / slopes(num_heads), q_pos, k_pos)
+
+
+@mistake("04.4", caught_by="test_powers_of_two")
+def the_power_strictly_below(num_heads, q_pos, k_pos):
+    """P is smaller than H even where H is a power of two.
+
+    Then P is H itself, and nothing has to be taken from twice as many heads:
+    2 ** floor(log2(H)).
+    """
+    P = power_below(max(num_heads - 1, 1))
+    return fines(torch.cat([series(P), series(2 * P)[::2][: num_heads - P]]), q_pos, k_pos)
+
+
+@mistake("04.4", caught_by="test_other_numbers_of_heads")
+def the_power_below_only(num_heads, q_pos, k_pos):
+    """there are slopes for P heads only, P the power of two below H.
+
+    The other H - P come from the slopes of 2P heads: the first, the third, the fifth …
+    """
+    return fines(series(power_below(num_heads)), q_pos, k_pos)
+
+
+@mistake("04.4", caught_by="test_both_sides")
+def keys_behind_go_free(num_heads, q_pos, k_pos):
+    """keys before the query are not fined, only those ahead.
+
+    The distance counts in both directions: take its absolute value.
+    """
+    return -slopes(num_heads)[:, None, None] * (k_pos - q_pos[:, None]).clamp(min=0)
+
+
+@mistake("04.4", caught_by="test_both_sides")
+def keys_ahead_forbidden(num_heads, q_pos, k_pos):
+    """keys ahead get -∞.
+
+    That is the causal mask, which is somebody else's affair: here they are fined like keys behind.
+    """
+    later = k_pos > q_pos[:, None]
+    return fines(slopes(num_heads), q_pos, k_pos).masked_fill(later, -math.inf)
+
+
+@mistake("04.4", caught_by="test_three_heads_by_hand")
+def slope_plus_distance(num_heads, q_pos, k_pos):
+    """slope and distance are added, not multiplied.
+
+    The fine is slope *times* distance.
+    """
+    return -(slopes(num_heads)[:, None, None] + (k_pos - q_pos[:, None]).abs())
+
+
+@mistake("04.4", caught_by="test_other_numbers_of_heads")
+def one_series_and_signed(num_heads, q_pos, k_pos):
+    """two things at once: the slopes are 2^(-8h/H) whatever H is, and keys ahead are rewarded.
+
+    For other H the series of the power of two below, then every other slope of its double; and the
+    absolute value of the distance, with a minus sign in front.
+    """
+    return series(num_heads)[:, None, None] * (k_pos - q_pos[:, None])
+
+
+@mistake("04.4", caught_by="test_other_numbers_of_heads")
+def whole_exponents(num_heads, q_pos, k_pos):
+    """the exponents 8h/H are rounded down to whole numbers.
+
+    `/`, not `//`: slopes such as 2^(-1/2) are wanted too, from 16 heads on.
+    """
+    h = torch.arange(1, num_heads + 1)
+    return fines(2.0 ** -(8 * h // num_heads), q_pos, k_pos)
 
 
 # ---------------------------------------------------------------------------------------------
@@ -1207,6 +1451,64 @@ def buckets_in_one_row(distance, num_buckets=32, max_distance=128, bidirectional
     return bucket(distance, num_buckets, max_distance, bidirectional).reshape(-1)
 
 
+@mistake("04.5", caught_by="test_any_shape")
+def nested_lists(distance, num_buckets=32, max_distance=128, bidirectional=True):
+    """the loop runs over distance.tolist(), which holds lists where there are several axes.
+
+    distance.reshape(-1).tolist() holds all numbers in a row; reshape the result at the end.
+    """
+    for d in distance.tolist():
+        assert d > -math.inf  # a TypeError for a list, and for the single number of a scalar
+    return bucket(distance, num_buckets, max_distance, bidirectional)
+
+
+@mistake("04.5", caught_by="test_both_directions")
+def cut_after_the_side_was_added(distance, num_buckets=32, max_distance=128, bidirectional=True):
+    """buckets are cut at n - 1 after n was added for keys ahead, so that these are all in one.
+
+    Cut the bucket of one side first, then add n.
+    """
+    whole = bucket(distance, num_buckets, max_distance, bidirectional)
+    return whole.clamp(max=num_buckets // 2 - 1) if bidirectional else whole
+
+
+@mistake("04.5", caught_by="test_one_direction")
+def distance_beyond_e(distance, num_buckets=32, max_distance=128, bidirectional=True):
+    """the logarithms are those of d - e and m - e.
+
+    They are of *quotients*: ln(d / e) and ln(m / e).
+    """
+    return bucket(
+        distance, num_buckets, max_distance, bidirectional,
+        far=lambda d, e, n, m: e + torch.log((d - e).clamp(min=1)) / math.log(m - e) * (n - e),
+    )  # fmt: skip
+
+
+@mistake("04.5", caught_by="test_near_distances")
+def no_exact_buckets(distance, num_buckets=32, max_distance=128, bidirectional=True):
+    """all distances grow logarithmically, also the near ones.
+
+    Those below e = n // 2 have a bucket each; only from there on the logarithm counts.
+    """
+    return bucket(
+        distance, num_buckets, max_distance, bidirectional, exact=lambda n: 0,
+        far=lambda d, e, n, m: torch.log(d.float()) / math.log(m) * n,
+    )  # fmt: skip
+
+
+@mistake("04.5", caught_by="test_one_direction")
+def quotient_rounded_down(distance, num_buckets=32, max_distance=128, bidirectional=True):
+    """the quotients d / e and m / e are rounded down before their logarithms are taken.
+
+    `/`, not `//`: only the result is rounded.
+    """
+    return bucket(
+        distance, num_buckets, max_distance, bidirectional,
+        far=lambda d, e, n, m:
+            e + torch.log((d // e).clamp(min=1)) / math.log(max(m // e, 1.0001)) * (n - e),
+    )  # fmt: skip
+
+
 # ---------------------------------------------------------------------------------------------
 # 04.6
 
@@ -1462,6 +1764,50 @@ def turned_numbers_only(x, pos, base=10_000.0):
     operations.
     """
     return right_turn(x.detach(), pos, base)
+
+
+@mistake("04.6", caught_by="test_every_pair")
+def halves_with_angles_of_neighbours(x, pos, base=10_000.0):
+    """the angles are those of pairs of neighbours, but entry i is mixed with entry i + D_k/2.
+
+    Two conventions are mixed. Here neighbours are a pair throughout: x[..., 0::2] with
+    x[..., 1::2], not the first half with the second.
+    """
+    cos, sin, _, _ = turning(x, pos, base)
+    one, two = x.chunk(2, dim=-1)
+    crossed = torch.cat([-two, one], dim=-1)
+    return x * cos.repeat_interleave(2, -1) + crossed * sin.repeat_interleave(2, -1)
+
+
+@mistake("04.6", caught_by="test_turned_keeps_the_dtype")
+def angles_in_the_dtype_of_x(x, pos, base=10_000.0):
+    """the angles are computed in the dtype of x.
+
+    bfloat16 cannot tell position 256 from 257. Compute angles in float64, then their cosines and
+    sines .to(x.dtype).
+    """
+    w = (base ** (-even(x.shape[-1]) / x.shape[-1])).to(x.dtype)
+    return turned_by(x, pos[:, None, :, None].to(x.dtype) * w)
+
+
+@mistake("04.6", caught_by="test_every_pair")
+def heads_for_the_width(x, pos, base=10_000.0):
+    """the exponent is divided by the number of heads, not by D_k.
+
+    x is (B, H, T, D_k): the width is x.shape[-1].
+    """
+    return turned_by(x, pos[:, None, :, None] * base ** (-even(x.shape[-1]) / x.shape[1]))
+
+
+@mistake("04.6", caught_by="test_one_turn_by_hand")
+def mirrored_not_turned(x, pos, base=10_000.0):
+    """the minus sign stands in the second line, before the second of the pair.
+
+    y[2i] = x[2i] cos - x[2i + 1] sin and y[2i + 1] = x[2i] sin + x[2i + 1] cos: at position 0
+    nothing may change.
+    """
+    cos, sin, one, two = turning(x, pos, base)
+    return taking_turns(one * cos + two * sin, one * sin - two * cos)
 
 
 # ---------------------------------------------------------------------------------------------
@@ -1815,6 +2161,52 @@ def empty_cache_refused(q, k, v, pos, cached_k, cached_v, real, bias):
     return attending(q, k, v, pos, cached_k, cached_v, real, bias, causal=causal)
 
 
+@mistake("04.7", caught_by="test_cache_and_bias")
+def bias_of_three_axes(q, k, v, pos, cached_k, cached_v, real, bias):
+    """the bias is handed over with three axes, and the library wants four.
+
+    bias[None] puts an axis of length 1 in front, for the sentences.
+    """
+    mask = Mask(causal=True, key_padding=real)
+    q, k = right_turn(q, pos), right_turn(k, pos)
+    keys, values = torch.cat([cached_k, k], 2), torch.cat([cached_v, v], 2)
+    return functional.scaled_dot_product_attention(q, keys, values, mask=mask, bias=bias)
+
+
+@mistake("04.7", caught_by="test_cache_and_bias")
+def joined_along_the_heads(q, k, v, pos, cached_k, cached_v, real, bias):
+    """cache and new tokens are joined along the heads, axis 1, not along the tokens.
+
+    The tokens are axis 2: torch.cat([cached_k, k], dim=2), or dim=-2.
+    """
+    mask = Mask(causal=True, key_padding=real)
+    q, k = right_turn(q, pos), right_turn(k, pos)
+    keys, values = torch.cat([cached_k, k], 1), torch.cat([cached_v, v], 1)
+    return functional.scaled_dot_product_attention(q, keys, values, mask=mask, bias=bias[None])
+
+
+@mistake("04.7", caught_by="test_cache_and_bias")
+def cache_counted_twice(q, k, v, pos, cached_k, cached_v, real, bias):
+    """S is added to the positions, which count the cache already.
+
+    Use pos as it is.
+    """
+    return attending(q, k, v, pos + cached_k.shape[2], cached_k, cached_v, real, bias)
+
+
+@mistake("04.7", caught_by="test_nothing_but_padding")
+def an_average_for_nothing(q, k, v, pos, cached_k, cached_v, real, bias):
+    """a query with nothing to attend to gets the average of what it may not see.
+
+    It gets zeros: set forbidden weights to 0 after the softmax, or use functional.masked_softmax.
+    """
+    T, S = q.shape[2], cached_k.shape[2]
+    keys = torch.cat([cached_k, right_turn(k, pos)], 2)
+    allowed = torch.ones(T, S + T, dtype=torch.bool).tril(S) & real[:, None, None]
+    scores = right_turn(q, pos) @ keys.mT / math.sqrt(q.shape[-1]) + bias
+    return scores.masked_fill(~allowed, -1e9).softmax(-1) @ torch.cat([cached_v, v], 2)
+
+
 # ---------------------------------------------------------------------------------------------
 # 04.8
 
@@ -2083,3 +2475,55 @@ def table_cut_off(q, k, v, table):
     Index the table itself: no tolist(), no detach(), no torch.tensor(...).
     """
     return shaw(q, k, v, table.detach())
+
+
+@mistake("04.8", caught_by="test_square_shaw")
+def row_numbers_without_sign(q, k, v, table):
+    """the sign of the clipped distance is dropped in place of adding m.
+
+    Back and ahead then share their rows. Distance -m is row 0, distance 0 is row m: add m.
+    """
+    m, T_k = len(table) // 2, k.shape[2]
+    i = torch.arange(T_k - q.shape[2], T_k)[:, None]
+    rows = (torch.arange(T_k) - i).clamp(-m, m).abs()
+    return with_rows(q, k, v, table, rows)
+
+
+@mistake("04.8", caught_by="test_square_shaw")
+def clipped_to_the_table(q, k, v, table):
+    """distances are clipped to 0 and 2m without being shifted by m first.
+
+    All keys behind then have row 0. Clip to ±m and add m.
+    """
+    m, T_k = len(table) // 2, k.shape[2]
+    i = torch.arange(T_k - q.shape[2], T_k)[:, None]
+    return with_rows(q, k, v, table, (torch.arange(T_k) - i).clamp(0, 2 * m))
+
+
+def with_rows(q, k, v, table, rows):
+    relative = torch.einsum("bhid,ijd->bhij", q, table[rows])
+    return ((q @ k.mT + relative) / math.sqrt(q.shape[-1])).softmax(-1) @ v
+
+
+@mistake("04.8", caught_by="test_clipped_shaw")
+def as_many_as_rows(q, k, v, table):
+    """m is taken to be the number of rows, so that rows are asked for that do not exist.
+
+    A table of 2m + 1 rows has m = rows // 2.
+    """
+    return shaw(q, k, v, table, m=len(table))
+
+
+@mistake("04.8", caught_by="test_equal_sizes_shaw")
+def distances_in_the_values_too(q, k, v, table):
+    """the vectors of the distances are added to the values as well.
+
+    The paper has such a term, with a table of its own; here the values stay as they are.
+    """
+    if v.shape[-1] != table.shape[-1]:
+        return shaw(q, k, v, table)
+    one = torch.eye(k.shape[2], dtype=v.dtype).expand(*v.shape[:2], -1, -1)
+    weights = shaw(q, k, one, table)
+    m, T_k = len(table) // 2, k.shape[2]
+    rows = (torch.arange(T_k) - torch.arange(T_k)[-q.shape[2] :, None]).clamp(-m, m) + m
+    return weights @ v + torch.einsum("bhij,ijd->bhid", weights, table[rows])

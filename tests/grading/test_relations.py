@@ -166,3 +166,14 @@ def test_nothing_is_found_between_strangers() -> None:
 
 def test_one_number_may_be_a_factor_only() -> None:
     assert keys(np.array([6.0]), np.array([3.0])) == [("factor", "2")]
+
+
+def test_single_precision_is_not_told_to_have_lost_what_it_never_had() -> None:
+    b = B.astype(np.float32)
+    told = keys(np.nextafter(b, np.float32(np.inf)), b)
+    assert ("seven digits",) not in told and ("small number",) not in told
+
+
+def test_a_table_of_row_numbers_is_no_table_of_truths() -> None:
+    numbers = np.array([[0, 1, 2], [0, 0, 1]])
+    assert all(key[0] != "one per row" for key in keys(numbers * 0, numbers))

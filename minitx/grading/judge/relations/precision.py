@@ -7,6 +7,8 @@ import numpy as np
 
 from minitx.grading.judge.relations.relation import Array, Relation, near
 
+FEWER_DIGITS = (("small number",), ("seven digits",))  # keys of what is told of float64 only
+
 _SINGLE_DIGITS = 3e-6  # a few operations in float32: 2⁻²⁴ = 6e-8 each, with room for sums
 
 _FINEST = 5e-12  # float64 itself loses less than that in sums of these lengths

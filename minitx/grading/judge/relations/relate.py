@@ -18,7 +18,7 @@ from minitx.grading.judge.relations.factors import one_factor, one_shift
 from minitx.grading.judge.relations.kinds import dtype_of, dtypes, kinds
 from minitx.grading.judge.relations.moved import moved
 from minitx.grading.judge.relations.not_finite import not_finite
-from minitx.grading.judge.relations.precision import digits, rounded
+from minitx.grading.judge.relations.precision import FEWER_DIGITS, digits, rounded
 from minitx.grading.judge.relations.regions import right_except
 from minitx.grading.judge.relations.relation import (
     TOLERANCE,
@@ -65,6 +65,8 @@ def relate(got: Any, want: Any, given: Given, *, places: bool = True) -> list[Re
             found = list(shapes(a, b, given, tolerance))
         elif not found:
             found = list(_numbers(wide(a), wide(b), b.dtype.kind, given, tolerance, places))
+            if b.dtype != np.float64:  # shorter formats have no more digits than that
+                found = [each for each in found if each.key not in FEWER_DIGITS]
     return sorted(found, key=lambda relation: relation.certainty)
 
 

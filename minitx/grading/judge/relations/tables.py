@@ -15,7 +15,7 @@ def truth(a: Array, b: Array, given: Given) -> Iterator[Relation]:
             "Turn the comparison round, or take `~` off: True means may attend.",
             0,
         )
-    if b.ndim != 2 or not np.isin(a, (0, 1)).all():
+    if b.ndim != 2 or not (np.isin(a, (0, 1)).all() and np.isin(b, (0, 1)).all()):
         return
     yield from _triangle(a, b, given)
     yield from _one_per_row(a, b)
