@@ -118,7 +118,7 @@ def bucket_edges() -> list[int]:
     from minitx.positions import T5Bias
 
     buckets = T5Bias(1).bucket(-torch.arange(1000)).tolist()
-    return [buckets.index(bucket) for bucket in sorted(set(buckets))]
+    return [buckets.index(bucket) for bucket in range(max(buckets) + 1)]
 
 
 def alibi_slopes() -> Drawing:
