@@ -169,6 +169,44 @@ def angles_in_single_precision(positions, d_model, base=10_000.0):
     return hands(positions[:, None].float() * w)
 
 
+@mistake("04.1", caught_by="test_far_positions")
+def exponentials_in_single_precision(positions, d_model, base=10_000.0):
+    """the frequencies are exponentials in float32, and so are the angles.
+
+    Near 100,000 a float32 has two places behind the point left, so sines are wrong in the third
+    place. Begin with torch.arange(..., dtype=torch.float64), and turn the finished table into
+    float32.
+    """
+    w = torch.exp(even(d_model).float() * (-math.log(base) / d_model))
+    return hands(positions[:, None].float() * w)
+
+
+@mistake("04.1", caught_by="test_far_positions")
+def quotients_in_single_precision(positions, d_model, base=10_000.0):
+    """the positions are divided by powers in float32.
+
+    Near 100,000 a float32 has two places behind the point left, so sines are wrong in the third
+    place. Begin with torch.arange(..., dtype=torch.float64), and turn the finished table into
+    float32.
+    """
+    return hands(positions[:, None].float() / base ** (even(d_model).float() / d_model))
+
+
+@mistake("04.1", caught_by="test_odd_width")
+def as_in_the_tutorial(positions, d_model, base=10_000.0):
+    """two things at once: the angles are computed in float32, and an odd width is not refused.
+
+    Begin with `if d_model % 2: raise ValueError(...)`, and with
+    torch.arange(0, d_model, 2, dtype=torch.float64): near 100,000 a float32 has two places behind
+    the point left.
+    """
+    table = torch.zeros(len(positions), d_model)
+    w = torch.exp(torch.arange(0, d_model, 2).float() * (-math.log(base) / d_model))
+    a = positions[:, None].float() * w
+    table[:, 0::2], table[:, 1::2] = a.sin(), a.cos()
+    return table
+
+
 @mistake("04.1", caught_by="test_table_is_float32")
 def table_in_float64(positions, d_model, base=10_000.0):
     """the table stays float64.
@@ -302,7 +340,8 @@ def even_width_refused(positions, d_model, base=10_000.0):
     """
     if d_model % 2 == 0:
         raise ValueError("d_model must be even")
-    return torch.zeros(len(positions), d_model)
+    two_i = torch.arange(0, d_model, 2, dtype=torch.float64)
+    return hands(positions[:, None] * base ** (-two_i / d_model))
 
 
 @mistake("04.1", caught_by="test_shape_of_the_table")
@@ -1457,8 +1496,8 @@ def nested_lists(distance, num_buckets=32, max_distance=128, bidirectional=True)
 
     distance.reshape(-1).tolist() holds all numbers in a row; reshape the result at the end.
     """
-    for d in distance.tolist():
-        assert d > -math.inf  # a TypeError for a list, and for the single number of a scalar
+    sides = [d > 0 for d in distance.tolist()]  # a TypeError for a list, and for a scalar
+    assert len(sides) == distance.numel()
     return bucket(distance, num_buckets, max_distance, bidirectional)
 
 
