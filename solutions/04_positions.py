@@ -807,11 +807,11 @@ def rotate_from_parts(x, pos, base=10_000.0):
     B, _, _, D_k = x.shape
     sentences = []
     for sentence, places in zip(x, pos.expand(B, -1).tolist(), strict=True):
-        turned = [
-            token @ offset_rotation(p, D_k, base).to(x.dtype)
-            for token, p in zip(sentence.unbind(1), places, strict=True)
-        ]
-        sentences.append(torch.stack(turned, dim=1))
+        tokens = []
+        for token, p in zip(sentence.unbind(1), places, strict=True):
+            M = offset_rotation(p, D_k, base).to(x.dtype)
+            tokens.append(token @ M)
+        sentences.append(torch.stack(tokens, dim=1))
     return torch.stack(sentences)
 
 

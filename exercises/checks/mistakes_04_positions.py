@@ -787,7 +787,7 @@ def queries_one_too_early(T_q, T_k, max_distance):
     return (ahead(T_q, T_k) + 1).clamp(-max_distance, max_distance) + max_distance
 
 
-@mistake("04.3", caught_by="test_last_positions")
+@mistake("04.3", caught_by="test_one_new_query")
 def keys_are_the_last(T_q, T_k, max_distance):
     """the sign of T_k - T_q is turned: query i stands at i - (T_k - T_q).
 
@@ -1763,7 +1763,7 @@ def added_not_turned(x, pos, base=10_000.0):
     return x + taking_turns(sin, cos)
 
 
-@mistake("04.6", caught_by="test_every_pair")
+@mistake("04.6", caught_by="test_only_the_distance_matters")
 def multiplied_not_turned(x, pos, base=10_000.0):
     """each entry is multiplied by a cosine or a sine of its own.
 
@@ -1985,7 +1985,7 @@ def columns_for_positions(q, k, v, pos, cached_k, cached_v, real, bias):
     return attending(q, k, v, columns, cached_k, cached_v, real, bias)
 
 
-@mistake("04.7", caught_by="test_cache_and_bias")
+@mistake("04.7", caught_by="test_in_two_steps")
 def keys_turned_by_zero_queries_by_pos(q, k, v, pos, cached_k, cached_v, real, bias):
     """the new keys are counted from 0, the queries by `pos`.
 
@@ -2013,7 +2013,7 @@ def bias_before_scaling(q, k, v, pos, cached_k, cached_v, real, bias):
     return attending(q, k, v, pos, cached_k, cached_v, real, bias, add="before")
 
 
-@mistake("04.7", caught_by="test_cache_and_bias")
+@mistake("04.7", caught_by="test_one_new_token_by_hand")
 def bias_forgotten(q, k, v, pos, cached_k, cached_v, real, bias):
     """the bias is not added.
 
