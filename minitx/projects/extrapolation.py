@@ -139,6 +139,7 @@ def picture_of(result: Mapping[str, Any], name: Literal["schemes", "rotary"] = "
         for scheme, losses in _by_place(result).items()
         if (scheme.startswith("rotary") if name == "rotary" else "," not in scheme)
     }
+    chosen = dict(sorted(chosen.items(), key=lambda item: -item[1].shape[1]))  # short ones last
     places = (np.arange(TIMES * PER_LENGTH) + 0.5) * LENGTH / PER_LENGTH
     missing = {scheme: len(places) - losses.shape[1] for scheme, losses in chosen.items()}
     figure = viz.banded_lines(

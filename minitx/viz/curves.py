@@ -2,7 +2,6 @@
 
 import csv
 from collections.abc import Iterable, Mapping, Sequence
-from itertools import cycle
 from os import PathLike
 from pathlib import Path
 from typing import Any, Literal
@@ -30,6 +29,8 @@ def lines(
 ) -> Figure:
     """One line per named series over the same x; colour and marker tell the lines apart.
 
+    There are seven of them; further lines are dashed.
+
     Args:
         x: (N,) positions, shared by all series.
         series: name to (N,) values; the names stand in a legend or, where
@@ -55,10 +56,12 @@ def lines(
             )
     with style():
         figure, ax = canvas(ax)
-        for (name, curve), colour, marker in zip(
-            curves.items(), cycle(PALETTE), cycle(MARKERS), strict=False
-        ):
-            ax.plot(positions, curve, label=name, color=colour, marker=marker)
+        for place, (name, curve) in enumerate(curves.items()):
+            again, kind = divmod(place, len(PALETTE))
+            ax.plot(
+                positions, curve, "--" if again else "-", label=name, color=PALETTE[kind],
+                marker=MARKERS[kind],
+            )  # fmt: skip
         if scale in ("log-log", "log-x"):
             ax.set_xscale("log")
             ax.set_xticks(positions, [f"{position:g}" for position in positions])

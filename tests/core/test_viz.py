@@ -148,11 +148,12 @@ def test_a_table_with_signs_begins_at_zero():
 
 
 def test_lines_are_told_apart_without_colour():
-    series = {f"series {i}": [i, i + 1] for i in range(7)}
+    series = {f"series {i}": [i, i + 1] for i in range(9)}
     figure = viz.lines([1, 2], series, xlabel="x", ylabel="y")
     drawn = figure.axes[0].get_lines()
-    assert len({line.get_marker() for line in drawn}) == 7
-    assert len({line.get_color() for line in drawn}) == 7
+    assert len({line.get_marker() for line in drawn[:7]}) == 7
+    assert len({line.get_color() for line in drawn[:7]}) == 7
+    assert [line.get_linestyle() for line in drawn] == ["-"] * 7 + ["--"] * 2
 
 
 def test_many_lines_are_named_at_their_ends():

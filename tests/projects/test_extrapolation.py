@@ -115,7 +115,7 @@ def test_the_table_has_all_characters_and_those_beyond():
 def test_the_pictures_have_the_schemes_and_the_readings_of_one():
     lines = extrapolation.picture_of(EASY).axes[0].get_lines()
     drawn = {line.get_label(): line.get_ydata() for line in lines if line.get_label()[0] != "_"}
-    assert list(drawn) == ["learned (to 64)", "rotary"]
+    assert list(drawn) == ["rotary", "learned (to 64)"]
     np.testing.assert_array_equal(drawn["rotary"], np.arange(2.0, 10))
     np.testing.assert_array_equal(drawn["learned (to 64)"], [3, 4, *[np.nan] * 6])
     np.testing.assert_array_equal(lines[0].get_xdata(), np.arange(16, 256, 32))
