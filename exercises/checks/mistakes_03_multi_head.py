@@ -7,6 +7,7 @@ from torch import nn
 from torch.nn import functional as F
 
 from minitx.grading import mistake
+from minitx.masks import padding
 
 
 def split(x, H):
@@ -113,6 +114,16 @@ def turned_only_where_the_shape_is_wrong(x, num_heads):
     B, T, C = x.shape
     parts = x.unflatten(-1, (num_heads, -1))
     return parts if parts.shape == (B, num_heads, T, C // num_heads) else parts.transpose(1, 2)
+
+
+@mistake("03.1", caught_by="test_split_every_number")
+def heads_begin_one_apart(x, num_heads):
+    """each head begins one number after the one before, x[:, :, h : h + D], so that they overlap.
+
+    Head h begins at h * D: x[:, :, h * D : (h + 1) * D].
+    """
+    D = x.shape[-1] // num_heads
+    return torch.stack([x[:, :, h : h + D] for h in range(num_heads)], dim=1)
 
 
 @mistake("03.1", caught_by="test_split_extremes")
@@ -421,6 +432,25 @@ def queries_scaled_here(x, W, b, num_heads):
     return q / math.sqrt(q.shape[-1]), k, v
 
 
+@mistake("03.3", caught_by="test_packed_by_hand")
+def bias_for_the_queries_only(x, W, b, num_heads):
+    """only the queries get their bias.
+
+    Each part has a third of b: cut b as W is cut, or add it before anything is cut.
+    """
+    return tuple(thirds(x, W, torch.cat([b[: len(b) // 3], 0 * b[len(b) // 3 :]]), num_heads))
+
+
+@mistake("03.3", caught_by="test_packed_by_hand")
+def values_from_the_key_rows(x, W, b, num_heads):
+    """the values are made with the rows of the keys.
+
+    Row block 0 is W_q, block 1 is W_k, block 2 is W_v.
+    """
+    rows = W.chunk(3)
+    return tuple(thirds(x, torch.cat([rows[0], rows[1], rows[1]]), b, num_heads))
+
+
 @mistake("03.3", caught_by="test_packed_every_number")
 def first_block_for_all(x, W, b, num_heads):
     """queries, keys and values are all made with the first block of W, that of the queries.
@@ -582,6 +612,15 @@ def module_scaled_by_the_heads(d_model, num_heads):
 
 
 @mistake("03.4", caught_by="test_module_definition")
+def module_scaled_by_the_length(d_model, num_heads):
+    """the scores are divided by √T, the root of the number of tokens.
+
+    Divide by the root of the width of a head, D = C / H, which does not depend on the sentence.
+    """
+    return SelfAttention(d_model, num_heads, scores=lambda q, k: q @ k.mT / math.sqrt(k.shape[-2]))
+
+
+@mistake("03.4", caught_by="test_module_definition")
 def weights_over_the_heads(d_model, num_heads):
     """the softmax runs over the heads, axis 1 of (B, H, T, T).
 
@@ -703,6 +742,44 @@ def queries_and_keys_exchanged(d_model, num_heads):
     q_proj makes what asks, the rows of the scores; k_proj what is asked, their columns.
     """
     return SelfAttention(d_model, num_heads, scores=lambda q, k: scaled(k, q))
+
+
+@mistake("03.4", caught_by="test_module_definition")
+def projected_one_after_another(d_model, num_heads):
+    """each projection starts from the result of the one before: k_proj(q), v_proj(k).
+
+    All three are made of the same tokens. Give their results names of their own, and do not
+    overwrite x.
+    """
+
+    class Chained(SelfAttention):
+        def forward(self, x, allowed=None):
+            q = self.q_proj(x)
+            k = self.k_proj(q)
+            q, k, v = (split(part, self.heads) for part in (q, k, self.v_proj(k)))
+            table = scaled(q, k)
+            rules = None if allowed is None else of_tokens(allowed, table)
+            return self.out_proj(merge(softmax(table, rules) @ v))
+
+    return Chained(d_model, num_heads)
+
+
+@mistake("03.4", caught_by="test_module_definition")
+def outputs_of_the_values_transposed(d_model, num_heads):
+    """the weights are transposed before they meet the values.
+
+    Row i of the weights belongs to query i: `weights @ v`.
+    """
+    return SelfAttention(d_model, num_heads, use=lambda w, v: w.mT @ v)
+
+
+@mistake("03.4", caught_by="test_module_definition")
+def weights_averaged_over_the_heads(d_model, num_heads):
+    """the weights of all heads are averaged, and all heads use the average.
+
+    Each head keeps its own weights: that is what several heads are for.
+    """
+    return SelfAttention(d_model, num_heads, use=lambda w, v: w.mean(1, keepdim=True) @ v)
 
 
 @mistake("03.4", caught_by="test_module_definition")
@@ -1180,6 +1257,68 @@ def cut_to_the_longest(d_model, num_heads):
 
 
 @mistake("03.5", caught_by="test_cross_padding")
+def cut_to_the_shortest(d_model, num_heads):
+    """all memories are cut to the shortest, so that the longer ones lose real tokens.
+
+    Every sentence has a length of its own: a mask is needed.
+    """
+
+    class Cut(CrossAttention):
+        def forward(self, x, memory, lengths=None):
+            if lengths is not None:
+                memory = memory[:, : max(int(lengths.min()), 1)]
+            return super().forward(x, memory)
+
+    return Cut(d_model, num_heads)
+
+
+@mistake("03.5", caught_by="test_cross_padding")
+def mask_as_long_as_the_queries(d_model, num_heads):
+    """the mask has a column for each query, T_q, not for each token of the memory.
+
+    The lengths are those of the memory: `torch.arange(memory.shape[1])`.
+    """
+
+    def rules(lengths, scores):
+        return (torch.arange(scores.shape[-2]) < lengths[:, None])[:, None, None]
+
+    return CrossAttention(d_model, num_heads, rules=rules)
+
+
+@mistake("03.5", caught_by="test_cross_padding")
+def mask_object_for_a_table(d_model, num_heads):
+    """a Mask, which minitx.masks.padding makes, stands where a table of True and False is needed.
+
+    functional.masked_softmax takes a tensor. Give the Mask to
+    `functional.scaled_dot_product_attention(q, k, v, mask=…)`, or make the table yourself.
+    """
+    return CrossAttention(d_model, num_heads, rules=lambda n, s: padding(n, s.shape[-1]))
+
+
+@mistake("03.5", caught_by="test_cross_definition")
+def x_and_memory_side_by_side(d_model, num_heads):
+    """keys and values come from the memory and x together, one behind the other.
+
+    Cross-attention looks at the memory only; looking at its own tokens is self-attention, a layer
+    of its own.
+    """
+
+    class Both(CrossAttention):
+        def forward(self, x, memory, lengths=None):
+            both = torch.cat([memory, x], dim=1)
+            own = x.shape[1]
+
+            def rules(lengths, scores):
+                real = of_lengths(lengths, scores[..., :-own])
+                return torch.cat([real, torch.ones_like(real[..., :1]).expand(-1, -1, -1, own)], -1)
+
+            self.steps = (*self.steps[:4], rules, self.steps[5])
+            return self.out_proj(self.attend(x, both, both, lengths))
+
+    return Both(d_model, num_heads)
+
+
+@mistake("03.5", caught_by="test_cross_padding")
 def padding_zeroed_and_attended_to(d_model, num_heads):
     """the padding of the memory is set to 0 and attended to.
 
@@ -1529,6 +1668,44 @@ def key_heads_from_the_end(q, k, v):
     return scaled(q, k).softmax(-1) @ v
 
 
+@mistake("03.6", caught_by="test_grouped_definition")
+def groups_joined_in_the_other_order(q, k, v):
+    """the groups are right but joined in the other order: the first head of each group comes first.
+
+    Join (H_kv, group) in this order, `.flatten(1, 2)`, without exchanging the two.
+    """
+    group = require_groups(q, k)
+    k, v = k[:, :, None], v[:, :, None]
+    found = scaled(q.unflatten(1, (-1, group)), k).softmax(-1) @ v
+    return found.transpose(1, 2).flatten(1, 2)
+
+
+@mistake("03.6", caught_by="test_grouped_shape")
+def tokens_repeated_in_place_of_heads(q, k, v):
+    """the tokens are repeated, dim=2, in place of the heads.
+
+    Heads are axis 1 of (B, H_kv, T_k, D): `repeat_interleave(group, dim=1)`.
+    """
+    group = require_groups(q, k)
+    k, v = k.repeat_interleave(group, dim=2), v.repeat_interleave(group, dim=2)
+    if k.shape[1] != q.shape[1]:
+        raise ValueError(f"k has {k.shape[1]} heads, q has {q.shape[1]}")
+    return scaled(q, k).softmax(-1) @ v
+
+
+@mistake("03.6", caught_by="test_grouped_shape")
+def right_groups_refused(q, k, v):
+    """what can be grouped is refused: H_kv % H is asked where H % H_kv belongs.
+
+    The number of query heads must be a multiple of the number of key heads: `H % H_kv`.
+    """
+    H, H_kv = q.shape[1], k.shape[1]
+    if H_kv % H:
+        raise ValueError(f"num_heads ({H}) must be divisible by num_kv_heads ({H_kv})")
+    k, v = spread(q, k, v)
+    return scaled(q, k).softmax(-1) @ v
+
+
 @mistake("03.6", caught_by="test_grouped_refuses")
 def rest_of_the_heads_ungrouped(q, k, v):
     """heads that cannot be grouped are not refused: the last ones share what is left.
@@ -1758,6 +1935,41 @@ def one_matrix_taken_for_granted(state):
     if not set(state) - {"in_proj_weight", "in_proj_bias", *SAME, *OWN}:
         state["in_proj_weight"]
     return translated(state)
+
+
+@mistake("03.7", caught_by="test_state_with_other_widths")
+def only_the_four_usual_entries(state):
+    """only the four usual entries are read: others are left behind, a missing one is a KeyError.
+
+    With bias=False the biases are missing, with kdim or vdim the packed matrix; ask which names
+    are there. And raise a ValueError for names that you do not know.
+    """
+    q, k, v = state["in_proj_weight"].chunk(3)
+    made = {"q_proj.weight": q, "k_proj.weight": k, "v_proj.weight": v}
+    for name, bias in zip("qkv", state["in_proj_bias"].chunk(3), strict=True):
+        made[f"{name}_proj.bias"] = bias
+    return {**made, **{name: state[name] for name in SAME}}
+
+
+@mistake("03.7", caught_by="test_state_of_torch")
+def all_matrices_transposed(state):
+    """all matrices are transposed, out_proj.weight as well.
+
+    torch's matrices and those of our nn.Linear are both (out, in): copy them as they are.
+    """
+    made = translated(state)
+    return {n: part.T if n.endswith("weight") else part for n, part in made.items()}
+
+
+@mistake("03.7", caught_by="test_state_of_torch")
+def weights_of_queries_and_keys_exchanged(state):
+    """the weights of queries and keys are exchanged, their biases are not.
+
+    Rows 0 to C - 1 are q, rows C to 2C - 1 are k, in the weights and in the biases.
+    """
+    made = translated(state)
+    q, k = made["q_proj.weight"], made["k_proj.weight"]
+    return {**made, "q_proj.weight": k, "k_proj.weight": q}
 
 
 @mistake("03.7", caught_by="test_state_refuses")

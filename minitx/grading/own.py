@@ -18,6 +18,16 @@ class OwnCaller:
         self._objects = Objects()
         self.facts = Facts(origin)
 
+    def fits(self, number: int, dtype: str, weights: Mapping[str, Any]) -> bool:
+        """Brings a module that was kept to a dtype and loads it, if the weights are its own."""
+        for method, argument in (("to", dtype), ("load", weights)):
+            _, function = self._objects.find((number, method), self.functions)
+            try:
+                function(argument)
+            except ValueError:
+                return False
+        return True
+
     def call(
         self,
         target: Target,

@@ -115,8 +115,9 @@ class AsFunction:
     ) -> Outcome:
         """The outcome of `forward`, or of what came to nothing before."""
         form, caller = self.form, self.caller
-        if isinstance(caller, OwnCaller):
-            caller = OwnCaller(caller.functions)  # modules are kept, and nobody asks for them again
+        own = None
+        if isinstance(caller, OwnCaller):  # modules are kept, and nobody asks for these again
+            caller = own = OwnCaller(caller.functions)
 
         def ask(target: Target, args: Any, kwargs: Any = None, **options: Any) -> Outcome:
             return caller.call(
@@ -130,11 +131,12 @@ class AsFunction:
         number, weights = made.value.id, form.weights(given)
         if weights:
             dtype = values.dtype_name(next(iter(weights.values())))
-            ask((number, "to"), (dtype,))
             plain = {name: weight.detach() for name, weight in weights.items()}
-            loaded = ask((number, "load"), (plain,))
-            if loaded.kind != "returned":
-                return form.renamed(loaded, made.value.name)
+            if own is None or not own.fits(number, dtype, plain):
+                ask((number, "to"), (dtype,))
+                loaded = ask((number, "load"), (plain,))
+                if loaded.kind != "returned":
+                    return form.renamed(loaded, made.value.name)
         if not any(name in given for name in form.called_with):
             return replace(made, value=True)
         outcome = ask(

@@ -450,6 +450,48 @@ def _invalid(scene: Scene, m: re.Match[str]) -> Said:
     )
 
 
+def _super_init(scene: Scene, m: re.Match[str]) -> Said:
+    return (
+        "`super().__init__()` is missing: torch has not set the module up yet.",
+        "It must be the first line of __init__, before anything is put on self.",
+    )
+
+
+def _not_on_self(scene: Scene, m: re.Match[str]) -> Said:
+    owner, name = m.groups()
+    if owner != scene.function:
+        return None
+    return (
+        f"The module has no `{name}`: nothing of that name was put on self.",
+        f"In __init__, write `self.{name} = …`; a plain `{name} = …` is gone when __init__ ends.",
+    )
+
+
+def _weight_missing(scene: Scene, m: re.Match[str]) -> Said:
+    name, own = m.groups()
+    return (
+        f"The weight `{name}` is to be loaded, and your module has none of that name; it has "
+        f"{own}.",
+        "In __init__, put what holds it on self under the exercise's name: "
+        f"self.{name.split('.')[0]} = …",
+    )
+
+
+def _weight_unknown(scene: Scene, m: re.Match[str]) -> Said:
+    return (
+        f"Your module has a weight `{m.group(1)}` that the exercise does not know.",
+        "Leave it out, or give it the name that the exercise gives it.",
+    )
+
+
+def _weight_shape(scene: Scene, m: re.Match[str]) -> Said:
+    name, own, wanted = m.groups()
+    return (
+        f"`{name}` has shape {own} in your module, wanted is {wanted}.",
+        "nn.Linear(in, out) keeps its weight as (out, in): compare the two widths you gave it.",
+    )
+
+
 def _own_refusal(scene: Scene, m: re.Match[str]) -> Said:
     asserted = "AssertionError" in scene.outcome.error_kinds
     if not re.search(r"\(`assert\b" if asserted else r"\(`raise\b", scene.outcome.where):
@@ -476,7 +518,12 @@ _KNOWN: tuple[tuple[str, str, Maker], ...] = (
     ("UnboundLocalError", r"variable '(\w+)'", _unbound),
     ("NameError", r"name '(\w+)' is not defined(?: \((.+)\))?", _name),
     ("", r"'NoneType' object|for unary ~: 'NoneType'|must be Tensor, not NoneType", _none),
+    ("AttributeError", r"before Module.__init__\(\) call", _super_init),
+    ("AttributeError", r"^'(\w+)' object has no attribute '(\w+)'$", _not_on_self),
     ("AttributeError", r"'([\w.]+)' object has no attribute '(\w+)'", _attribute),
+    ("ValueError", r" has no `([\w.]+)`; its weights: (.*)", _weight_missing),
+    ("ValueError", r" has `([\w.]+)`, for which there is no weight", _weight_unknown),
+    ("ValueError", r" has `([\w.]+)` of shape (\(.*?\)); wanted (\(.*?\))", _weight_shape),
     ("AttributeError", r"module '([\w.]+)' has no attribute '(\w+)'", _attribute),
     ("TypeError", r"unexpected keyword argument '(\w+)'", _keyword),
     ("", r"unsupported operand type\(s\) for (\S+): '([\w.]+)' and '([\w.]+)'", _operands),

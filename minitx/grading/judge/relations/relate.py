@@ -48,6 +48,8 @@ def relate(got: Any, want: Any, given: Given, *, places: bool = True) -> list[Re
     other_kind = kinds(got, want)
     if other_kind:
         return other_kind
+    if type(got) is dict and type(want) is dict:
+        return _relate_named(got, want, given)
     if type(got) in (tuple, list) and type(want) in (tuple, list):
         return _relate_several(got, want, given)
     if not (is_array(got) and is_array(want)):
@@ -117,6 +119,39 @@ def _relate_several(got: Any, want: Any, given: Given) -> list[Relation]:
             for each in relate(x, y, replace(given, axes=axes))
         ]
     return found
+
+
+def _relate_named(got: Any, want: Any, given: Given) -> list[Relation]:
+    """Values under names: missing, too many, under another's name, or related one by one."""
+    missing, extra = ([n for n in x if n not in y] for x, y in ((want, got), (got, want)))
+    if missing:
+        names = ", ".join(f"`{name}`" for name in missing)
+        return [Relation(("missing", *missing), f"There is no {names} in what comes back.", "", 1)]
+    if extra:
+        names = ", ".join(f"`{name}`" for name in extra)
+        return [Relation(("extra", *extra), f"{names} should not be in what comes back.", "", 1)]
+    found = []
+    for name, x in got.items():
+        y = want[name]
+        if not (is_array(x) and is_array(y)) or _same(x, y):
+            continue
+        owners = [other for other, z in want.items() if is_array(z) and _same(x, z)]
+        if owners:
+            text = f"Under `{name}` stands what belongs under `{owners[0]}`."
+            found.append(Relation(("under", name, owners[0]), text, "", 0))
+            continue
+        found += [
+            Relation(
+                ("under", name, *each.key), f"Under `{name}`: {each.sentence}", each.advice,
+                each.certainty,
+            )
+            for each in relate(x, y, replace(given, axes=()))
+        ]  # fmt: skip
+    return found
+
+
+def _same(x: Any, y: Any) -> bool:
+    return near(values.to_numpy(x), values.to_numpy(y), 1e-6)
 
 
 def _numbers(
