@@ -1122,7 +1122,7 @@ def projections_shared_by_all(d_model, num_heads):
         SHARED[d_model, num_heads] = SelfAttention(d_model, num_heads)
     module = SelfAttention(d_model, num_heads)
     for name in ("q_proj", "k_proj", "v_proj", "out_proj"):
-        setattr(module, name, getattr(SHARED[d_model, num_heads], name))
+        setattr(module, name, getattr(SHARED[d_model, num_heads], name).float())
     return module
 
 

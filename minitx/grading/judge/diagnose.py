@@ -19,7 +19,7 @@ from typing import Any
 import numpy as np
 
 from minitx.grading import values
-from minitx.grading.calling import Call, Caller
+from minitx.grading.calling import Call, Caller, ObjectRef
 from minitx.grading.course import Chapter
 from minitx.grading.judge.alike import alike, same_answer
 from minitx.grading.judge.alterations import Alteration, alterations, cut_axis
@@ -67,7 +67,7 @@ def diagnose(
         caller: the submission, to be asked a few questions more; None where it must not be.
     """
     right: Caller | None = chapter.reference()
-    form = None
+    form, in_order = None, calls
     if exercise.returns == ("module",) and right is not None:
         form = module_form(chapter, exercise)
         calls, right = form.calls(calls), AsFunction(form, right)
@@ -82,7 +82,7 @@ def diagnose(
     probes = [asker.seen(call) for call in calls]
     if form:  # a module that was made or refused as it should be says nothing
         probes = [p for p in probes if p.differs or form.weights(p.arguments)]
-    evidence = Evidence(chapter, exercise, asker, probes)
+    evidence = Evidence(chapter, exercise, asker, probes, in_order)
     return evidence.names(), smallest(asker, evidence.wrong)
 
 
@@ -104,6 +104,7 @@ class Evidence:
     exercise: Exercise
     asker: Asker
     probes: list[Probe]
+    in_order: Sequence[Call]  # all calls as they were made, a module's methods one by one
 
     def __post_init__(self) -> None:
         self.wrong = sorted(differing(self.probes), key=telling_power, reverse=True)
@@ -210,6 +211,17 @@ class Evidence:
             other = remembered(candidate.function, probe.question, lambda: replay(probe.call, twin))
             self.answers[question] = same_answer(probe.got, other, strict)
         return self.answers[question]
+
+    def does_the_same(self, candidate: Candidate) -> bool:
+        """Whether a module answers alike where something is kept: asked everything, in order."""
+        other = OwnCaller({self.exercise.function: candidate.function})
+        for call in self.in_order:
+            with_parameters = call.cotangent is not None and not isinstance(call.target, str)
+            outcome = replay(call, other, call.target, parameters=with_parameters)
+            made = [isinstance(each.value, ObjectRef) for each in (call.outcome, outcome)]
+            if made[0] != made[1] or not (made[0] or same_answer(call.outcome, outcome)):
+                return False
+        return True
 
     def twin(self, candidate: Candidate) -> Caller:
         """Somebody who makes that mistake."""
@@ -533,6 +545,10 @@ class Evidence:
                         "The result may depend on the inputs only."
                     )
                 sentence = "Asked the same again, your function gives another answer."
+                if self.asker.form:
+                    known = [c for c in own_bank(self.exercise) if self.does_the_same(c)]
+                    if known:
+                        return self.told(known)
                 return [self.relation("unsteady", sentence, advice)]
         return []
 

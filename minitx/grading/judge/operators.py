@@ -405,7 +405,7 @@ def _left_out(name: str, operand: ast.expr) -> str:
 
 
 def _is_module(node: ast.expr) -> bool:
-    """Whether a function is taken from a module: `np.exp`, but not `scores.max`."""
+    """Whether a function is taken from somewhere: `np.exp`, `self.q_proj`, but not `scores.max`."""
     while isinstance(node, ast.Attribute):
         node = node.value
     return isinstance(node, ast.Name) and node.id in {
@@ -417,6 +417,7 @@ def _is_module(node: ast.expr) -> bool:
         "functional",
         "numpy_core",
         "masks",
+        "self",
     }
 
 

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from minitx.grading import values
-from minitx.grading.calling import Call, Caller, Outcome
+from minitx.grading.calling import Call, Caller, Outcome, Target
 from minitx.grading.judge.alike import same_answer
 from minitx.grading.judge.as_function import ModuleForm
 from minitx.grading.judge.notation import Notation
@@ -98,17 +98,20 @@ def _with(call: Call, arguments: Mapping[str, Any]) -> Call:
     return replace(call, args=(), kwargs=dict(arguments))
 
 
-def replay(call: Call, caller: Caller, name: str | None = None) -> Outcome:
+def replay(
+    call: Call, caller: Caller, target: Target | None = None, *, parameters: bool = False
+) -> Outcome:
     """The same question put to somebody else."""
     args, kwargs = values.copied(call.args), values.copied(call.kwargs)
     return caller.call(
-        name or call.name,
+        target or call.name,
         args,
         kwargs,
         seconds=_SECONDS,
         seed=call.seed,
         count=call.count,
         cotangent=call.cotangent,
+        parameters=parameters,
     )
 
 
