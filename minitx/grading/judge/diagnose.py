@@ -104,7 +104,7 @@ class Evidence:
     exercise: Exercise
     asker: Asker
     probes: list[Probe]
-    in_order: Sequence[Call]  # all calls as they were made, a module's methods one by one
+    in_order: Sequence[Call] = ()  # all calls as they were made, a module's methods one by one
 
     def __post_init__(self) -> None:
         self.wrong = sorted(differing(self.probes), key=telling_power, reverse=True)
