@@ -105,6 +105,15 @@ def test_stand_ins_are_wrong_in_numpy_and_torch(name: str) -> None:
             assert not np.allclose(first, right, rtol=1e-7, atol=1e-12), each.name
 
 
+def test_stand_ins_for_scores_are_other_scores() -> None:
+    q, k = (torch.randn(2, 3, T, 5, dtype=torch.float64) for T in (4, 7))
+    made = {each.name: each.function(q, k, scale=None) for each in stand_ins("attention_scores")}
+    right = functional.attention_scores(q, k)
+    torch.testing.assert_close(made["unscaled"], right * 5**0.5)
+    torch.testing.assert_close(made["scaled_by_all_heads"], right / 3**0.5)
+    assert len(made) == 6 and not any(torch.allclose(x, right) for x in made.values())
+
+
 def softmax_of(scores: Any, allowed: Any = None) -> Any:
     return functional.masked_softmax(
         torch.tensor(scores), None if allowed is None else torch.tensor(allowed)
@@ -156,6 +165,11 @@ NEIGHBOURS = {
     ("02.5/counted_from_the_end", "02.5/filled_in_front"),
     ("02.6/layer_without_scale_but_with_nan", "02.6/layer_without_scale"),
     ("02.6/scaled_by_the_token_width_and_nan", "02.6/scaled_by_the_token_width"),
+    ("03.4/sentences_taken_for_heads", "03.4/mask_repeated_head_by_head"),
+    ("03.5/cut_to_the_longest", "03.5/lengths_ignored"),
+    ("03.5/lengths_taken_for_heads", "03.5/lengths_repeated_head_by_head"),
+    ("03.5/mask_as_long_as_the_queries", "03.5/lengths_ignored"),
+    ("03.5/mask_as_long_as_the_queries", "03.5/one_token_too_many"),
 }
 
 

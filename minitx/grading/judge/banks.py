@@ -95,7 +95,7 @@ def operator_bank(chapter: Chapter, exercise_id: str) -> tuple[Candidate, ...]:
 
 def _with_stand_ins(chapter: Chapter, exercise: Exercise) -> Iterator[Candidate]:
     for answer in worked_answers(chapter, exercise):
-        for name in (*SOFTMAXES, "tanh"):
+        for name in (*SOFTMAXES, "tanh", "attention_scores"):
             if not _reaches(answer, name):
                 continue
             for each in stand_ins(name):

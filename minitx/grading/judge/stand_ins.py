@@ -1,4 +1,4 @@
-"""What is written in place of a softmax, by mistake: each with the sentence that names it.
+"""What is written in place of a softmax or of scores, by mistake, with the sentence that names it.
 
 A softmax, with a mask or without, stands in nearly every exercise of the course. Each function
 here takes what the right one takes, scores and perhaps a mask, in NumPy or torch, and does one
@@ -35,6 +35,8 @@ def stand_ins(name: str) -> Iterator[StandIn]:
         yield from _MASKS
     if name == "tanh":
         yield from _CURVES
+    if name == "attention_scores":
+        yield from _SCORES
 
 
 def _max(x: Any, axis: int) -> Any:
@@ -466,3 +468,60 @@ _CURVES = (
     StandIn("sine", "sin stands where tanh belongs.", "tanh is wanted.",
             lambda x: x.sin() if values.is_tensor(x) else np.sin(x)),
 )  # fmt: skip
+
+
+# --- scores ----------------------------------------------------------------------------------
+
+
+def _over(divisor: Callable[[Any, Any], float]) -> Function:
+    """Dot products of queries and keys over another number than √D; options are not asked for."""
+
+    def scores(q: Any, k: Any, **_: Any) -> Any:
+        return q @ k.swapaxes(-1, -2) / divisor(q, k)
+
+    return scores
+
+
+def _heads(q: Any) -> int:
+    return int(q.shape[-3]) if q.ndim > 3 else 1
+
+
+_ROOT = "A dot product is a sum of D terms, the width of one query: divide by √D, q.shape[-1]."
+_SCORES = (
+    StandIn(
+        "unscaled",
+        "the scores are not divided by √D, the root of the width of a query.",
+        _ROOT,
+        _over(lambda q, k: 1.0),
+    ),
+    StandIn(
+        "scaled_twice",
+        "the scores are divided by √D twice, that is by D.",
+        "Where attention_scores or a ready attention is called, it scales by itself.",
+        _over(lambda q, k: q.shape[-1]),
+    ),
+    StandIn(
+        "scaled_upwards",
+        "the scores are multiplied by √D, not divided by it.",
+        _ROOT,
+        _over(lambda q, k: q.shape[-1] ** -0.5),
+    ),
+    StandIn(
+        "scaled_by_all_heads",
+        "the scores are divided by the root of the width of all heads together.",
+        _ROOT,
+        _over(lambda q, k: (_heads(q) * q.shape[-1]) ** 0.5),
+    ),
+    StandIn(
+        "scaled_by_heads",
+        "the scores are divided by the root of the number of heads.",
+        _ROOT,
+        _over(lambda q, k: _heads(q) ** 0.5),
+    ),
+    StandIn(
+        "scaled_by_length",
+        "the scores are divided by the root of the number of keys.",
+        _ROOT,
+        _over(lambda q, k: k.shape[-2] ** 0.5),
+    ),
+)
