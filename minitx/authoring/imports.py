@@ -7,9 +7,13 @@ that import it again. Comments and docstrings do not count.
 import ast
 import hashlib
 from collections.abc import Iterator
+from functools import cache
 from pathlib import Path
+from threading import Lock
 
 PACKAGE = "minitx"
+
+_ONE_AT_A_TIME = Lock()  # Python up to 3.12.1 may fail where two threads parse (its issue 106905)
 
 
 def package_fingerprint(root: Path, code: str) -> str:
@@ -18,6 +22,11 @@ def package_fingerprint(root: Path, code: str) -> str:
     Code that asks the grader also runs checks, mistake banks and answers: those of the chapters
     whose exercises it checks, or of all of them where it takes more than `check` from the grader.
     """
+    with _ONE_AT_A_TIME:
+        return _fingerprint(root, code)
+
+
+def _fingerprint(root: Path, code: str) -> str:
     files: set[Path] = set()
     tree = ast.parse(code)
     _reach(root, tree, files)
@@ -85,6 +94,7 @@ def _files(root: Path, module: str) -> Iterator[Path]:
                 yield file
 
 
+@cache
 def _code_alone(source: str) -> str:
     tree = ast.parse(source)
     for node in ast.walk(tree):
