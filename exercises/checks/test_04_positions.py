@@ -1171,7 +1171,7 @@ shaw_attention = exercise(
     "04.8",
     function="shaw_attention",
     title="Find the bug: a distance four times wrong",
-    page=f"{PAGE}#wrong",
+    page=f"{PAGE}#wrong-positions",
     uses=("04.3",),
     returns="tensor",
     hints=(
