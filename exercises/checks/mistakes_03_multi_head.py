@@ -126,6 +126,16 @@ def heads_begin_one_apart(x, num_heads):
     return torch.stack([x[:, :, h : h + D] for h in range(num_heads)], dim=1)
 
 
+@mistake("03.1", caught_by="test_split_shape")
+def last_number_of_each_head_lost(x, num_heads):
+    """each head lacks its last number: its columns end at (h + 1) * D - 1.
+
+    The end of a slice is already exclusive: x[:, :, h * D : (h + 1) * D] has D columns.
+    """
+    D = x.shape[-1] // num_heads
+    return torch.stack([x[:, :, h * D : (h + 1) * D - 1] for h in range(num_heads)], dim=1)
+
+
 @mistake("03.1", caught_by="test_split_extremes")
 def axes_of_length_one_dropped(x, num_heads):
     """axes of length 1 are dropped.
@@ -1054,6 +1064,22 @@ def empty_row_is_the_average(d_model, num_heads):
     return SelfAttention(d_model, num_heads, weigh=weigh)
 
 
+@mistake("03.4", caught_by="test_module_empty_row")
+def empty_row_is_zero_after_out_proj(d_model, num_heads):
+    """the output of a token that may attend to nothing is set to 0, behind out_proj.
+
+    Its *heads* give zeros, and out_proj then adds its bias as it does for every token: the output
+    is the bias. Set the weights to 0 before out_proj, as functional.masked_softmax does.
+    """
+
+    class Zeroed(SelfAttention):
+        def forward(self, x, allowed=None):
+            out = super().forward(x, allowed)
+            return out if allowed is None else out * allowed.any(-1, keepdim=True)
+
+    return Zeroed(d_model, num_heads)
+
+
 @mistake("03.4", caught_by="test_module_large_scores")
 def module_without_a_maximum(d_model, num_heads):
     """scores are exponentiated without subtracting the largest of their row.
@@ -1428,6 +1454,32 @@ def empty_memory_is_averaged(d_model, num_heads):
     return CrossAttention(d_model, num_heads, weigh=weigh)
 
 
+@mistake("03.5", caught_by="test_cross_empty_memory")
+def empty_memory_is_zero_after_out_proj(d_model, num_heads):
+    """the output is set to 0, behind out_proj, where the memory has no real token.
+
+    The *heads* give zeros there, and out_proj then adds its bias as it does everywhere: the output
+    is the bias. Set the weights to 0 before out_proj, as functional.masked_softmax does.
+    """
+
+    class Zeroed(CrossAttention):
+        def forward(self, x, memory, lengths=None):
+            out = super().forward(x, memory, lengths)
+            return out if lengths is None else out * (lengths > 0)[:, None, None]
+
+    return Zeroed(d_model, num_heads)
+
+
+@mistake("03.5", caught_by="test_cross_empty_memory")
+def empty_memory_given_one_token(d_model, num_heads):
+    """a length of 0 is raised to 1, so that the first token of the padding is attended to.
+
+    There is no NaN in this way, but a memory without a real token has nothing to say: its weights
+    are zeros, in every head. functional.masked_softmax gives them.
+    """
+    return CrossAttention(d_model, num_heads, rules=lambda n, s: of_lengths(n.clamp(min=1), s))
+
+
 @mistake("03.5", caught_by="test_cross_definition")
 def crossed_without_output_projection(d_model, num_heads):
     """the heads are laid side by side and returned, without out_proj.
@@ -1605,6 +1657,17 @@ def queries_of_a_group_averaged(q, k, v):
     """
     group = require_groups(q, k)
     return scaled(q.unflatten(1, (-1, group)).mean(2), k).softmax(-1) @ v
+
+
+@mistake("03.6", caught_by="test_grouped_definition")
+def heads_of_a_group_alike(q, k, v):
+    """the queries of a group are averaged, so that all its heads return the same.
+
+    Every query head keeps its own scores and weights. What a group shares are keys and values.
+    """
+    group = require_groups(q, k)
+    averaged = q.unflatten(1, (-1, group)).mean(2)
+    return (scaled(averaged, k).softmax(-1) @ v).repeat_interleave(group, dim=1)
 
 
 @mistake("03.6", caught_by="test_grouped_shape")

@@ -95,6 +95,29 @@ def test_a_misspelt_argument() -> None:
     assert "Did you mean the argument `keys`?" in told(lambda: kys, keys=K)  # type: ignore[name-defined]
 
 
+def raised(kind: str, text: str, where: str = "", **arguments: Any) -> str:
+    """What is told of an exception of this kind and text."""
+    made = remedy(
+        Scene(Outcome("raised", error_kinds=(kind,), text=text, where=where), {}, arguments)
+    )
+    return f"{made.sentence} {made.advice}" if made else ""
+
+
+def test_a_name_that_the_dictionary_given_lacks() -> None:
+    asked = raised("KeyError", "'b'", 'line 3 (`return state["b"]`)', state={"a": TQ})
+    assert asked.startswith("`state` has no `b` in this call, which the exercise allows; it has a.")
+    assert 'Ask `if "b" in state`' in asked
+    own = raised("KeyError", "'b'", 'line 3 (`return made["b"]`)', state={"a": TQ})
+    assert own.startswith("A dictionary is asked for `b`, which is not in it.")
+
+
+def test_a_projection_without_bias() -> None:
+    text = "M has no `q_proj.bias`; its weights: q_proj.weight, out_proj.weight"
+    assert raised("ValueError", text).startswith("`q_proj` has a weight and no bias")
+    text = "M has no `q_proj.bias`; its weights: W_q.weight, W_q.bias"
+    assert "has none of that name; it has W_q.weight" in raised("ValueError", text)
+
+
 def test_ones_own_raise() -> None:
     outcome = Outcome("raised", error_kinds=("ValueError",), where="line 3 (`raise ValueError`)")
     made = remedy(Scene(outcome, {}, {}))

@@ -469,6 +469,13 @@ def _not_on_self(scene: Scene, m: re.Match[str]) -> Said:
 
 def _weight_missing(scene: Scene, m: re.Match[str]) -> Said:
     name, own = m.groups()
+    module, _, kind = name.rpartition(".")
+    if kind == "bias" and f"{module}.weight" in own.split(", "):
+        return (
+            f"`{module}` has a weight and no bias, and `{name}` is to be loaded.",
+            "Was it made with bias=False? Leave that out: nn.Linear has a bias unless told "
+            "otherwise.",
+        )
     return (
         f"The weight `{name}` is to be loaded, and your module has none of that name; it has "
         f"{own}.",
@@ -489,6 +496,22 @@ def _weight_shape(scene: Scene, m: re.Match[str]) -> Said:
     return (
         f"`{name}` has shape {own} in your module, wanted is {wanted}.",
         "nn.Linear(in, out) keeps its weight as (out, in): compare the two widths you gave it.",
+    )
+
+
+def _key(scene: Scene, m: re.Match[str]) -> Said:
+    key = m.group(1)
+    for name, value in scene.arguments.items():
+        asked = re.search(rf"\b{name}(\[|\.pop\()", scene.outcome.where)
+        if asked and isinstance(value, Mapping) and key not in value:
+            held = ", ".join(map(str, value)) or "nothing"
+            return (
+                f"`{name}` has no `{key}` in this call, which the exercise allows; it has {held}.",
+                f'Ask `if "{key}" in {name}` before you take it.',
+            )
+    return (
+        f"A dictionary is asked for `{key}`, which is not in it.",
+        "Ask `in` first, or look for the line that should have put it there.",
     )
 
 
@@ -515,6 +538,7 @@ def _operands(scene: Scene, m: re.Match[str]) -> Said:
 Maker = Callable[[Scene, "re.Match[str]"], Said]
 _KNOWN: tuple[tuple[str, str, Maker], ...] = (
     ("", r"", _own_refusal),
+    ("KeyError", r"^'([\w.]+)'$", _key),
     ("UnboundLocalError", r"variable '(\w+)'", _unbound),
     ("NameError", r"name '(\w+)' is not defined(?: \((.+)\))?", _name),
     ("", r"'NoneType' object|for unary ~: 'NoneType'|must be Tensor, not NoneType", _none),
