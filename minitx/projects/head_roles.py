@@ -138,6 +138,26 @@ def pruned(translator: Translator) -> dict[str, dict[Kind, float]]:
     }
 
 
+def worst_and_best(pruned: Mapping[str, Mapping[Kind, float]]) -> dict[str, dict[Kind, float]]:
+    """Of what `pruned` told, kind by kind: the worst single loss, the best single head, and none.
+
+    >>> shares = {"without 1": 0.9, "without 2": 0.4, "only 1": 0.2, "no head at all": 0.0}
+    >>> told = {name: {"cross": share} for name, share in shares.items()}
+    >>> [row["cross"] for row in worst_and_best(told).values()]
+    [0.4, 0.2, 0.0]
+    """
+    none = dict(pruned["no head at all"])
+
+    def shares(start: str, kind: Kind) -> list[float]:
+        return [row[kind] for name, row in pruned.items() if name.startswith(start)]
+
+    return {
+        "without one, worst": {kind: min(shares("without", kind)) for kind in none},
+        "only one, best": {kind: max(shares("only", kind)) for kind in none},
+        "none": none,
+    }
+
+
 def picture(table: Mapping[object, Mapping[str, float]], *, column_axis: str) -> Figure:
     """Named rows of named numbers as a heat table."""
     rows = [list(row.values()) for row in table.values()]
