@@ -236,6 +236,7 @@ sinusoidal_table.waive(
 offset_rotation = exercise(
     "04.2",
     function="offset_rotation",
+    legal=lambda sizes: sizes.get("d_model", 0) % 2 == 0,
     title="Moving on by k is a turn",
     page=f"{PAGE}#turn",
     uses=("04.1",),
@@ -355,6 +356,7 @@ relative_positions = exercise(
     page=f"{PAGE}#by-distance",
     returns="tensor",
     closed=("minitx.positions.distances",),
+    legal=lambda sizes: sizes.get("T_q", 0) <= sizes.get("T_k", 0),
     hints=(
         "Where does query i stand, and where key j? The distance is the second less the first.",
         "Draw the table for 2 queries and 4 keys: distances first, then clipped, then shifted. "
@@ -770,6 +772,7 @@ t5_bucket.waive(
 rotate = exercise(
     "04.6",
     function="rotate",
+    legal=lambda sizes: sizes.get("D_k", 0) % 2 == 0,
     title="Rotary: turn queries and keys",
     page=f"{PAGE}#rotary",
     uses=("04.2",),

@@ -7,7 +7,7 @@ never mix.
 """
 
 import re
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from inspect import cleandoc, signature
@@ -15,6 +15,7 @@ from typing import Any
 
 Function = Callable[..., Any]
 CheckFunction = Callable[[Any, Any], None]
+Legal = Callable[[Mapping[str, int]], bool]
 
 _ID = re.compile(r"\d\d\.\d+")
 _KINDS = ("array", "tensor", "number", "module", "any")
@@ -61,6 +62,7 @@ class Exercise:
     returns: tuple[str, ...] = ("any",)
     seconds: float = 5.0
     closed: tuple[str, ...] = ()
+    legal: Legal = lambda sizes: True
     checks: dict[str, Check] = field(default_factory=dict)
     mistakes: dict[str, Mistake] = field(default_factory=dict)
     right_answers: dict[str, Function] = field(default_factory=dict)
@@ -150,6 +152,7 @@ def exercise(
     returns: str | tuple[str, ...] = "any",
     seconds: float = 5.0,
     closed: tuple[str, ...] = (),
+    legal: Legal = lambda sizes: True,
 ) -> Exercise:
     """Registers an exercise; the checks are added with the `check` method of the result.
 
@@ -168,6 +171,8 @@ def exercise(
         closed: dotted names of the functions that an answer may not call, because they are what
             it is to be; "!" in front keeps one open although it uses a closed one (see
             `worker.closed_doors.shut`). The exercise's text must say what is closed.
+        legal: whether lengths, by the letters of the docstring, may be asked for. The grader makes
+            calls smaller, and what the worked answer takes is not always what the text allows.
 
     Raises:
         ValueError: if a part is missing, an id is used twice, or a closed name has no dot.
@@ -189,7 +194,9 @@ def exercise(
     for name in closed:
         if "." not in name:
             raise ValueError(f"{id}: closed wants dotted names such as torch.softmax, not {name!r}")
-    made = Exercise(id, function, title, page, hints, tuple(uses), wanted, seconds, tuple(closed))
+    made = Exercise(
+        id, function, title, page, hints, tuple(uses), wanted, seconds, tuple(closed), legal
+    )
     _active.exercises[id] = made
     return made
 

@@ -1,5 +1,6 @@
 """A mistake is named when its output is the submission's, and only then."""
 
+import re
 from pathlib import Path
 from typing import Any
 
@@ -73,18 +74,39 @@ def test_evidence_suffices_and_what_else_is_wrong_is_told(chapter: Chapter) -> N
     assert each.extra.startswith("Besides, a call that must raise ValueError")
 
 
-def test_what_else_is_wrong_says_what_to_do(chapter: Chapter) -> None:
+def test_what_else_is_wrong_gets_no_cause_but_a_next_step(chapter: Chapter) -> None:
     def squared_else(other: Any) -> Any:
         return lambda x: other(x) if x.shape == (4,) else x**2
 
     one = chapter.exercises["01.1"]
-    strange = LocalCaller.of({"double": squared_else(lambda x: np.cumsum(x) ** 3)})
-    (each,) = assess(chapter, one, strange).named
-    assert each.id == "01.1/squared"
-    assert each.extra.endswith(": mend this first, then check again.")
-    a_list = LocalCaller.of({"double": squared_else(lambda x: x.size * [0])})
-    (each,) = assess(chapter, one, a_list).named
-    assert each.extra.endswith("is a list; wanted is a NumPy array. np.array(…) makes one.")
+    for other in (
+        lambda x: np.cumsum(x) ** 3,
+        lambda x: x.size * [0],
+        lambda x: x**2 / 3,
+        lambda x: np.append(x[:-1] ** 2, 7.0),
+    ):
+        strange = LocalCaller.of({"double": squared_else(other)})
+        (each,) = assess(chapter, one, strange).named
+        assert each.id == "01.1/squared"
+        assert re.fullmatch(
+            r"Besides, something else is wrong in \d+ more calls?: "
+            r"mend this first, then check again\.",
+            each.extra,
+        )
+
+
+def test_what_is_left_over_is_not_taken_for_a_division(chapter: Chapter) -> None:
+    course = Course(Path(__file__).resolve().parents[2])
+    one = course.exercise("04.4")
+
+    def alibi_bias(num_heads: int, q_pos: Any, k_pos: Any) -> Any:
+        slopes = 2.0 ** (-8 * torch.arange(num_heads, dtype=torch.float64) / num_heads)
+        return (-slopes[:, None, None] * (q_pos[:, None] - k_pos).abs()).float()
+
+    report = assess(course.chapter("04"), one, LocalCaller.of({one.function: alibi_bias}))
+    text = " ".join(each.text for each in report.named)
+    assert "Besides" in text
+    assert "sum to 1" not in text
 
 
 def test_a_page_is_named_once_below_the_last_that_asks_for_it(

@@ -24,6 +24,18 @@ def keys(got: Any, want: Any, given: Given = GIVEN) -> list[tuple[Any, ...]]:
     return [relation.key for relation in relate(got, want, given)]
 
 
+def test_an_index_stands_still_only_where_it_shows() -> None:
+    other = RNG.normal(size=(4, 6))
+    want = RNG.normal(size=(4, 6))
+    standing = np.repeat(want[:, :1], 6, 1)
+    left_out = np.where(np.arange(6) > 0, 0.0, want)
+    exchanged = np.where(np.arange(6) > 0, other, want)
+    given = Given({}, {}, ("T", "C"))
+    assert ("except", "index", "all but first", -1) in keys(standing, want, given)
+    assert ("except", "index", "all but first", -1) in keys(left_out, want, given)
+    assert ("except", "index", "all but first", -1) not in keys(exchanged, want, given)
+
+
 def first(got: Any, want: Any, given: Given = GIVEN) -> str:
     return relate(got, want, given)[0].sentence
 

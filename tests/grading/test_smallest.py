@@ -60,6 +60,32 @@ def test_a_whole_number_is_made_small() -> None:
     )
 
 
+@pytest.mark.parametrize(
+    ("exercise_id", "f", "lengths"),
+    [
+        ("04.3", lambda T_q, T_k, max_distance: torch.ones(T_q, T_k, dtype=torch.int64), ()),
+        ("04.3", lambda T_q, T_k, max_distance: _query_minus_key(T_q, T_k, max_distance), ()),
+        ("04.6", lambda x, pos, base=1e4: x.double(), (2, 4)),
+        ("04.6", lambda x, pos, base=1e4: x, (2, 4)),
+    ],
+)
+def test_what_the_exercise_rules_out_is_not_asked(
+    exercise_id: str, f: Any, lengths: tuple[int, ...]
+) -> None:
+    case = graded(exercise_id, f).case
+    assert case is not None
+    names: dict[str, Any] = {"torch": torch}
+    exec("\n".join(case.lines[:-1]), names)
+    if lengths:
+        assert names["x"].shape[-1] in lengths
+    else:
+        assert names["T_q"] <= names["T_k"]
+
+
+def _query_minus_key(T_q: int, T_k: int, m: int) -> Any:
+    return (torch.arange(T_k - T_q, T_k)[:, None] - torch.arange(T_k)).clamp(-m, m) + m
+
+
 def test_no_case_where_a_name_is_missing_or_all_is_right() -> None:
     assert graded("02.2", lambda q, k: undefined).case is None  # type: ignore[name-defined]
     assert graded("02.2", lambda q, k: q @ k.mT / q.shape[-1] ** 0.5).case is None

@@ -78,7 +78,8 @@ def diagnose(
     if right is None or shut or not kinds or not kinds <= {"returned", "raised"}:
         return (), None
     text, parameters = documentation(chapter, exercise)
-    asker = Asker(exercise.function, parameters, notation(text), caller, right, form)
+    letters = notation(text)
+    asker = Asker(exercise.function, parameters, letters, caller, right, form, legal=exercise.legal)
     probes = [asker.seen(call) for call in calls]
     if form:  # a module that was made or refused as it should be says nothing
         probes = [p for p in probes if p.differs or form.weights(p.arguments)]
@@ -278,14 +279,9 @@ class Evidence:
             if let_pass:
                 return f"Besides, {self.accepted(let_pass[0])}"
             return ""
-        probe = fit.misses[0]
-        other = replay(probe.call, self.twin(fit.candidate))
-        also = relate(probe.got.value, other.value, probe.given) if other.kind == "returned" else []
-        where = telling(fit.misses, [p for p in self.wrong if p not in fit.misses])
-        words = f" {where.words}" if where else f" in {count(len(fit.misses), 'more call')}"
-        if also:
-            return " ".join(filter(None, [f"Besides,{words}: {also[0].sentence}", also[0].advice]))
-        return f"Besides, something else is wrong{words}: mend this first, then check again."
+        # A relation to what the mistake gives has misled: two mistakes meet there.
+        calls = count(len(fit.misses), "more call")
+        return f"Besides, something else is wrong in {calls}: mend this first, then check again."
 
     def accepted(self, probe: Probe) -> str:
         """For a call that must be refused and is not."""

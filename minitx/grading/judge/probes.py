@@ -14,6 +14,7 @@ from minitx.grading.judge.as_function import ModuleForm
 from minitx.grading.judge.notation import Notation
 from minitx.grading.judge.relations.relation import Given
 from minitx.grading.judge.remembered import question_of
+from minitx.grading.registry import Legal
 
 _SECONDS = 1.0
 
@@ -55,6 +56,7 @@ class Asker:
     caller: Caller | None  # the submission; None where it must not be asked again
     right: Caller
     form: ModuleForm | None = None  # where the function is a module
+    legal: Legal = lambda sizes: True
     left: int = 80  # calls of the submission
     left_right: int = 4000  # calls of the course's own functions
     asked: list[Probe] = field(default_factory=list)
@@ -82,8 +84,10 @@ class Asker:
         return replay(_with(call, arguments), self.right)
 
     def ask(self, call: Call, arguments: Mapping[str, Any], seed: int = 0) -> Probe | None:
-        """Both answers to a new question; None where the worked answer refuses it."""
+        """Both answers to a new question; None where it is not legal."""
         if self.left <= 0 or self.caller is None:
+            return None
+        if not self.legal(self.notation.sizes(arguments)):
             return None
         changed = _with(call, arguments)
         want = self.expected(call, arguments)

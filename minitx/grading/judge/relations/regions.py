@@ -22,6 +22,8 @@ def right_except(a: Array, b: Array, wrong: Array, given: Given) -> Iterator[Rel
             and not (wrong & ~region).any()
             and inside.sum() >= share * region.sum()
         ):
+            if key[0] == "index" and not _stands(key, a, region):
+                continue
             there = a[wrong]
             number = float(there.flat[0])
             shown = ""
@@ -45,6 +47,15 @@ _REMEDY = {
     "entry": "A case at the end of the range: look at the comparison, or at a special case.",
     "index": "A loop or a slice begins or ends one too early, or an index stands still.",
 }
+
+
+def _stands(key: tuple[Any, ...], a: Array, region: Array) -> bool:
+    """Whether most places show it: one number is left in them all, or the right one's, again."""
+    _, which, axis = key
+    if not which.startswith("all but"):
+        return True
+    right = a.take([0 if which.endswith("first") else -1], axis)
+    return bool(np.ptp(a[region]) == 0 or np.array_equal(a, spread(right, a)))
 
 
 def regions(b: Array, given: Given) -> Iterator[tuple[tuple[Any, ...], str, Array]]:
