@@ -89,11 +89,18 @@ def _silencer(attention: MultiHeadAttention, numbers: Collection[int]) -> Any:
     return silence
 
 
-def places(weights: Float[Tensor, "H T_q T_k"]) -> Mapping[str, Float[Tensor, " H"]]:
+def places(
+    weights: Float[Tensor, "H T_q T_k"], *, skip: int = 0
+) -> Mapping[str, Float[Tensor, " H"]]:
     """Each head's mean weight on some places that need no word to be known.
 
     Counted in positions, over the queries for which there is such a key. Places may coincide (the
     first key is the second query's previous one), so that the shares need not sum to 1.
+
+    Args:
+        weights: one table per head.
+        skip: so many queries at the beginning are not counted. Under a causal mask the first query
+            has no choice: all its weight is on itself, which is also the first key.
 
     Returns:
         "previous", "itself", "next", "first" and "last": where the key stands from the query, or
@@ -103,10 +110,14 @@ def places(weights: Float[Tensor, "H T_q T_k"]) -> Mapping[str, Float[Tensor, " 
     (tensor([1.]), tensor([0.]))
     """
     shares = {
-        name: weights.diagonal(offset=offset, dim1=1, dim2=2).mean(dim=1)
+        name: weights[:, skip:].diagonal(offset=offset + skip, dim1=1, dim2=2).mean(dim=1)
         for name, offset in (("previous", -1), ("itself", 0), ("next", 1))
     }
-    return {**shares, "first": weights[:, :, 0].mean(dim=1), "last": weights[:, :, -1].mean(dim=1)}
+    return {
+        **shares,
+        "first": weights[:, skip:, 0].mean(dim=1),
+        "last": weights[:, skip:, -1].mean(dim=1),
+    }
 
 
 def same_token(

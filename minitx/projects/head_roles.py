@@ -8,6 +8,7 @@ import random
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 from functools import partial
+from statistics import fmean
 from typing import Literal
 
 import torch
@@ -79,15 +80,25 @@ def watched(translator: Translator, pairs: Iterable[Pair]) -> Watched:
 
 
 def looks(translator: Translator) -> dict[Head, dict[str, float]]:
-    """Each head's mean weight on the places of `heads.places`, over numbers never seen."""
-    return {
-        head: {
-            name: float(torch.stack([heads.places(table)[name][head.number - 1]
-                                     for table in tables]).nanmean())
-            for name in heads.places(tables[0])
+    """Each head's mean weight on the places of `heads.places`, over numbers never seen.
+
+    The decoder's first query is left out, which has only one key to look at.
+    """
+    found = {}
+    for head, tables in _by_head(translator):
+        skip = int(head.kind == "decoder")
+        shares = [heads.places(table[[head.number - 1]], skip=skip) for table in tables]
+        found[head] = {
+            name: float(torch.stack([share[name] for share in shares]).nanmean())
+            for name in shares[0]
         }
-        for head, tables in _by_head(translator)
-    }  # fmt: skip
+    return found
+
+
+def first_if_even(translator: Translator) -> float:
+    """What `looks` would find at "first" in a decoder's head that spreads its weight evenly."""
+    tables = watched(translator, never_seen()[::5])["decoder", 1]
+    return fmean(fmean(1 / i for i in range(2, len(table[0]) + 1)) for table in tables)
 
 
 def widths(translator: Translator) -> dict[Head, float]:

@@ -83,6 +83,15 @@ def test_first_and_last_are_the_ends_of_the_keys() -> None:
     assert shares["last"].tolist() == [0.25]
 
 
+def test_skipped_queries_are_not_counted() -> None:
+    table = torch.tensor([[1.0, 0, 0], [0.25, 0.75, 0], [0.125, 0.375, 0.5]])[None]
+    shares = {name: float(share) for name, share in heads.places(table, skip=1).items()}
+    assert shares["first"] == (0.25 + 0.125) / 2
+    assert shares["itself"] == (0.75 + 0.5) / 2
+    assert shares["previous"] == (0.25 + 0.375) / 2
+    assert shares["next"] == 0
+
+
 def test_same_token_asks_only_queries_that_have_one() -> None:
     table = torch.tensor([[[0.5, 0.25, 0.25], [0.1, 0.2, 0.7], [0.0, 0.0, 1.0]]])
     tokens = ["a", "b", "a"]

@@ -40,6 +40,18 @@ def test_looks_and_widths_are_of_all_heads(translator: Translator) -> None:
     assert all(1 <= width <= 8 for width in widths.values())
 
 
+def test_an_even_head_would_give_the_first_token_its_share(
+    translator: Translator, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def even(*_: object) -> dict[tuple[str, int], list[torch.Tensor]]:
+        table = torch.ones(4, 5, 5).tril()
+        return {("decoder", 1): [table / table.sum(dim=-1, keepdim=True)]}
+
+    monkeypatch.setattr(head_roles, "watched", even)
+    expected = (1 / 2 + 1 / 3 + 1 / 4 + 1 / 5) / 4
+    assert head_roles.first_if_even(translator) == pytest.approx(expected)
+
+
 def test_shuffled_labels_are_the_same_words_under_other_numbers() -> None:
     pairs = numbers.split().train[1000:1100]
     plain, shuffled = head_roles.NUMBERS.lessons(pairs), head_roles._shuffled(pairs)

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from minitx.viz.colours import PAPER, Role
 from minitx.viz.svg import Box, Drawing, Number, Part, Point, arrow, grid, line, text
 
-WRITTEN, READ = ("five", "hundred", "twenty"), ("fünf", "hundert", "vier", "und", "zwanzig")
+WRITTEN, READ = ("cinq", "cent", "vingt"), ("five", "hundred", "twenty", "four", "⟨end⟩")
 ROW = 20.0  # of a word
 WORDS = 50.0  # where the sequences begin
 MODULE = 196.0  # where the module does
