@@ -118,34 +118,35 @@ def _by_head(translator: Translator) -> list[tuple[Head, Sequence[Tensor]]]:
     ]
 
 
-def right_without(translator: Translator, removed: Iterable[Head]) -> float:
-    """The share of `never_seen` that is right to the last character while some heads are 0."""
-    pairs = never_seen()
+def right_without(translator: Translator, removed: Iterable[Head], *, every: int = 1) -> float:
+    """Of every n-th of `never_seen`: what share is fully right while some heads are 0."""
+    pairs = never_seen()[::every]
     with heads.without(_transformer(translator), list(removed)):
         return translation.scored(translator, pairs).right / len(pairs)
 
 
-def pruned(translator: Translator) -> dict[str, dict[Kind, float]]:
+def pruned(translator: Translator, *, every: int = 1) -> dict[str, dict[Kind, float]]:
     """What is right without each head, with each head alone, and with none, kind by kind.
 
-    Within a kind only; the other kinds keep all their heads.
+    Within a kind only; the other kinds keep all their heads. Of `never_seen`, every n-th is read.
     """
-    every = heads.heads_of(_transformer(translator))
+    present = heads.heads_of(_transformer(translator))
+    right = partial(right_without, translator, every=every)
     kinds: dict[Kind, list[Head]] = {}
-    for head in every:
+    for head in present:
         kinds.setdefault(head.kind, []).append(head)
-    numbers = sorted({head.number for head in every})
+    numbers = sorted({head.number for head in present})
 
     def row(number: int, *, alone: bool) -> dict[Kind, float]:
         return {
-            kind: right_without(translator, [h for h in own if (h.number == number) != alone])
+            kind: right([h for h in own if (h.number == number) != alone])
             for kind, own in kinds.items()
         }
 
     return {
         **{f"without head {number}": row(number, alone=False) for number in numbers},
         **{f"only head {number}": row(number, alone=True) for number in numbers},
-        "no head at all": {kind: right_without(translator, own) for kind, own in kinds.items()},
+        "no head at all": {kind: right(own) for kind, own in kinds.items()},
     }
 
 

@@ -65,7 +65,9 @@ def test_pruning_tells_each_kind_by_itself(
 ) -> None:
     asked = []
     monkeypatch.setattr(
-        head_roles, "right_without", lambda _, removed: asked.append([*map(str, removed)]) or 0.5
+        head_roles,
+        "right_without",
+        lambda _, removed, every: asked.append([*map(str, removed)]) or 0.5,
     )
     told = head_roles.pruned(translator)
     assert len(told) == 9
