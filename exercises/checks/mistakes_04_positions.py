@@ -354,6 +354,17 @@ def one_column_for_a_pair(positions, d_model, base=10_000.0):
     return (a.sin() + a.cos()).float()
 
 
+@mistake("04.1", caught_by="test_far_positions")
+def frequencies_in_single_precision(positions, d_model, base=10_000.0):
+    """the frequencies are computed in float32, though the angles are float64.
+
+    A position of 100,000 multiplies what was rounded off. Begin with
+    torch.arange(0, d_model, 2, dtype=torch.float64): .double() afterwards brings nothing back.
+    """
+    w = base ** (-even(d_model).float() / d_model)
+    return hands(positions[:, None] * w.double())
+
+
 # ---------------------------------------------------------------------------------------------
 # 04.2
 
@@ -783,6 +794,7 @@ def queries_one_too_early(T_q, T_k, max_distance):
     """every query stands one position too early.
 
     The last query stands where the last key stands, at T_k - 1: query i at i + T_k - T_q.
+    (In Exercise 4.8 an m that is one too large gives the same: a table has 2m + 1 rows.)
     """
     return (ahead(T_q, T_k) + 1).clamp(-max_distance, max_distance) + max_distance
 
@@ -1548,6 +1560,17 @@ def quotient_rounded_down(distance, num_buckets=32, max_distance=128, bidirectio
     )  # fmt: skip
 
 
+@mistake("04.5", caught_by="test_any_shape")
+def loop_over_the_first_axis(distance, num_buckets=32, max_distance=128, bidirectional=True):
+    """the loop takes apart the first axis of `distance` only, and meets rows, not numbers.
+
+    distance may have any shape, also none: loop over distance.flatten(), and reshape the result
+    to distance.shape at the end.
+    """
+    numbers = torch.tensor([int(d) for d in distance])
+    return bucket(numbers, num_buckets, max_distance, bidirectional)
+
+
 # ---------------------------------------------------------------------------------------------
 # 04.6
 
@@ -1847,6 +1870,38 @@ def mirrored_not_turned(x, pos, base=10_000.0):
     """
     cos, sin, one, two = turning(x, pos, base)
     return taking_turns(one * cos + two * sin, one * sin - two * cos)
+
+
+@mistake("04.6", caught_by="test_far_turns")
+def turn_frequencies_in_single_precision(x, pos, base=10_000.0):
+    """the frequencies are computed in float32, though the angles are float64.
+
+    A position of 100,000 multiplies what was rounded off. Begin with
+    torch.arange(0, D_k, 2, dtype=torch.float64): .double() afterwards brings nothing back.
+    """
+    w = base ** (-even(x.shape[-1]).float() / x.shape[-1])
+    return turned_by(x, pos[:, None, :, None] * w.double())
+
+
+@mistake("04.6", caught_by="test_far_turns")
+def angles_rounded_twice(x, pos, base=10_000.0):
+    """the angles are computed in float32, and turned into the dtype of x before cos and sin.
+
+    Near 100,000 a float32 has two places behind the point left, and half precision none. Compute
+    angles, cosines and sines in float64; only then .to(x.dtype).
+    """
+    w = base ** (-even(x.shape[-1]).float() / x.shape[-1])
+    a = (pos[:, None, :, None] * w).to(x.dtype)
+    return turned_by(x, a)
+
+
+@mistake("04.6", caught_by="test_rows_of_positions")
+def a_row_of_positions_for_each(x, pos, base=10_000.0):
+    """pos[b] is asked for, though `pos` may have one row for all sentences.
+
+    Its first axis may be 1: pos = pos.expand(x.shape[0], -1) before the loop.
+    """
+    return right_turn(x, torch.stack([pos[b] for b in range(x.shape[0])]), base)
 
 
 # ---------------------------------------------------------------------------------------------
