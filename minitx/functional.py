@@ -108,6 +108,7 @@ def scaled_dot_product_attention(
 
     Raises:
         ValueError: if the sizes do not fit together.
+        TypeError: if mask is not a Mask.
 
     Source: Vaswani et al. 2017, §3.2.1, eq. 1; mask, bias and dropout on the weights are as in
     the authors' code.
@@ -188,7 +189,12 @@ def online_softmax(
 
 
 def require_sizes(q: Tensor, k: Tensor, v: Tensor, mask: Mask, bias: Tensor | None) -> None:
-    """Raise ValueError unless q, k, v, mask and bias have sizes that fit together."""
+    """Raise ValueError unless q, k, v, mask and bias fit together, TypeError for another mask."""
+    if not isinstance(mask, Mask):
+        raise TypeError(
+            "mask must be a Mask, such as minitx.masks.padding(…) or NO_MASK, "
+            f"got {type(mask).__name__}"
+        )
     for name, tensor, axes in (
         ("q", q, "(B, H, T_q, D_k)"),
         ("k", k, "(B, H, T_k, D_k)"),

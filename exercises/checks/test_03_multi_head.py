@@ -613,7 +613,7 @@ self_attention = exercise(
     "03.4",
     function="MultiHeadSelfAttention",
     title="Multi-head self-attention, a module",
-    page=f"{PAGE}#output-projection",
+    page=f"{PAGE}#project-split",
     uses=("03.1", "03.2"),
     returns="module",
     closed=MULTI_HEAD,

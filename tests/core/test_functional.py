@@ -1,6 +1,7 @@
 """The torch functions: against loops and PyTorch, half precision, gradients, refusals."""
 
 import re
+from typing import Any
 
 import jaxtyping
 import numpy as np
@@ -327,3 +328,12 @@ def test_the_annotations_are_enforced_in_these_tests(qkv):
     q, k, _ = qkv
     with pytest.raises(jaxtyping.TypeCheckError):
         functional.attention_scores(q, k[..., :7])
+
+
+@pytest.mark.usefixtures("as_users_run")
+@pytest.mark.parametrize("mask", [None, torch.ones(1, 1, 2, 2, dtype=torch.bool)])
+def test_a_mask_of_another_kind_is_refused(mask: Any) -> None:
+    q = torch.zeros(1, 1, 2, 3)
+    text = rf"^mask must be a Mask, such as .* or NO_MASK, got {type(mask).__name__}$"
+    with pytest.raises(TypeError, match=text):
+        functional.scaled_dot_product_attention(q, q, q, mask=mask)

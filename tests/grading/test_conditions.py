@@ -26,3 +26,15 @@ def test_a_tie_for_the_largest(of: Any) -> None:
 def test_a_tie_that_goes_wrong_only_sometimes_says_nothing() -> None:
     right = [call(np.array([1.0, 1.0])), call(np.array([1.0, 2.0])), call(np.array([3.0, 2.0]))]
     assert telling([call(np.array([5.0, 5.0]))], right) is None
+
+
+def test_less_is_not_said_where_more_was_never_asked() -> None:
+    def of(T_q: int, T_k: int) -> Any:
+        return SimpleNamespace(arguments={}, given=SimpleNamespace(sizes={"T_q": T_q, "T_k": T_k}))
+
+    found = telling([of(3, 5), of(2, 7)], [of(3, 3), of(5, 5)])
+    assert found is not None
+    assert found.words == "where T_q ≠ T_k"
+    found = telling([of(3, 5), of(2, 7)], [of(3, 3), of(5, 3)])
+    assert found is not None
+    assert found.words == "where T_q < T_k"

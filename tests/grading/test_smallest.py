@@ -10,6 +10,7 @@ import torch
 
 from minitx.grading.course import Course
 from minitx.grading.judge.assess import assess
+from minitx.grading.judge.smallest import _within
 from minitx.grading.report import ExerciseReport
 from minitx.grading.worker.local import LocalCaller
 
@@ -146,3 +147,17 @@ def test_a_loop_is_counted() -> None:
     finally:
         exercise.mistakes.update(kept)
     assert each.sentence.startswith("The numbers are right, but Python runs ")
+
+
+def test_no_case_where_a_module_cannot_be_made() -> None:
+    class MultiHeadSelfAttention(torch.nn.Module):
+        def __init__(self, d_model: int, num_heads: int) -> None:
+            self.q_proj = torch.nn.Linear(d_model, d_model)
+
+    assert graded("03.4", MultiHeadSelfAttention).case is None
+
+
+def test_there_are_no_more_real_tokens_than_tokens() -> None:
+    given = {"lengths": torch.tensor([2, 1])}
+    assert _within("T_m", 1, given)["lengths"].tolist() == [1, 1]
+    assert _within("T_q", 1, given) is given

@@ -54,9 +54,10 @@ def _conditions(wrong: Sequence[Probe], right: Sequence[Probe]) -> Iterator[Cond
         if not _comparable(one, other):
             continue
         for key, words, test in [
+            # ≠ first: where no call with > was asked, < is more than is known.
+            ("unequal", f"where {one} ≠ {other}", lambda a, b: a != b),
             ("less", f"where {one} < {other}", lambda a, b: a < b),
             ("more", f"where {one} > {other}", lambda a, b: a > b),
-            ("unequal", f"where {one} ≠ {other}", lambda a, b: a != b),
             ("equal", f"where {one} = {other}", lambda a, b: a == b),
         ]:
             yield Condition((key, one, other), words, _on_sizes(one, other, test), key != "equal")

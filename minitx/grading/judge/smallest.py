@@ -81,7 +81,7 @@ def _smaller(probe: Probe, asker: Asker) -> Iterator[Mapping[str, Any]]:
                 part = slice(0, shorter)
                 made = cut_axis(letter, asker.notation, part, probe.arguments)
                 if made is not None:
-                    yield made
+                    yield _within(letter, shorter, made)
     for name, x in probe.arguments.items():
         if type(x) is int:
             yield from ({**probe.arguments, name: n} for n in (1, 2, 3) if n < x)
@@ -90,6 +90,14 @@ def _smaller(probe: Probe, asker: Asker) -> Iterator[Mapping[str, Any]]:
             for simple in _simpler(numbers):
                 if not np.array_equal(simple, numbers):
                     yield {**probe.arguments, name: like(x, simple)}
+
+
+def _within(letter: str, size: int, arguments: Mapping[str, Any]) -> Mapping[str, Any]:
+    """With no more real tokens than there are, where the axis of the keys was cut."""
+    lengths = arguments.get("lengths")
+    if letter not in ("T", "T_k", "T_m") or not hasattr(lengths, "shape"):
+        return arguments
+    return {**arguments, "lengths": like(lengths, np.minimum(values.to_numpy(lengths), size))}
 
 
 def _simpler(x: Any) -> Iterator[Any]:
@@ -120,6 +128,8 @@ def _case(probe: Probe, form: ModuleForm | None) -> Case | None:
     if form:
         made = [name for name in form.made_of if name in probe.arguments]
         asked = [name for name in form.called_with if name in probe.arguments]
+        if not weights or not asked:  # it failed when it was made: there is no call to show
+            return None
         lines += [f"module = {form.name}({', '.join(made)})", "module.load_state_dict(weights)"]
         call = f"module({', '.join(asked)})"
     if probe.got.kind == "raised":
