@@ -201,11 +201,11 @@ check("03.2", merge_heads)
 #   W = \begin{pmatrix} W_q \\ W_k \\ W_v \end{pmatrix}, \quad
 #   b = \begin{pmatrix} b_q \\ b_k \\ b_v \end{pmatrix} .$$
 #
-# This is how `torch.nn.MultiheadAttention` and most published models keep
-# their weights. As in every `torch.nn.Linear`, a matrix is `(out, in)`: its
-# rows belong to the results. `x` is `(B, T, C)`, `W` is `(3 · H · D, C)` and
-# `b` is `(3 · H · D)`; `H · D` need not be `C`. Return the tuple
-# `(q, k, v)`, each `(B, H, T, D)`.
+# This is how `torch.nn.MultiheadAttention` and many published models, GPT-2
+# among them, keep their weights. As in every `torch.nn.Linear`, a matrix is
+# `(out, in)`: its rows belong to the results. `x` is `(B, T, C)`, `W` is
+# `(3 · H · D, C)` and `b` is `(3 · H · D)`; `H · D` need not be `C`.
+# Return the tuple `(q, k, v)`, each `(B, H, T, D)`.
 #
 # **By hand.** One token $x = (1, 2)$, one head of width 1. The rows of `W`
 # are $(1, 0)$, $(0, 1)$ and $(1, 1)$, and $b = (10, 20, 30)$. The query is
@@ -441,7 +441,8 @@ check("03.4", MultiHeadSelfAttention)
 # `functional.masked_softmax` (whose mask may be `None`), torch's
 # `F.scaled_dot_product_attention`, and
 # `functional.scaled_dot_product_attention(q, k, v, mask=…)`, which takes what
-# `minitx.masks.padding(lengths, T_m)` returns.
+# `masks.padding(lengths, T_m)` returns, after `from minitx import masks`.
+# Without lengths leave its `mask` out; `None` is no mask for it.
 
 # %%
 class MultiHeadCrossAttention(nn.Module):
@@ -561,7 +562,7 @@ check("03.5", MultiHeadCrossAttention)
 def grouped_attention(q, k, v):
     """Attention in which neighbouring query heads share keys and values.
 
-        out[b, h] = attention(q[b, h], k[b, g], v[b, g]),  g = h // (H / H_kv)
+        out[b, h] = attention(q[b, h], k[b, g], v[b, g]), g = h // (H // H_kv)
 
     Args:
         q: (B, H, T_q, D).

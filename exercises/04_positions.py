@@ -137,8 +137,10 @@ check("04.1", sinusoidal_table)
 # $$\mathrm{PE}[p + k] = M\, \mathrm{PE}[p] \qquad \text{for every } p ,$$
 #
 # where $\mathrm{PE}[p]$ is a row of the table of Exercise 4.1, written as a
-# column. $M$ does not know $p$. Find it: return $M$, of shape `(C, C)`, in
-# float32, for any whole number $k$, also a negative one. `d_model` is even.
+# column. (The chapter multiplies a *row* by its matrix: that one is the
+# transpose of this.) $M$ does not know $p$. Find it: return $M$, of shape
+# `(C, C)`, in float32, for any whole number $k$, also a negative one.
+# `d_model` is even.
 #
 # **By hand.** One pair, `C = 2`, $\omega_0 = 1$, so
 # $\mathrm{PE}[p] = (\sin p, \cos p)$. School's addition rules say
