@@ -600,6 +600,7 @@ t5_bucket = exercise(
     page=f"{PAGE}#by-distance",
     returns="tensor",
     closed=("minitx.positions.t5_bias.bucket", "minitx.positions.T5Bias.bucket"),
+    legal=lambda sizes: sizes.get("max_distance", 128) > sizes.get("num_buckets", 32) >= 4,
     hints=(
         "Three questions to each distance: which side is it on, is it exact, and if not, which "
         "logarithmic bucket?",

@@ -171,8 +171,9 @@ def exercise(
         closed: dotted names of the functions that an answer may not call, because they are what
             it is to be; "!" in front keeps one open although it uses a closed one (see
             `worker.closed_doors.shut`). The exercise's text must say what is closed.
-        legal: whether lengths, by the letters of the docstring, may be asked for. The grader makes
-            calls smaller, and what the worked answer takes is not always what the text allows.
+        legal: whether lengths, by the letters of the docstring, and whole numbers, by name, may
+            be asked for. The grader makes calls smaller, and what the worked answer takes is not
+            always what the text allows.
 
     Raises:
         ValueError: if a part is missing, an id is used twice, or a closed name has no dot.

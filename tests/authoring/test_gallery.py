@@ -50,17 +50,20 @@ def test_the_smallest_calls_that_are_kept_show_their_mistakes():
         exercise = course.exercise(name.split("/")[0])
         assert case.expected != case.got, name
         *assignments, call = case.lines
-        names = {"np": np, "torch": torch}
-        exec("\n".join(assignments), names)
         right = course.chapter(exercise.chapter).reference().functions[exercise.function]
         wrong = exercise.mistakes[name.split("/")[1]].function
-        results = [_result(call, {**names, exercise.function: each}) for each in (right, wrong)]
+        results = [
+            _result(assignments, call, {"np": np, "torch": torch, exercise.function: each})
+            for each in (right, wrong)
+        ]
         assert _unlike(*results), name
 
 
-def _result(call, names):
+def _result(assignments, call, names):
+    """Of a function one call; a module is made and given its weights by the lines before."""
     try:
         with np.errstate(all="ignore"):
+            exec("\n".join(assignments), names)
             return eval(call, names)
     except Exception as error:
         return type(error).__name__
@@ -71,5 +74,9 @@ def _unlike(a, b):
         return True
     if isinstance(a, tuple):
         return any(_unlike(x, y) for x, y in zip(a, b, strict=True))
-    a, b = (np.asarray(x.detach() if isinstance(x, torch.Tensor) else x) for x in (a, b))
+    if isinstance(a, torch.Tensor) and a.dtype != b.dtype:
+        return True
+    if isinstance(a, torch.Tensor):  # NumPy has no bfloat16
+        a, b = (x.detach().double() if x.is_floating_point() else x.detach() for x in (a, b))
+    a, b = np.asarray(a), np.asarray(b)
     return a.shape != b.shape or a.dtype != b.dtype or not np.allclose(a, b, 1e-6, 1e-9)

@@ -26,7 +26,7 @@ def said(cell: nbformat.NotebookNode) -> str:
 
 
 def defined(cell: nbformat.NotebookNode) -> str | None:
-    match = re.match(r"def (\w+)\(", cell.source) if cell.cell_type == "code" else None
+    match = re.match(r"(?:def|class) (\w+)\(", cell.source) if cell.cell_type == "code" else None
     return match[1] if match else None
 
 

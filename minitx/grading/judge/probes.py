@@ -87,7 +87,8 @@ class Asker:
         """Both answers to a new question; None where it is not legal."""
         if self.left <= 0 or self.caller is None:
             return None
-        if not self.legal(self.notation.sizes(arguments)):
+        plain = {name: x for name, x in arguments.items() if isinstance(x, int)}
+        if not self.legal({**plain, **self.notation.sizes(arguments)}):
             return None
         changed = _with(call, arguments)
         want = self.expected(call, arguments)
