@@ -14,6 +14,7 @@ from minitx.cores import FullAttention
 from minitx.grading.course import Course
 from minitx.grading.judge.run import grade
 from minitx.grading.worker.local import LocalCaller
+from minitx.positions import ALiBi, Rotary, Sinusoidal, distances, t5_bias
 
 pytestmark = pytest.mark.usefixtures("as_users_run")
 
@@ -82,6 +83,19 @@ ANSWERS = {
         layer_by(functional.scaled_dot_product_attention),
         layer_by(FullAttention()),
         layer_by_torch,
+    ],
+    "03.3": [lambda *args: torch.nn.MultiheadAttention(4, 2)(*[torch.ones(1, 3, 4)] * 3)],
+    "03.4": [lambda *args: torch.nn.MultiheadAttention(4, 2)(*[torch.ones(1, 3, 4)] * 3)],
+    "03.5": [lambda *args: torch.nn.MultiheadAttention(4, 2)(*[torch.ones(1, 3, 4)] * 3)],
+    "03.6": [lambda q, k, v: F.scaled_dot_product_attention(q, q, q)],
+    "04.1": [lambda positions, d_model, *base: Sinusoidal(4).table(torch.arange(3))],
+    "04.3": [
+        lambda T_q, T_k, max_distance: distances(torch.arange(3)[None], torch.arange(3)[None])
+    ],
+    "04.4": [lambda *args: ALiBi(4).slopes()],
+    "04.5": [lambda distance, *args: t5_bias.bucket(distance, 32, 128, True)],
+    "04.6": [
+        lambda *args: Rotary(4).rotate(*[torch.ones(1, 1, 3, 4)] * 2, *[torch.arange(3)[None]] * 2)
     ],
 }
 
