@@ -94,7 +94,7 @@ def trained_like(T: int, *, num_heads: int, d_head: int, seed: int) -> QKV:
     another order (1.2 and .67).
 
     Source of the growth with log T: Chiang & Cholak 2022. Of the weight on the first key:
-    Xiao et al. 2023, §3.1; Clark et al. 2019, §3.2.
+    Xiao et al. 2024, §3.1; Clark et al. 2019, §3.2.
     """
     random = torch.Generator().manual_seed(seed)
     H, D = num_heads, d_head

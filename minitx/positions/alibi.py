@@ -23,9 +23,9 @@ class ALiBi(Position):
     Raises:
         ValueError: if num_heads is below 1.
 
-    Source: Press et al. 2022, §3, and the authors' code for H that is no power of two. With
-    causal attention |i - j| is i - j; the two-sided form for encoders is the symmetric one that
-    the authors' repository proposes.
+    Source: Press et al. 2022, §3; for H that is no power of two the authors' code, which does not
+    follow the paper's formula there. With causal attention |i - j| is i - j; the two-sided form
+    for encoders is the symmetric one that the authors' repository proposes.
 
     >>> ALiBi(4).slopes()
     tensor([0.2500, 0.0625, 0.0156, 0.0039], dtype=torch.float64)

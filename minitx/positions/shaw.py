@@ -22,8 +22,10 @@ class Shaw(Position):
     Raises:
         ValueError: if max_distance is below 1.
 
-    Source: Shaw et al. 2018, §3.1-3.2, eq. 4 with the clipping of eq. 5. Deviation: the second
-    term, on the values (eq. 3), is left out; the paper finds it unnecessary (§4.3, table 3).
+    Source: Shaw et al. 2018, §3.1, eq. 4, split as in §3.3, eq. 5, with the clipping of §3.2.
+    Deviations: the term on the values (eq. 3) is left out, which cost the paper's translator
+    nothing (§4.3, table 3); its base model has an a for every layer and head, its big one for
+    every layer (§4.1).
     """
 
     def __init__(self, d_head: int, *, max_distance: int = 16) -> None:

@@ -27,10 +27,11 @@ class TransformerXL(Position):
     Raises:
         ValueError: if the width of the sinusoids is odd.
 
-    Source: Dai et al. 2019, §3.3; the shift is that of appendix B. In a model that gives one
-    scheme to all its layers W_R, u and v are shared by them; in the authors' code u and v can be,
-    and W_R is not. They start as zeros, there as N(0, 0.02). The sine and the cosine of a
-    frequency are neighbours, there the sines come first: the same up to the order of W_R's columns.
+    Source: Dai et al. 2019, §3.3; the shift is that of appendix B, and the division by √D_k that
+    of the authors' code: the paper's formula has none. In a model that gives one scheme to all its
+    layers W_R, u and v are shared by them; in the authors' code u and v can be, and W_R is not.
+    They start as zeros, there as N(0, 0.02). The sine and the cosine of a frequency are
+    neighbours, there the sines come first: the same up to the order of W_R's columns.
     """
 
     no_weight_decay = ("u", "v")  # vectors, one per head
