@@ -13,6 +13,7 @@ from torch.nn import functional as F
 
 from minitx import numpy_core
 from minitx.grading import Tolerance, exercise, expect, expect_close, expect_equal
+from minitx.tensor_checks import coins, expect_gradients, normal, require_dtype, require_life
 
 PAGE = "book/02_self_attention.md"
 FLOAT64 = Tolerance(
@@ -57,20 +58,6 @@ ATTENTION = (
 )
 
 
-def normal(rng, *shape, dtype=torch.float64):
-    """A tensor of standard normal numbers."""
-    return torch.from_numpy(rng.normal(size=shape)).to(dtype)
-
-
-def coins(rng, *shape):
-    """A bool table in which every row allows at least one key and forbids at least one."""
-    table = rng.random(shape) < 0.5
-    row_keys = np.arange(shape[-1])
-    chosen = rng.integers(shape[-1], size=shape[:-1])[..., None]
-    table = (table | (row_keys == chosen)) & (row_keys != (chosen + 1) % shape[-1])
-    return torch.from_numpy(table)
-
-
 def require_numbers(result, shape, what):
     """Reject unless the result holds floating-point numbers in this shape."""
     expect(
@@ -82,59 +69,6 @@ def require_numbers(result, shape, what):
         f"{what} must have shape {tuple(shape)}, but has {tuple(result.shape)}.",
     )
     return result
-
-
-def require_life(result, what):
-    """Reject a result that holds one number everywhere: no property of it is worth a point."""
-    expect(
-        bool((result != result.reshape(-1)[0]).any()),
-        f"{what} holds the same number everywhere ({float(result.reshape(-1)[0]):.4g}): nothing is "
-        "computed from the inputs yet.",
-    )
-    return result
-
-
-def require_dtype(result, dtype, what):
-    """Reject unless the result has this dtype."""
-    expect(
-        result.dtype == dtype,
-        f"the inputs are {dtype}, but {what} is {result.dtype}; it should keep the dtype.",
-    )
-    return result
-
-
-def expect_gradients(function, definition, inputs, cotangents, what):
-    """The gradients of <result, cotangents> must be those that autograd gives the definition.
-
-    Args:
-        function: `sub.name` of a check.
-        definition: the same function of the same inputs, in torch.
-        inputs: leaf tensors by the names a learner knows them by.
-        cotangents: unequal numbers in the shape of each result (the plain sum of a softmax's
-            outputs is constant: its gradient is 0).
-        what: how to call the result.
-    """
-    leaves = [tensor.clone().requires_grad_() for tensor in inputs.values()]
-    results = definition(*leaves)
-    results = results if isinstance(results, tuple) else (results,)
-    wanted = torch.autograd.grad(results, leaves, list(cotangents))
-    asked = [tensor.clone().requires_grad_() for tensor in inputs.values()]
-    got = function.vjp(*asked, cotangent=cotangents if len(cotangents) > 1 else cotangents[0])
-    for name, gradient, want in zip(inputs, got, wanted, strict=True):
-        expect(
-            gradient is not None,
-            f"{what} is cut off from {name}: no gradient can flow back to it, so nothing before it "
-            "could be trained. Keep to tensor operations: detach(), numpy(), tolist(), item(), "
-            "torch.tensor(...) and torch.no_grad() all cut the connection.",
-        )
-        expect(
-            bool(gradient.isfinite().all()),
-            f"the gradient of {what} with respect to {name} holds NaN or infinity: one such number "
-            "spoils every parameter of a model in the next step.",
-        )
-        expect_close(
-            gradient.double(), want, GRADIENT, what=f"the gradient of {what} with respect to {name}"
-        )
 
 
 def leveled(rng, *shape, levels):
@@ -268,7 +202,7 @@ def test_gradients_flow(sub, rng):
     def definition(x, *matrices):
         return tuple(torch.einsum("btc,cd->btd", x, W) for W in matrices)
 
-    expect_gradients(sub.project, definition, inputs, cotangents, "(q, k, v)")
+    expect_gradients(sub.project.vjp, definition, inputs, cotangents, GRADIENT, what="(q, k, v)")
 
 
 # ---------------------------------------------------------------------------------------------
@@ -417,8 +351,8 @@ def test_gradients_flow_to_q_and_k(sub, rng):
     def definition(q, k):
         return torch.einsum("bid,bjd->bij", q, k) / math.sqrt(11)
 
-    cotangents = (normal(rng, 2, 5, 7),)
-    expect_gradients(sub.attention_scores, definition, inputs, cotangents, "the table of scores")
+    cotangent, what = normal(rng, 2, 5, 7), "the table of scores"
+    expect_gradients(sub.attention_scores.vjp, definition, inputs, cotangent, GRADIENT, what=what)
 
 
 # ---------------------------------------------------------------------------------------------
@@ -1132,18 +1066,12 @@ def test_token_with_nothing_allowed(sub, rng):
         return F.scaled_dot_product_attention(q, k, v, attn_mask=allowed | ~some) * some
 
     inputs = dict(zip(("x", "W_q", "W_k", "W_v"), (x, *matrices), strict=True))
-    function = Masked(sub.self_attention, allowed)
-    expect_gradients(function, definition, inputs, (normal(rng, 2, 5, 4),), "the output")
+    cotangent = normal(rng, 2, 5, 4)
 
+    def ask(*inputs, **how):
+        return sub.self_attention.vjp(*inputs, allowed, **how)
 
-class Masked:
-    """A function of a submission with its last argument given."""
-
-    def __init__(self, function, allowed):
-        self.function, self.allowed = function, allowed
-
-    def vjp(self, *inputs, cotangent):
-        return self.function.vjp(*inputs, self.allowed, cotangent=cotangent)
+    expect_gradients(ask, definition, inputs, cotangent, GRADIENT, what="the output")
 
 
 # ---------------------------------------------------------------------------------------------
@@ -1310,8 +1238,10 @@ def test_gradients_flow_through_heads(sub, rng):
         weights = (torch.einsum("bihd,bjhd->bhij", q, k) / math.sqrt(11)).softmax(-1)
         return torch.einsum("bhij,bjhd->bihd", weights, v)
 
-    cotangents = (normal(rng, 2, 5, 3, 13),)
-    expect_gradients(sub.attend_heads, definition, inputs, cotangents, "the output")
+    cotangent = normal(rng, 2, 5, 3, 13)
+    expect_gradients(
+        sub.attend_heads.vjp, definition, inputs, cotangent, GRADIENT, what="the output"
+    )
 
 
 for _mutant in ("L1:2->-2", "L3:2->-2"):

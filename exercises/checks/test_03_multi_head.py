@@ -14,6 +14,14 @@ from torch import nn
 
 from minitx import numpy_core
 from minitx.grading import Tolerance, exercise, expect, expect_close, expect_raises
+from minitx.tensor_checks import (
+    coins,
+    expect_gradient,
+    expect_gradients,
+    normal,
+    require_dtype,
+    require_life,
+)
 
 PAGE = "book/03_multi_head.md"
 MOVED = Tolerance(rtol=0.0, atol=0.0, because="the numbers are moved, not computed")
@@ -45,29 +53,6 @@ FOUR_AXES = "of four axes, 2 and -2 are the same: the same answer"
 PROJECTIONS = ("q_proj", "k_proj", "v_proj", "out_proj")
 
 
-def normal(rng, *shape, dtype=torch.float64):
-    """A tensor of standard normal numbers."""
-    return torch.from_numpy(rng.normal(size=shape)).to(dtype)
-
-
-def coins(rng, *shape):
-    """A bool table in which every row allows at least one key and forbids at least one."""
-    table = rng.random(shape) < 0.5
-    row_keys = np.arange(shape[-1])
-    chosen = rng.integers(shape[-1], size=shape[:-1])[..., None]
-    table = (table | (row_keys == chosen)) & (row_keys != (chosen + 1) % shape[-1])
-    return torch.from_numpy(table)
-
-
-def require_life(result, what):
-    """Reject a result that holds one number everywhere: no property of it is worth a point."""
-    expect(
-        hasattr(result, "shape") and bool((result != result.reshape(-1)[0]).any()),
-        f"{what} holds the same number everywhere: nothing is computed from the inputs yet.",
-    )
-    return result
-
-
 def require_shape(result, shape, words, what):
     """Reject unless something was computed, in this shape."""
     require_life(result, what)
@@ -75,43 +60,6 @@ def require_shape(result, shape, words, what):
         tuple(result.shape) == tuple(shape),
         f"{what} has shape {tuple(result.shape)}; wanted {words} = {tuple(shape)}.",
     )
-
-
-def require_dtype(result, dtype, what):
-    """Reject unless the result has this dtype."""
-    expect(
-        result.dtype == dtype,
-        f"the inputs are {dtype}, but {what} is {result.dtype}; it should keep the dtype.",
-    )
-    return result
-
-
-def expect_gradient(got, want, name, what):
-    """One gradient must be there, finite and right."""
-    expect(
-        got is not None,
-        f"{what} is cut off from {name}: no gradient can flow back to it, so nothing before it "
-        "could be trained. Keep to tensor operations: detach(), numpy(), tolist(), item(), "
-        "torch.tensor(...) and torch.no_grad() all cut the connection.",
-    )
-    expect(
-        bool(got.isfinite().all()),
-        f"the gradient of {what} with respect to {name} holds NaN or infinity: one such number "
-        "spoils every parameter of a model in the next step.",
-    )
-    expect_close(got, want, GRADIENT, what=f"the gradient of {what} with respect to {name}")
-
-
-def expect_gradients(function, definition, inputs, cotangents, what):
-    """The gradients of <result, cotangents> must be those that autograd gives the definition."""
-    leaves = [tensor.clone().requires_grad_() for tensor in inputs.values()]
-    results = definition(*leaves)
-    results = results if isinstance(results, tuple) else (results,)
-    wanted = torch.autograd.grad(results, leaves, list(cotangents))
-    asked = [tensor.clone().requires_grad_() for tensor in inputs.values()]
-    got = function.vjp(*asked, cotangent=cotangents if len(cotangents) > 1 else cotangents[0])
-    for name, gradient, want in zip(inputs, got, wanted, strict=True):
-        expect_gradient(gradient, want, name, what)
 
 
 # ---------------------------------------------------------------------------------------------
@@ -227,7 +175,7 @@ def test_split_gradients(sub, rng):
     x, factors = normal(rng, 2, 5, 6).requires_grad_(), normal(rng, 2, 3, 5, 2)
     (got,) = sub.split_heads.vjp(x, 3, cotangent=factors)
     want = factors.permute(0, 2, 1, 3).reshape(2, 5, 6)
-    expect_gradient(got, want, "x", "the result")
+    expect_gradient(got, want, "x", GRADIENT, what="the result")
 
 
 split_heads.waive("split_heads:L2:2->-2", reason=FOUR_AXES)
@@ -342,7 +290,7 @@ def test_merge_keeps_the_dtype(sub, rng):
 def test_merge_gradients(sub, rng):
     heads, factors = normal(rng, 2, 3, 5, 2).requires_grad_(), normal(rng, 2, 5, 6)
     (got,) = sub.merge_heads.vjp(heads, cotangent=factors)
-    expect_gradient(got, split_loops(factors, 3), "heads", "the result")
+    expect_gradient(got, split_loops(factors, 3), "heads", GRADIENT, what="the result")
 
 
 for _mutant in ("2->-2", "-2->2"):
@@ -474,19 +422,10 @@ def test_packed_gradients(sub, rng):
         made = torch.einsum("btc,phdc->pbhtd", x, W.view(3, 3, 2, 7))
         return tuple(made + b.view(3, 1, 3, 1, 2))
 
-    expect_gradients(
-        WithHeads(sub.project_and_split, 3), definition, inputs, cotangents, "(q, k, v)"
-    )
+    def ask(*inputs, **how):
+        return sub.project_and_split.vjp(*inputs, 3, **how)
 
-
-class WithHeads:
-    """A function of a submission with its last argument, the number of heads, given."""
-
-    def __init__(self, function, heads):
-        self.function, self.heads = function, heads
-
-    def vjp(self, *inputs, cotangent):
-        return self.function.vjp(*inputs, self.heads, cotangent=cotangent)
+    expect_gradients(ask, definition, inputs, cotangents, GRADIENT, what="(q, k, v)")
 
 
 # ---------------------------------------------------------------------------------------------
@@ -592,7 +531,7 @@ def expect_module_gradients(module, inputs, options, weights, definition, what):
     got = module.vjp(*asked, *options, cotangent=factors)
     gradients = [*got.inputs, *(got.parameters.get(name) for name in weights)]
     for name, gradient, want in zip(leaves, gradients, wanted, strict=True):
-        expect_gradient(gradient, want, name, what)
+        expect_gradient(gradient, want, name, GRADIENT, what=what)
 
 
 def expect_apart(maker, C, H, ask, rng, what):
@@ -1177,8 +1116,8 @@ def test_grouped_gradients(sub, rng):
         weights = (torch.einsum("bgnid,bgjd->bgnij", q, k) / math.sqrt(5)).softmax(-1)
         return torch.einsum("bgnij,bgjd->bgnid", weights, v).reshape(2, 6, 4, 8)
 
-    cotangents = (normal(rng, 2, 6, 4, 8),)
-    expect_gradients(sub.grouped_attention, definition, inputs, cotangents, "the result")
+    cotangent, what = normal(rng, 2, 6, 4, 8), "the result"
+    expect_gradients(sub.grouped_attention.vjp, definition, inputs, cotangent, GRADIENT, what=what)
 
 
 # ---------------------------------------------------------------------------------------------

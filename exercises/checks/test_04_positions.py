@@ -11,6 +11,7 @@ import numpy as np
 import torch
 
 from minitx.grading import Tolerance, exercise, expect, expect_close, expect_equal, expect_raises
+from minitx.tensor_checks import expect_gradients, normal, require_dtype, require_life
 
 PAGE = "book/04_positions.md"
 BY_HAND = Tolerance(rtol=1e-4, atol=1e-6, because="a few small numbers in float32")
@@ -33,52 +34,14 @@ KEPT = {
 }
 
 
-def normal(rng, *shape, dtype=torch.float64):
-    """A tensor of standard normal numbers."""
-    return torch.from_numpy(rng.normal(size=shape)).to(dtype)
-
-
 def scattered(rng, *shape, below=400):
     """Positions in no order, with gaps."""
     return torch.from_numpy(rng.integers(1, below, size=shape))
 
 
-def require_life(result, what):
-    """Reject a result that holds one number everywhere: no property of it is worth a point."""
-    expect(
-        bool((result != result.reshape(-1)[0]).any()),
-        f"{what} holds the same number everywhere ({float(result.reshape(-1)[0]):.4g}): nothing is "
-        "computed from the inputs yet.",
-    )
-    return result
-
-
-def require_dtype(result, dtype, what):
-    """Reject unless the result has this dtype."""
-    expect(result.dtype == dtype, f"{what} is {result.dtype}; wanted {dtype}.")
-    return result
-
-
 def angle(p, i, width, base):
     """The angle of pair i at position p, in Python's float64."""
     return p / base ** (2 * i / width)
-
-
-def expect_gradients(vjp, definition, inputs, cotangent, what):
-    """The gradients of <result, cotangent> must be those that autograd gives the definition."""
-    leaves = [tensor.clone().requires_grad_() for tensor in inputs.values()]
-    wanted = torch.autograd.grad(definition(*leaves), leaves, cotangent)
-    got = vjp(*(tensor.clone().requires_grad_() for tensor in inputs.values()))
-    for name, gradient, want in zip(inputs, got, wanted, strict=True):
-        expect(
-            gradient is not None,
-            f"{what} is cut off from {name}: no gradient can flow back to it, so nothing before it "
-            "could be trained. Keep to tensor operations: detach(), numpy(), tolist(), item(), "
-            "torch.tensor(...) and torch.no_grad() all cut the connection.",
-        )
-        expect_close(
-            gradient.double(), want, GRADIENT, what=f"the gradient of {what} with respect to {name}"
-        )
 
 
 # ---------------------------------------------------------------------------------------------
@@ -943,11 +906,12 @@ def test_turned_keeps_the_dtype(sub, rng):
 def test_gradients_flow_through_the_turn(sub, rng):
     x, pos, cotangent = normal(rng, 2, 3, 4, 6), scattered(rng, 2, 4), normal(rng, 2, 3, 4, 6)
     expect_gradients(
-        lambda x: sub.rotate.vjp(x, pos, cotangent=cotangent),
+        lambda x, **how: sub.rotate.vjp(x, pos, **how),
         lambda x: turned(x, pos),
         {"x": x},
         cotangent,
-        "the tensor of turned vectors",
+        GRADIENT,
+        what="the tensor of turned vectors",
     )
 
 
@@ -1160,11 +1124,12 @@ def test_gradients_flow_with_positions(sub, rng):
 
     cotangent = normal(rng, 2, 2, 3, 6)
     expect_gradients(
-        lambda q, k, v: sub.attend_with_positions.vjp(q, k, v, *rest, cotangent=cotangent),
+        lambda q, k, v, **how: sub.attend_with_positions.vjp(q, k, v, *rest, **how),
         definition,
         {"q": q, "k": k, "v": v},
         cotangent,
-        "the output",
+        GRADIENT,
+        what="the output",
     )
 
 
@@ -1321,11 +1286,7 @@ def test_gradients_flow_to_the_table(sub, rng):
         return (scores / math.sqrt(8)).softmax(-1) @ v
 
     expect_gradients(
-        lambda *tensors: sub.shaw_attention.vjp(*tensors, cotangent=cotangent),
-        definition,
-        inputs,
-        cotangent,
-        "the output",
+        sub.shaw_attention.vjp, definition, inputs, cotangent, GRADIENT, what="the output"
     )
 
 

@@ -20,7 +20,8 @@ def package_fingerprint(root: Path, code: str) -> str:
     """Hash of all modules of `minitx` that this code reaches by its imports.
 
     Code that asks the grader also runs checks, mistake banks and answers: those of the chapters
-    whose exercises it checks, or of all of them where it takes more than `check` from the grader.
+    whose exercises it checks, or of all of them where it takes more than `check` from the grader;
+    and what these import.
     """
     with _ONE_AT_A_TIME:
         return _fingerprint(root, code)
@@ -31,7 +32,9 @@ def _fingerprint(root: Path, code: str) -> str:
     tree = ast.parse(code)
     _reach(root, tree, files)
     for pattern in _course_files(tree):
-        files.update(root.glob(pattern))
+        for path in root.glob(pattern):
+            files.add(path)
+            _reach(root, ast.parse(path.read_text(encoding="utf-8")), files)
     digest = hashlib.sha256()
     for path in sorted(files):
         digest.update(path.relative_to(root).as_posix().encode() + b"\0")

@@ -10,10 +10,11 @@ FILES = {
     "minitx/__init__.py": "",
     "minitx/other.py": "X = 1",
     "minitx/grading/__init__.py": "",
+    "minitx/shared.py": "A = 1",
     "exercises/checks/test_01_a.py": "A = 1",
     "exercises/checks/mistakes_01_a.py": "A = 1",
     "solutions/01_a.py": "A = 1",
-    "exercises/checks/test_02_b.py": "A = 1",
+    "exercises/checks/test_02_b.py": "from minitx.shared import A",
     "exercises/checks/mistakes_02_b.py": "A = 1",
     "solutions/02_b.py": "A = 1",
     "tests/right_answers/right_02_b.py": "A = 1",
@@ -47,6 +48,7 @@ def root(tmp_path: Path) -> Path:
         ("tests/right_answers/right_02_b.py", [WHOLE]),
         ("minitx/grading/__init__.py", [FIRST, SECOND, BOTH, UNKNOWN, WHOLE]),
         ("minitx/other.py", [NONE]),
+        ("minitx/shared.py", [SECOND, BOTH, UNKNOWN, WHOLE]),
     ],
 )
 def test_a_change_makes_stale_what_runs_it(root: Path, code: str, path: str, stale: list[str]):

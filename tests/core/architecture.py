@@ -32,6 +32,7 @@ ROOMS = {
     | {"viz", "data", "training", "generate", "terminal", "projects", "measure"},
     "projects": EVERY_STEP | {"viz", "data", "training", "generate", "terminal", "measure"},
     "grading": NO_MODEL | {"terminal"},
+    "tensor_checks": frozenset({"grading"}),
     "authoring": NO_MODEL | {"grading", "terminal", "viz"},
     "cli": EVERY_STEP
     | {"viz", "data", "training", "generate", "bench", "projects", "grading", "authoring"}
