@@ -87,8 +87,33 @@ def test_a_name_that_got_lost_is_not_to_be_imported() -> None:
 
 
 def test_none_is_named() -> None:
-    assert told(lambda: ~None, allowed=None).startswith("`allowed` is None in this call")  # type: ignore[operator]
-    assert told(lambda: None.x).startswith("Something is None")  # type: ignore[attr-defined]
+    text, line = "'NoneType' object is not subscriptable", "line 3 (`n = lengths[:, None]`)"
+    asked = raised("TypeError", text, line, lengths=None)
+    assert asked.startswith("`lengths` is None in this call, which the exercise allows.")
+    for where, arguments in ((line, {"lengths": TQ}), ("line 3 (`y = x.sort()[0]`)", {})):
+        assert raised("TypeError", text, where, **arguments).startswith("Something is None")
+    other = raised("TypeError", text, "line 3 (`n = real[0]`)", lengths=None)
+    assert other.startswith("Something is None")
+    assert other.endswith("And `lengths` is None in this call: was it made of that?")
+
+
+def test_none_is_no_matter_of_a_name() -> None:
+    text = "name 'mask' is not defined"
+    assert "None" not in raised("NameError", text, "line 3 (`f(mask, lengths)`)", lengths=None)
+
+
+def test_what_stands_where_a_mask_is_wanted() -> None:
+    text = "mask must be a Mask, such as minitx.masks.padding(…) or NO_MASK, got "
+    assert "Leave `mask` out" in raised("TypeError", text + "NoneType")
+    table = raised("TypeError", text + "Tensor")
+    assert table.startswith("A Tensor is given as the mask, where a Mask is wanted.")
+
+
+def test_an_axis_that_an_index_took_away() -> None:
+    text = "q must have shape (B, H, T_q, D_k), got (1, {}2, 3)"
+    lost = raised("ValueError", text.format(""))
+    assert lost.startswith("q has lost axes: (1, 2, 3) where (B, H, T_q, D_k) is wanted.")
+    assert raised("ValueError", text.format("5, ")) == ""
 
 
 def test_a_misspelt_argument() -> None:

@@ -39,7 +39,7 @@ from minitx.grading.judge.relations.relation import Relation
 from minitx.grading.judge.remedies import PRODUCTS, WHERE_AXES_MEET, Remedy, Scene, remedy
 from minitx.grading.judge.remembered import remembered
 from minitx.grading.judge.smallest import smallest
-from minitx.grading.judge.worked import documentation, module_form
+from minitx.grading.judge.worked import documentation, module_form, none_unless_given
 from minitx.grading.own import OwnCaller
 from minitx.grading.registry import Exercise
 from minitx.grading.report import Case, Named, count
@@ -47,6 +47,7 @@ from minitx.grading.report import Case, Named, count
 MOST_NAMED = 3  # a match with more mistakes than that says little
 FEWEST_PROBES = 3  # that a relation must hold on
 MOST_REDRAWN = 4
+_LEFT_OUT = "left out"  # what stands for an argument that has a value of its own then
 _ENOUGH = 24  # numbers that no two functions have in common by chance
 _PAIRED = {  # what people do at the same time as something else
     "scaled", "scaled by another", "turned round", "ignored", "exchanged", "in place of",
@@ -604,13 +605,15 @@ class Evidence:
     def remedies(self) -> list[Named]:
         """What the first exception asks for that is known."""
         found: list[Remedy] = []
+        left_out = dict.fromkeys(self.asker.parameters, _LEFT_OUT)
+        left_out |= dict.fromkeys(none_unless_given(self.chapter, self.exercise))
         for probe in self.raised:
             if probe.want.kind == "raised":
                 continue
             scene = Scene(
                 probe.got,
                 probe.given.sizes,
-                {**dict.fromkeys(self.asker.parameters), **probe.arguments},
+                {**left_out, **probe.arguments},
                 function=self.exercise.function,
             )
             made = remedy(scene)

@@ -23,6 +23,7 @@ _IMPORTS = {
     "functional": "from minitx import functional",
     "numpy_core": "from minitx import numpy_core",
     "Mask": "from minitx.masks import Mask",
+    "masks": "from minitx import masks",
     "einsum": "from torch import einsum",
     "sqrt": "from math import sqrt",
     "exp": "from math import exp",
@@ -140,16 +141,43 @@ def _unbound(scene: Scene, m: re.Match[str]) -> Said:
 
 
 def _none(scene: Scene, m: re.Match[str]) -> Said:
-    names = " and ".join(f"`{name}`" for name in scene.nothing)
-    if names:
-        return (
-            f"{names} is None in this call, which the exercise allows.",
-            "Ask `if … is None` first and leave that step out.",
-        )
+    for name in scene.nothing:
+        if re.search(rf"\b{re.escape(name)}\b", scene.outcome.where):
+            return (
+                f"`{name}` is None in this call, which the exercise allows.",
+                f"Ask `if {name} is None` first and leave that step out.",
+            )
+    also = "".join(
+        f" And `{name}` is None in this call: was it made of that?" for name in scene.nothing
+    )
     return (
         "Something is None where a value is needed.",
         "A function without `return` gives None, and so do methods that only change their "
-        "object (x.sort(), list.append).",
+        f"object (x.sort(), list.append).{also}",
+    )
+
+
+def _no_mask(scene: Scene, m: re.Match[str]) -> Said:
+    if m.group(1) == "NoneType":
+        return (
+            "None is given as the mask, and what takes a Mask wants to be told so otherwise.",
+            "Leave `mask` out where nothing is forbidden, or give it NO_MASK (minitx.masks).",
+        )
+    return (
+        f"A {m.group(1)} is given as the mask, where a Mask is wanted.",
+        "A table of True and False is for functional.masked_softmax. A Mask says what the table "
+        "would: Mask(causal=True), masks.padding(lengths, T_k).",
+    )
+
+
+def _axes_lost(scene: Scene, m: re.Match[str]) -> Said:
+    wanted, got = (len(re.findall(r"\w+", shape)) for shape in m.group(2, 3))
+    if got >= wanted:
+        return None
+    return (
+        f"{m.group(1)} has lost axes: ({m.group(3)}) where ({m.group(2)}) is wanted.",
+        "An index, x[:, h], takes its axis away; a slice, x[:, h : h + 1], keeps it with length 1. "
+        "And repeat_interleave, cat or flatten without their `dim` may make one row of all.",
     )
 
 
@@ -541,7 +569,11 @@ _KNOWN: tuple[tuple[str, str, Maker], ...] = (
     ("KeyError", r"^'([\w.]+)'$", _key),
     ("UnboundLocalError", r"variable '(\w+)'", _unbound),
     ("NameError", r"name '(\w+)' is not defined(?: \((.+)\))?", _name),
-    ("", r"'NoneType' object|for unary ~: 'NoneType'|must be Tensor, not NoneType", _none),
+    ("AttributeError", r"'NoneType' object", _none),
+    ("TypeError", r"'NoneType' object|for unary ~: 'NoneType'|must be Tensor, not NoneType", _none),
+    ("RuntimeError", r"infer dtype of NoneType", _none),
+    ("TypeError", r"mask must be a Mask.* got (\w+)", _no_mask),
+    ("ValueError", r"^(\w+) must have shape \(([^)]*)\), got \(([\d, ]*)\)", _axes_lost),
     ("AttributeError", r"before Module.__init__\(\) call", _super_init),
     ("AttributeError", r"^'(\w+)' object has no attribute '(\w+)'$", _not_on_self),
     ("AttributeError", r"'([\w.]+)' object has no attribute '(\w+)'", _attribute),

@@ -57,7 +57,7 @@ def digits(a: Array, b: Array) -> Iterator[Relation]:
             ("seven digits",),
             f"It is right to about 7 digits only (off by {error:.1e}): somewhere on the way the "
             "numbers were float32, although float64 goes in and out.",
-            "Look for .float(), np.float32, or a tensor made without dtype= and device= of the "
-            "input.",
+            "Look for .float(), np.float32, or a tensor made without dtype=: torch.arange(…) / n, "
+            "torch.ones and others are float32 unless told otherwise.",
             0,
         )
