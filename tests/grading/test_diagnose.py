@@ -10,7 +10,7 @@ import torch
 
 from minitx.grading import exercise, mistake
 from minitx.grading.course import Chapter, Course
-from minitx.grading.judge.alike import alike
+from minitx.grading.judge.alike import SINGLE, alike
 from minitx.grading.judge.assess import assess
 from minitx.grading.judge.banks import own_bank
 from minitx.grading.judge.diagnose import Evidence
@@ -265,6 +265,17 @@ def test_alike() -> None:
     assert not alike(half, half * 2)
 
 
+def test_alike_up_to_what_float32_loses() -> None:
+    x = np.array([1.0, 2.0, 4.0])
+    near = x * (1 + 1e-5)
+    assert not alike(x, near)
+    assert alike(x, near, within=SINGLE)
+    assert alike({"x": [x]}, {"x": [near]}, within=SINGLE)
+    assert not alike(x, x * 1.01, within=SINGLE)
+    half = x.astype(np.float16)
+    assert alike(half, half * np.float16(1.01), within=SINGLE)  # no less than half precision may
+
+
 def test_rivals_are_settled_by_further_questions() -> None:
     def largest_size(scores):
         weights = np.exp(scores - np.abs(scores).max(-1, keepdims=True))
@@ -380,6 +391,22 @@ def _complex(q: Any, k: Any) -> Any:
     return torch.sqrt((q @ k.mT).to(torch.complex64))
 
 
+def _halves(x: Any, positions: Any, base: float = 10_000.0) -> Any:
+    """Pairs of halves, angles in float32, a parameter with another name."""
+    w = base ** (-torch.arange(0, x.shape[-1], 2) / x.shape[-1])
+    angles = positions[:, None, :, None] * w
+    cos, sin = angles.cos().to(x.dtype), angles.sin().to(x.dtype)
+    one, two = x.chunk(2, dim=-1)
+    return torch.cat([one * cos - two * sin, one * sin + two * cos], dim=-1)
+
+
+def _no_axis_for_heads(x: Any, pos: Any, base: float = 10_000.0) -> Any:
+    angles = pos[..., None] * base ** (-torch.arange(0, x.shape[-1], 2) / x.shape[-1])
+    cos, sin = angles.cos().to(x.dtype), angles.sin().to(x.dtype)
+    one, two = x[..., 0::2], x[..., 1::2]
+    return torch.stack([one * cos - two * sin, one * sin + two * cos], dim=-1).flatten(-2)
+
+
 @pytest.mark.filterwarnings("error")
 @pytest.mark.usefixtures("as_users_run")
 @pytest.mark.parametrize(
@@ -405,6 +432,8 @@ def _complex(q: Any, k: Any) -> Any:
         ("02.1", _values_of_keys, "Which two are meant to meet?"),
         ("02.2", _complex, "The result holds complex numbers."),
         ("02.3", _logarithms, "the logarithm of the expected"),
+        ("04.6", _halves, "entry i is paired with entry i + D_k/2"),
+        ("04.6", _halves, "it does so to a few digits only: somewhere on the way"),
         (
             "02.5",
             lambda lengths, max_len: torch.arange(max_len) == lengths[:, None] - 1,
@@ -417,6 +446,15 @@ def test_named_in_words(exercise_id: str, f: Any, words: str) -> None:
     one = course.exercise(exercise_id)
     report = assess(course.chapter(one.chapter), one, LocalCaller.of({one.function: f}))
     assert words in " ".join(each.text for each in report.named)
+
+
+def test_a_crash_is_told_before_lost_digits() -> None:
+    course = Course(Path(__file__).resolve().parents[2])
+    one = course.exercise("04.6")
+    caller = LocalCaller.of({one.function: _no_axis_for_heads})
+    crash, digits = assess(course.chapter("04"), one, caller).named
+    assert crash.text.startswith("Two shapes do not fit together: along axis 1")
+    assert digits.text.startswith("It is right to about 7 digits only")
 
 
 def test_no_opening_speaks_of_output_where_there_was_none() -> None:

@@ -7,21 +7,32 @@ import numpy as np
 from minitx.grading import values
 from minitx.grading.calling import Outcome
 
+Tolerance = tuple[float, float]
 _TOLERANCE = {"float64": (1e-6, 1e-9), "float32": (1e-4, 1e-6)}  # relative, times the largest
 _ROUGH = (2e-2, 1e-3)
+SINGLE = (1e-3, 1e-3)  # of what was float32 on the way: angles of some hundred radians
 _FEW_STEPS = 50
 _NOISE = 1e-13
 
 
-def same_answer(a: Outcome, b: Outcome, strict: bool = False) -> bool:
+def same_answer(
+    a: Outcome, b: Outcome, strict: bool = False, *, within: Tolerance | None = None
+) -> bool:
     """Same outcome, gradients included."""
-    return same_outcome(a, b, strict) and same_gradients(a.gradients, b.gradients)
+    return same_outcome(a, b, strict, within=within) and same_gradients(
+        a.gradients, b.gradients, within=within
+    )
 
 
-def same_gradients(a: tuple[Any, ...] | str, b: tuple[Any, ...] | str) -> bool:
+def same_gradients(
+    a: tuple[Any, ...] | str, b: tuple[Any, ...] | str, *, within: Tolerance | None = None
+) -> bool:
     if isinstance(a, str) or isinstance(b, str):
         return a == b
-    return len(a) == len(b) and all(map(alike, _without_noise(a), _without_noise(b)))
+    if len(a) != len(b):
+        return False
+    pairs = zip(_without_noise(a), _without_noise(b), strict=True)
+    return all(alike(x, y, within=within) for x, y in pairs)
 
 
 def _without_noise(gradients: tuple[Any, ...]) -> list[Any]:
@@ -41,7 +52,9 @@ def _largest(x: Any) -> float:
     return float(np.max(np.abs(x[np.isfinite(x)]), initial=0.0))
 
 
-def same_outcome(a: Outcome, b: Outcome, strict: bool = False) -> bool:
+def same_outcome(
+    a: Outcome, b: Outcome, strict: bool = False, *, within: Tolerance | None = None
+) -> bool:
     """Whether two calls came out alike; `strict` compares the texts of exceptions too."""
     if a.kind != b.kind or a.changed != b.changed:
         return False
@@ -50,7 +63,7 @@ def same_outcome(a: Outcome, b: Outcome, strict: bool = False) -> bool:
         return same_kind and (not strict or a.text == b.text)
     if a.kind != "returned" or not _same_steps(a.steps, b.steps):
         return False
-    return alike(a.value, b.value)
+    return alike(a.value, b.value, within=within)
 
 
 def _same_steps(a: int, b: int) -> bool:
@@ -59,36 +72,46 @@ def _same_steps(a: int, b: int) -> bool:
     return many <= _FEW_STEPS or many <= 3 * few
 
 
-def alike(a: Any, b: Any) -> bool:
-    """Same kind of thing, same shape and dtype, same numbers up to rounding, NaN at NaN."""
+def alike(a: Any, b: Any, *, within: Tolerance | None = None) -> bool:
+    """Same kind of thing, same shape and dtype, same numbers up to rounding, NaN at NaN.
+
+    What counts as rounding is a matter of the dtype, or of `within` where that is more.
+    """
     arrays = [isinstance(x, np.ndarray | np.generic) for x in (a, b)]
     tensors = [values.is_tensor(x) for x in (a, b)]
     if any(arrays) or any(tensors):
         try:
-            return arrays[0] == arrays[1] and tensors[0] == tensors[1] and _close(a, b)
+            return arrays[0] == arrays[1] and tensors[0] == tensors[1] and _close(a, b, within)
         except (RuntimeError, TypeError, ValueError):  # a tensor whose numbers cannot be read
             return False
     if isinstance(a, list | tuple) and isinstance(b, list | tuple):
-        return type(a) is type(b) and len(a) == len(b) and all(map(alike, a, b))
+        return (
+            type(a) is type(b)
+            and len(a) == len(b)
+            and all(alike(x, y, within=within) for x, y in zip(a, b, strict=True))
+        )
     if isinstance(a, dict) and isinstance(b, dict):
-        return a.keys() == b.keys() and all(alike(a[key], b[key]) for key in a)
+        return a.keys() == b.keys() and all(alike(a[key], b[key], within=within) for key in a)
     if isinstance(a, float | int) and isinstance(b, float | int):
-        return type(a) is type(b) and _near(np.asarray(a), np.asarray(b), "float64")
+        return type(a) is type(b) and _near(
+            np.asarray(a), np.asarray(b), within or _TOLERANCE["float64"]
+        )
     try:
         return type(a) is type(b) and bool(a == b)
     except Exception:
         return False
 
 
-def _close(a: Any, b: Any) -> bool:
+def _close(a: Any, b: Any, within: Tolerance | None) -> bool:
     if tuple(a.shape) != tuple(b.shape) or a.dtype != b.dtype:
         return False
     if values.is_tensor(a) and a.requires_grad != b.requires_grad:
         return False
-    return _near(values.to_numpy(a), values.to_numpy(b), values.dtype_name(a))
+    own = _TOLERANCE.get(values.dtype_name(a), _ROUGH)
+    return _near(values.to_numpy(a), values.to_numpy(b), max(own, within or own))
 
 
-def _near(x: Any, y: Any, dtype: str) -> bool:
+def _near(x: Any, y: Any, within: Tolerance) -> bool:
     if x.dtype.kind not in "fc":
         return bool(np.array_equal(x, y))
     finite = np.isfinite(y)
@@ -96,7 +119,7 @@ def _near(x: Any, y: Any, dtype: str) -> bool:
         return False
     if not np.array_equal(x[~finite], y[~finite], equal_nan=True):
         return False
-    rtol, share = _TOLERANCE.get(dtype, _ROUGH)
+    rtol, share = within
     wide = np.complex128 if "c" in (x.dtype.kind, y.dtype.kind) else np.float64
     x, y = x[finite].astype(wide), y[finite].astype(wide)
     largest = float(np.max(np.abs(y), initial=0.0))

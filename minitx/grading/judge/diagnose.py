@@ -21,7 +21,7 @@ import numpy as np
 from minitx.grading import values
 from minitx.grading.calling import Call, Caller, ObjectRef
 from minitx.grading.course import Chapter
-from minitx.grading.judge.alike import alike, same_answer
+from minitx.grading.judge.alike import SINGLE, Tolerance, alike, same_answer
 from minitx.grading.judge.alterations import Alteration, alterations, cut_axis
 from minitx.grading.judge.as_function import AsFunction
 from minitx.grading.judge.banks import (
@@ -34,6 +34,7 @@ from minitx.grading.judge.banks import (
 from minitx.grading.judge.conditions import Condition, telling
 from minitx.grading.judge.notation import notation
 from minitx.grading.judge.probes import Asker, Probe, differing, like, redrawn, replay, scaled
+from minitx.grading.judge.relations.precision import FEWER_DIGITS
 from minitx.grading.judge.relations.relate import relate
 from minitx.grading.judge.relations.relation import Relation
 from minitx.grading.judge.remedies import PRODUCTS, WHERE_AXES_MEET, Remedy, Scene, remedy
@@ -48,6 +49,9 @@ MOST_NAMED = 3  # a match with more mistakes than that says little
 FEWEST_PROBES = 3  # that a relation must hold on
 MOST_REDRAWN = 4
 _LEFT_OUT = "left out"  # what stands for an argument that has a value of its own then
+_FEW_DIGITS = (
+    "Besides, it does so to a few digits only: somewhere on the way the numbers were float32."
+)
 _ENOUGH = 24  # numbers that no two functions have in common by chance
 _PAIRED = {  # what people do at the same time as something else
     "scaled", "scaled by another", "turned round", "ignored", "exchanged", "in place of",
@@ -96,6 +100,11 @@ class Fit:
     fits: int  # of the calls that differ, on so many it does the same
     misses: list[Probe]  # those on which it does something else
     contradicts: int  # of the calls on which all is right, on so many it would not be
+    raises: int  # of the calls that raised an exception, on so many it raises the same
+
+    @property
+    def merit(self) -> tuple[int, int, int]:
+        return self.fits, -self.contradicts, self.raises
 
 
 @dataclass
@@ -116,7 +125,7 @@ class Evidence:
         self.valued = [probe for probe in self.wrong if probe.has_values]
         self.raised = [probe for probe in self.wrong if probe.got.kind == "raised"]
         self.agreeing: list[Probe] = []
-        self.answers: dict[tuple[Probe, Candidate, bool], bool] = {}
+        self.answers: dict[tuple[Probe, Candidate, bool, Tolerance | None], bool] = {}
 
     def names(self) -> tuple[Named, ...]:
         if not self.wrong:
@@ -144,6 +153,7 @@ class Evidence:
             or self.told(self.exact(composed_bank(*self.key)))[:1]
             or self.told(self.exact(sister_bank(*self.key)))[:1]
             or self.nearly(own_bank(self.exercise), 0.6)
+            or self.nearly(own_bank(self.exercise), 0.6, within=SINGLE)
             or self.told(self.exact(operator_bank(*self.key)))[:1]
             or self.nearly(composed_bank(*self.key), 0.7)
             or self.nearly(sister_bank(*self.key), 0.7)
@@ -151,7 +161,10 @@ class Evidence:
             or self.combined()
             or self.partly()
         )
-        return tuple([*found, *in_place, *self.remedies()][:MOST_NAMED])
+        told = [*found, *in_place, *self.remedies()]
+        # What crashes is mended first: lost digits can wait.
+        told.sort(key=lambda each: (each.id,) in FEWER_DIGITS)
+        return tuple(told[:MOST_NAMED])
 
     # --- candidates ---
 
@@ -205,13 +218,20 @@ class Evidence:
                 for factor in (0.4, 0.1, -1.0):
                     yield probe, {name: scaled(x, factor) for name, x in arguments.items()}
 
-    def agrees(self, probe: Probe, candidate: Candidate, strict: bool = False) -> bool:
-        question = (probe, candidate, strict)
+    def agrees(
+        self,
+        probe: Probe,
+        candidate: Candidate,
+        strict: bool = False,
+        *,
+        within: Tolerance | None = None,
+    ) -> bool:
+        question = (probe, candidate, strict, within)
         if question not in self.answers:
             self.asker.left_right -= 1
             twin = self.twin(candidate)
             other = remembered(candidate.function, probe.question, lambda: replay(probe.call, twin))
-            self.answers[question] = same_answer(probe.got, other, strict)
+            self.answers[question] = same_answer(probe.got, other, strict, within=within)
         return self.answers[question]
 
     def does_the_same(self, candidate: Candidate) -> bool:
@@ -235,16 +255,24 @@ class Evidence:
         own = OwnCaller({self.exercise.function: candidate.function})
         return AsFunction(self.asker.form, own) if self.asker.form else own
 
-    def nearly(self, candidates: Sequence[Candidate], share: float) -> list[Named]:
-        """The one that fits most of the calls that differ, and what else differs."""
+    def nearly(
+        self, candidates: Sequence[Candidate], share: float, *, within: Tolerance | None = None
+    ) -> list[Named]:
+        """The one that fits most of the calls that differ, and what else differs.
+
+        Args:
+            candidates: what is known.
+            share: how many of the calls it must fit.
+            within: for what was float32 on the way, in which other mistakes would hide.
+        """
         best: list[Fit] = []
         for candidate in candidates:
-            fit = self.fit(candidate, share)
+            fit = self.fit(candidate, share, within)
             if fit is None:
                 continue
-            if not best or (fit.fits, -fit.contradicts) > (best[0].fits, -best[0].contradicts):
+            if not best or fit.merit > best[0].merit:
                 best = [fit]
-            elif (fit.fits, fit.contradicts) == (best[0].fits, best[0].contradicts):
+            elif fit.merit == best[0].merit:
                 best.append(fit)
         if not best:
             return []
@@ -253,13 +281,17 @@ class Evidence:
         if len(best) > 2:
             return []
         told = self.told([fit.candidate for fit in best])
-        return [replace(each, extra=self.rest(best[0])) for each in told]
+        extra = self.rest(best[0]) or (_FEW_DIGITS if within else "")
+        return [replace(each, extra=extra) for each in told]
 
-    def fit(self, candidate: Candidate, share: float) -> Fit | None:
+    def fit(
+        self, candidate: Candidate, share: float, within: Tolerance | None = None
+    ) -> Fit | None:
         misses: list[Probe] = []
         fits = 0
         for probe in self.more:
-            if self.agrees(probe, candidate):
+            right = within and same_answer(probe.got, probe.want, within=within)
+            if self.agrees(probe, candidate, within=within) and not right:
                 fits += 1
             else:
                 misses.append(probe)
@@ -268,10 +300,11 @@ class Evidence:
         few = 1 if candidate.source == "bank" and not misses else FEWEST_PROBES
         if fits < min(few, max(len(self.valued), 2)):
             return None
-        contradicts = sum(not self.agrees(probe, candidate) for probe in self.right)
+        contradicts = sum(not self.agrees(p, candidate, within=within) for p in self.right)
         if 4 * contradicts > fits:  # what would show elsewhere, and does not, weighs most
             return None
-        return Fit(candidate, fits, misses, contradicts)
+        raises = sum(self.agrees(probe, candidate) for probe in self.raised)
+        return Fit(candidate, fits, misses, contradicts, raises)
 
     def rest(self, fit: Fit) -> str:
         """What else differs, where the candidate does not fit."""

@@ -81,7 +81,7 @@ class Asker:
         if self.left_right <= 0:
             return None
         self.left_right -= 1
-        return replay(_with(call, arguments), self.right)
+        return replay(_with(call, self.parameters, arguments), self.right)
 
     def ask(self, call: Call, arguments: Mapping[str, Any], seed: int = 0) -> Probe | None:
         """Both answers to a new question; None where it is not legal."""
@@ -90,7 +90,7 @@ class Asker:
         plain = {name: x for name, x in arguments.items() if isinstance(x, int)}
         if not self.legal({**plain, **self.notation.sizes(arguments)}):
             return None
-        changed = _with(call, arguments)
+        changed = _with(call, self.parameters, arguments)
         want = self.expected(call, arguments)
         if want is None or want.kind != "returned":
             return None
@@ -99,8 +99,11 @@ class Asker:
         return Probe(replace(changed, outcome=got), want, arguments, self.given(arguments, want))
 
 
-def _with(call: Call, arguments: Mapping[str, Any]) -> Call:
-    return replace(call, args=(), kwargs=dict(arguments))
+def _with(call: Call, parameters: Sequence[str], arguments: Mapping[str, Any]) -> Call:
+    """The call with other arguments, by place as before: names may be the learner's own."""
+    places = [name for name in parameters[: len(call.args)] if name in arguments]
+    rest = {name: value for name, value in arguments.items() if name not in places}
+    return replace(call, args=tuple(arguments[name] for name in places), kwargs=rest)
 
 
 def replay(
