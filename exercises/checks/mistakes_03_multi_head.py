@@ -6,6 +6,7 @@ import torch
 from torch import nn
 from torch.nn import functional as F
 
+from minitx import functional
 from minitx.grading import mistake
 from minitx.masks import padding
 
@@ -382,7 +383,7 @@ def every_third_number(x, W, b, num_heads):
     return tuple(split(packed[..., part::3], num_heads) for part in range(3))
 
 
-@mistake("03.3", caught_by="test_packed_shapes")
+@mistake("03.3", caught_by="test_packed_shapes", page="book/03_multi_head.md#project-split")
 def parts_without_exchange(x, W, b, num_heads):
     """the heads stay behind the tokens: (B, T, H, D).
 
@@ -391,7 +392,7 @@ def parts_without_exchange(x, W, b, num_heads):
     return tuple(part.transpose(1, 2) for part in thirds(x, W, b, num_heads))
 
 
-@mistake("03.3", caught_by="test_packed_shapes")
+@mistake("03.3", caught_by="test_packed_shapes", page="book/03_multi_head.md#project-split")
 def parts_not_cut_into_heads(x, W, b, num_heads):
     """the three parts are not cut into heads: (B, T, H · D).
 
@@ -400,7 +401,7 @@ def parts_not_cut_into_heads(x, W, b, num_heads):
     return tuple(F.linear(x, W, b).chunk(3, dim=-1))
 
 
-@mistake("03.3", caught_by="test_packed_every_number")
+@mistake("03.3", caught_by="test_packed_every_number", page="book/03_multi_head.md#wrong-order")
 def parts_cut_along_the_sentence(x, W, b, num_heads):
     """each part is brought to (B, H, T, D) by a view or reshape alone, which moves no number.
 
@@ -411,7 +412,7 @@ def parts_cut_along_the_sentence(x, W, b, num_heads):
     return tuple(part.reshape(B, num_heads, T, -1) for part in parts)
 
 
-@mistake("03.3", caught_by="test_packed_every_number")
+@mistake("03.3", caught_by="test_packed_every_number", page="book/03_multi_head.md#wrong-order")
 def everything_reshaped_at_once(x, W, b, num_heads):
     """the product (B, T, 3 · H · D) is reshaped to (B, 3, H, T, D) in one step.
 
@@ -422,7 +423,7 @@ def everything_reshaped_at_once(x, W, b, num_heads):
     return tuple(F.linear(x, W, b).reshape(B, 3, num_heads, T, -1).unbind(1))
 
 
-@mistake("03.3", caught_by="test_packed_every_number")
+@mistake("03.3", caught_by="test_packed_every_number", page="book/03_multi_head.md#project-split")
 def parts_interleaved(x, W, b, num_heads):
     """head h takes every H-th number of each part, not D neighbours.
 
@@ -471,7 +472,7 @@ def first_block_for_all(x, W, b, num_heads):
     return q, q, q
 
 
-@mistake("03.3", caught_by="test_packed_every_number")
+@mistake("03.3", caught_by="test_packed_every_number", page="book/03_multi_head.md#project-split")
 def width_of_a_head_from_the_tokens(x, W, b, num_heads):
     """the width of a head is taken to be C / H, the width of a token shared by the heads.
 
@@ -583,7 +584,7 @@ def output_projection_not_applied(d_model, num_heads):
     return Unmixed(d_model, num_heads)
 
 
-@mistake("03.4", caught_by="test_module_by_hand")
+@mistake("03.4", caught_by="test_module_by_hand", page="book/03_multi_head.md#wrong-heads")
 def scaled_by_the_model_width(d_model, num_heads):
     """the scores are divided by √C, the root of the width of all heads together.
 
@@ -734,6 +735,20 @@ def module_joined_number_by_number(d_model, num_heads):
     return SelfAttention(
         d_model, num_heads, join=lambda heads: heads.permute(0, 2, 3, 1).flatten(2)
     )
+
+
+def laid_below(heads):
+    return torch.cat(heads.unbind(1))
+
+
+@mistake("03.4", caught_by="test_module_by_hand")
+def module_heads_laid_below(d_model, num_heads):
+    """the heads are laid one below the other, not side by side, and out_proj gets D numbers of C.
+
+    torch.cat joins along axis 0 unless told otherwise. What the heads found for a token belongs
+    into its one row: `torch.cat(heads, dim=-1)`.
+    """
+    return SelfAttention(d_model, num_heads, join=laid_below)
 
 
 @mistake("03.4", caught_by="test_module_by_hand")
@@ -1020,6 +1035,18 @@ def sentences_taken_for_heads(d_model, num_heads):
     wrong where B == H. Put an axis for the heads between: `allowed.unsqueeze(-3)`.
     """
     return SelfAttention(d_model, num_heads, rules=lambda a, s: a)
+
+
+@mistake("03.4", caught_by="test_module_masks")
+def axis_for_the_heads_counted_from_the_front(d_model, num_heads):
+    """the axis for the heads is put in by unsqueeze(1), whatever the mask.
+
+    That is right for (B, T, T). Of (T, T) it makes (T, 1, T), a mask of T sentences. Count from the
+    end: `allowed.unsqueeze(-3)`.
+    """
+    return SelfAttention(
+        d_model, num_heads, rules=lambda a, s: a.unsqueeze(1), weigh=functional.masked_softmax
+    )
 
 
 @mistake("03.4", caught_by="test_module_masks")
@@ -1494,7 +1521,7 @@ def crossed_without_output_projection(d_model, num_heads):
     return Unmixed(d_model, num_heads)
 
 
-@mistake("03.5", caught_by="test_cross_definition")
+@mistake("03.5", caught_by="test_cross_definition", page="book/03_multi_head.md#wrong-heads")
 def crossed_with_the_model_width(d_model, num_heads):
     """the scores are divided by √C, the root of the width of all heads together.
 
@@ -1510,6 +1537,15 @@ def crossed_and_joined_by_reshape(d_model, num_heads):
     (B, H, T_q, D) becomes (B, T_q, H, D) by `.transpose(1, 2)`; only then join the last two axes.
     """
     return CrossAttention(d_model, num_heads, join=join_by_reshape)
+
+
+@mistake("03.5", caught_by="test_cross_definition")
+def crossed_heads_laid_below(d_model, num_heads):
+    """the heads are laid one below the other, not side by side, and out_proj gets D numbers of C.
+
+    torch.cat joins along axis 0 unless told otherwise: `torch.cat(heads, dim=-1)`.
+    """
+    return CrossAttention(d_model, num_heads, join=laid_below)
 
 
 @mistake("03.5", caught_by="test_cross_definition")
@@ -1633,10 +1669,22 @@ def values_repeated_as_a_whole(q, k, v):
 def first_key_head_for_all(q, k, v):
     """all query heads use the first head of keys and values.
 
-    That is right for H_kv = 1 only. Query head h belongs to key head h // (H / H_kv).
+    That is right for H_kv = 1 only. Query head h belongs to key head h // (H // H_kv).
     """
     require_groups(q, k)
     return scaled(q, k[:, :1]).softmax(-1) @ v[:, :1]
+
+
+@mistake("03.6", caught_by="test_grouped_definition")
+def number_of_groups_for_their_size(q, k, v):
+    """query head h uses key head h // H_kv: the number of groups stands where their size belongs.
+
+    A group has H // H_kv heads, so g = h // (H // H_kv).
+    """
+    require_groups(q, k)
+    own = [h // k.shape[1] for h in range(q.shape[1])]
+    found = [scaled(q[:, h], k[:, g]).softmax(-1) @ v[:, g] for h, g in enumerate(own)]
+    return torch.stack(found, dim=1)
 
 
 @mistake("03.6", caught_by="test_grouped_definition")

@@ -757,7 +757,8 @@ def rows_are_keys(T_q, T_k, max_distance):
 def index_of_floats(T_q, T_k, max_distance):
     """the row numbers are floating-point numbers.
 
-    Only whole numbers can pick rows: torch.arange of whole numbers makes them, without .float().
+    Only whole numbers can pick rows: torch.arange makes them, without .float(); torch.zeros must be
+    told, dtype=torch.int64.
     """
     return (ahead(T_q, T_k).clamp(-max_distance, max_distance) + max_distance).float()
 
@@ -1285,6 +1286,32 @@ def no_last_bucket(distance, num_buckets=32, max_distance=128, bidirectional=Tru
     Everything beyond max_distance is in bucket n - 1: min, or clamp(max=n - 1).
     """
     return bucket(distance, num_buckets, max_distance, bidirectional, last=lambda n: 10**9)
+
+
+@mistake("04.5", caught_by="test_beyond_the_largest_distance")
+def no_last_bucket_and_signs_lost(distance, num_buckets=32, max_distance=128, bidirectional=True):
+    """two things at once: buckets go on beyond the last, and in one direction signs are lost.
+
+    Everything beyond max_distance is in bucket n - 1: min, or clamp(max=n - 1). And in one
+    direction keys ahead are all distance 0: max(-distance, 0), not abs.
+    """
+    return bucket(
+        distance, num_buckets, max_distance, bidirectional,
+        behind=lambda d: d.abs(), last=lambda n: 10**9,
+    )  # fmt: skip
+
+
+@mistake("04.5", caught_by="test_beyond_the_largest_distance")
+def no_last_bucket_and_no_side(distance, num_buckets=32, max_distance=128, bidirectional=True):
+    """two things at once: buckets go on beyond the last, and keys ahead have none of their own.
+
+    Everything beyond max_distance is in bucket n - 1: min, or clamp(max=n - 1). And in both
+    directions n is added for keys ahead.
+    """
+    return bucket(
+        distance, num_buckets, max_distance, bidirectional,
+        ahead=lambda d: d != d, last=lambda n: 10**9,
+    )  # fmt: skip
 
 
 @mistake("04.5", caught_by="test_beyond_the_largest_distance")
@@ -1884,6 +1911,28 @@ def turn_frequencies_in_single_precision(x, pos, base=10_000.0):
 
 
 @mistake("04.6", caught_by="test_far_turns")
+def turn_quotients_in_single_precision(x, pos, base=10_000.0):
+    """the frequencies are 1 over powers in float32, and so are the angles.
+
+    Near 100,000 a float32 has two places behind the point left. Begin with
+    torch.arange(0, D_k, 2, dtype=torch.float64): divided, whole numbers become float32.
+    """
+    w = 1 / base ** (even(x.shape[-1]).float() / x.shape[-1])
+    return turned_by(x, pos[:, None, :, None].float() * w)
+
+
+@mistake("04.6", caught_by="test_far_turns")
+def turn_exponentials_in_single_precision(x, pos, base=10_000.0):
+    """the frequencies are exponentials in float32, and so are the angles.
+
+    Near 100,000 a float32 has two places behind the point left. Begin with
+    torch.arange(0, D_k, 2, dtype=torch.float64).
+    """
+    w = torch.exp(even(x.shape[-1]).float() * (-math.log(base) / x.shape[-1]))
+    return turned_by(x, pos[:, None, :, None].float() * w)
+
+
+@mistake("04.6", caught_by="test_far_turns")
 def angles_rounded_twice(x, pos, base=10_000.0):
     """the angles are computed in float32, and turned into the dtype of x before cos and sin.
 
@@ -2120,6 +2169,21 @@ def causal_at_the_top_left(q, k, v, pos, cached_k, cached_v, real, bias):
     They are the last T of the S + T columns: tril(S), or Mask(causal=True).
     """
     return attending(q, k, v, pos, cached_k, cached_v, real, bias, causal="first")
+
+
+@mistake("04.7", caught_by="test_padding_on_the_left")
+def columns_compared_with_positions(q, k, v, pos, cached_k, cached_v, real, bias):
+    """who is ahead is decided by comparing columns with positions.
+
+    With padding on the left a sentence's positions are smaller than its columns: new token i
+    stands in column S + i, and sees the columns up to there.
+    """
+    keys = torch.cat([cached_k, right_turn(k, pos)], 2)
+    allowed = torch.arange(keys.shape[2]) <= pos[:, None, :, None]
+    allowed = allowed & real[:, None, None]
+    scores = right_turn(q, pos) @ keys.mT / math.sqrt(q.shape[-1]) + bias
+    weights = functional.masked_softmax(scores, allowed.expand_as(scores))
+    return weights @ torch.cat([cached_v, v], 2)
 
 
 @mistake("04.7", caught_by="test_cache_and_bias")
