@@ -40,9 +40,8 @@ import torch
 from torch import nn
 from torch.nn import functional as F
 
-from minitx import functional
+from minitx import functional, masks
 from minitx.grading import check
-from minitx.masks import Mask
 from minitx.multihead import MultiHeadAttention
 
 # %% [markdown]
@@ -534,7 +533,7 @@ torch.manual_seed(0)
 module = MultiHeadSelfAttention(8, 2)
 print("parameters:", sum(p.numel() for p in module.parameters()))  # 4C² + 4C
 x = torch.randn(1, 5, 8)
-not_ahead = Mask(causal=True).dense(5, 5, "cpu")[0, 0]  # (5, 5)
+not_ahead = masks.causal().dense(5, 5, "cpu")[0, 0]  # (5, 5)
 with torch.no_grad():
     before = module(x, not_ahead)
     x[:, 3] += 1  # token 3 changes
@@ -562,7 +561,7 @@ check("03.4", MultiHeadSelfAttention)
 ours, librarys = MultiHeadSelfAttention(8, 2), MultiHeadAttention(8, 2)
 librarys.load_state_dict(ours.state_dict())
 with torch.no_grad():
-    difference = ours(x, not_ahead) - librarys(x, mask=Mask(causal=True))
+    difference = ours(x, not_ahead) - librarys(x, mask=masks.causal())
 print("the same output?", bool(difference.abs().max() < 1e-6))
 
 # %% [markdown]
@@ -616,8 +615,8 @@ print("the same output?", bool(difference.abs().max() < 1e-6))
 # `functional.masked_softmax` (whose mask may be `None`), torch's
 # `F.scaled_dot_product_attention`, and
 # `functional.scaled_dot_product_attention(q, k, v, mask=…)`, which takes what
-# `masks.padding(lengths, T_m)` returns, after `from minitx import masks`.
-# Without lengths leave its `mask` out; `None` is no mask for it.
+# `masks.padding(lengths, T_m)` returns. Without lengths leave its `mask` out;
+# `None` is no mask for it.
 
 # %% [markdown] tags=["solution"]
 # **A loop**
