@@ -638,7 +638,7 @@ class Evidence:
     def remedies(self) -> list[Named]:
         """What the first exception asks for that is known."""
         found: list[Remedy] = []
-        left_out = dict.fromkeys(self.asker.parameters, _LEFT_OUT)
+        left_out: dict[str, Any] = dict.fromkeys(self.asker.parameters, _LEFT_OUT)
         left_out |= dict.fromkeys(none_unless_given(self.chapter, self.exercise))
         for probe in self.raised:
             if probe.want.kind == "raised":
