@@ -30,6 +30,7 @@ SETTINGS = [
 ]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("check", contract.PROMISES, ids=lambda check: check.__name__)
 @pytest.mark.parametrize("make", SETTINGS)
 def test_core_at_every_setting(make, check):

@@ -28,6 +28,7 @@ def pairs():
     return numbers.pairs()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("number", SPELLED)
 def test_the_index_is_the_number(pairs, number):
     assert pairs[number] == SPELLED[number]

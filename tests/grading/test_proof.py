@@ -96,6 +96,7 @@ def test_the_worked_answer_earns_full_points(chapter, exercise):
         assert report.earned == report.points > 0
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("chapter", "exercise", "name"),
     RIGHT_ANSWERS,
@@ -111,6 +112,7 @@ def test_five_right_answers_at_least(chapter, exercise):
     assert len(exercise.right_answers) >= 5
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("chapter", "exercise", "name"), RUNGS, ids=[f"{e.id}/{name}" for _, e, name in RUNGS]
 )

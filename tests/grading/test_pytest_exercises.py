@@ -44,6 +44,7 @@ def verdicts(text: str) -> list[str]:
     return re.findall(r"::.* (PASSED|FAILED|SKIPPED)", text)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("double", ["", WRONG, RIGHT_DOUBLE, ENDLESS, "def double(x:\n    pass"])
 def test_the_same_verdicts(
     root: Path,

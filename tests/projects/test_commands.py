@@ -66,6 +66,7 @@ def call(*arguments, typed=None):
     return CliRunner().invoke(cli, [*map(str, arguments)], input=typed, catch_exceptions=False)
 
 
+@pytest.mark.slow
 def test_train_numbers_then_translate():
     trained = call("train", "numbers")
     assert trained.exit_code == 0, trained.output
@@ -100,6 +101,7 @@ def test_from_a_pipe_every_line_in_is_a_line_out():
     assert (all_well.exit_code, all_well.stdout) == (0, "vingt-trois\n\nvingt-quatre\n")
 
 
+@pytest.mark.slow
 def test_texts_given_as_arguments_keep_step_too():
     call("train", "numbers")
     some = call("translate", "21", "foo", "", "22")

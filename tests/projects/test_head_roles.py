@@ -17,6 +17,7 @@ def translator() -> Translator:
     return head_roles.learned(num_steps=20)
 
 
+@pytest.mark.slow
 def test_twelve_heads_whose_weights_sum_to_one(translator: Translator) -> None:
     pairs = head_roles.never_seen()[:3]
     seen = head_roles.watched(translator, pairs)
@@ -31,6 +32,7 @@ def test_twelve_heads_whose_weights_sum_to_one(translator: Translator) -> None:
     assert all(float(table.triu(1).abs().max()) == 0 for table in seen["decoder", 1])
 
 
+@pytest.mark.slow
 def test_looks_and_widths_are_of_all_heads(translator: Translator) -> None:
     looks, widths = head_roles.looks(translator), head_roles.widths(translator)
     assert [*looks] == [*widths]
@@ -40,6 +42,7 @@ def test_looks_and_widths_are_of_all_heads(translator: Translator) -> None:
     assert all(1 <= width <= 8 for width in widths.values())
 
 
+@pytest.mark.slow
 def test_an_even_head_would_give_the_first_token_its_share(
     translator: Translator, monkeypatch: pytest.MonkeyPatch
 ) -> None:

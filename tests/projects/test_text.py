@@ -88,6 +88,7 @@ def test_equal_texts_are_one_text_and_equal_prompts_one_prompt():
         assert "".join(data.vocabulary.decode(ids)) == data.text[: len(ids)]
 
 
+@pytest.mark.slow
 def test_holes_are_filled(restorer):
     assert restorer.right > 0.8
     frequent = max(map(ROUND.count, set(ROUND))) / len(ROUND)
@@ -114,6 +115,7 @@ def test_a_share_of_right_answers_is_counted_over_the_asked(restorer):
         assert masked.measured(restorer.model, data, (corrupted, targets)).right == 0.5
 
 
+@pytest.mark.slow
 def test_only_asked_places_are_in_the_loss(restorer):
     batch = masked.holes(Corpus.of(ROUND).train, 19, TINY, batch_size=3, group=ALONE)(0)
     corrupted, targets = batch
