@@ -157,12 +157,10 @@ NEIGHBOURS = {
     ("02.3/filled_with_minus_ten_thousand", "02.3/empty_rows_get_the_average"),
     ("02.3/filled_with_minus_a_billion", "02.3/empty_rows_get_the_average"),
     ("02.3/plain_exponentials", "02.3/divided_again_after_the_mask"),
-    ("02.3/normalised_over_queries", "02.3/normalised_over_queries_with_nan"),
     ("02.3/normalised_over_queries", "02.3/normalised_over_axis_one"),
     ("02.3/normalised_over_queries_with_nan", "02.3/normalised_over_queries"),
     ("02.3/normalised_over_axis_one", "02.3/normalised_over_queries"),
     ("02.5/slices_end_too_early", "02.5/last_token_lost"),
-    ("02.5/counted_from_the_end", "02.5/filled_in_front"),
     ("02.6/layer_without_scale_but_with_nan", "02.6/layer_without_scale"),
     ("02.6/scaled_by_the_token_width_and_nan", "02.6/scaled_by_the_token_width"),
     ("04.1/as_in_the_tutorial", "04.1/exponentials_in_single_precision"),
@@ -183,8 +181,10 @@ NEIGHBOURS = {
 @pytest.mark.slow
 @pytest.mark.usefixtures("as_users_run")
 def test_a_mistake_that_is_not_in_the_bank_is_not_named_as_another() -> None:
+    """How many are named by something else is measured on answers that were written without the
+    bank (`test_first_contact`): entries are there because nothing else had named them.
+    """
     told: set[tuple[str, str]] = set()
-    named, everything = 0, 0
     for chapter in COURSE.chapters.values():
         for exercise in chapter.exercises.values():
             for key, wrong in list(exercise.mistakes.items()):
@@ -194,11 +194,7 @@ def test_a_mistake_that_is_not_in_the_bank_is_not_named_as_another() -> None:
                 names = assess(chapter, left, submission).named
                 others = {each.id for each in names if each.source == "bank"}
                 told |= {(wrong.id, each) for each in others & own_ids(exercise)}
-                named += bool(names)
-                everything += 1
     assert told <= NEIGHBOURS
-    # Some entries stand in the bank just because nothing else had named them.
-    assert named >= 0.85 * everything
 
 
 def own_ids(exercise: Exercise) -> set[str]:

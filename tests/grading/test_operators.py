@@ -153,6 +153,11 @@ def test_a_mutant_says_what_it_changed(source: str, sentence: str) -> None:
         ("return tanh(x) @ n", "`tanh` is applied after the step with `n`, not before."),
         ("y = x + n\n    return y / 2", "`y` is returned already; the steps after it are missing."),
         ("return x - x.max()", "the mean stands where the largest belongs."),
+        ("return f(x + n)", "`n` is one too large in `x + n`."),
+        ("return x.clamp(n)", "`n` is one too small in `clamp`."),
+        ("return (x / n).long()", "`x / n` is rounded up, not down."),
+        ("return int(x / n)", "`x / n` is rounded to the nearest whole number, not down."),
+        ("return x.to(torch.float64)", "`torch.float32` stands where `torch.float64` belongs."),
     ],
 )
 def test_slips_are_those_of_people(source: str, sentence: str) -> None:

@@ -15,6 +15,7 @@ B = RNG.normal(size=(3, 5))
 W = np.exp(B) / np.exp(B).sum(-1, keepdims=True)
 SQUARE = RNG.normal(size=(4, 4))
 HEADS = RNG.normal(size=(2, 5, 3, 4))
+COUNTS = np.arange(12).reshape(3, 4) % 7
 ALLOWED = B > -0.3
 ALLOWED[1] = False
 GIVEN = Given({"T_q": 3, "T_k": 5, "D_k": 8}, {"allowed": ALLOWED, "scores": B}, ("T_q", "T_k"))
@@ -50,6 +51,24 @@ def first(got: Any, want: Any, given: Given = GIVEN) -> str:
         (B * math.log(2), B, ("factor", "ln 2")),
         (B * 1.2345, B, ("some factor",)),
         (B + 0.5, B, ("shift", 0.5)),
+        (B - 16, B, ("shift", "2·D_k", "small")),
+        (B + 1.5, B, ("some shift",)),
+        (COUNTS + 1, COUNTS, ("shift", 1.0)),
+        (
+            np.where([0, 0, 1, 1], -SQUARE, SQUARE),
+            SQUARE,
+            ("except", "part", "in the second half", -1),
+        ),
+        (
+            np.where([0, 1, 0, 1], 0, SQUARE),
+            SQUARE,
+            ("except", "part", "at the odd places, 1, 3, 5 …,", -1),
+        ),
+        (SQUARE * np.eye(4), SQUARE, ("except", "beside")),
+        (COUNTS * 2, COUNTS, ("factor", "2")),
+        (COUNTS + (COUNTS > 3), COUNTS, ("one off", 1)),
+        (COUNTS - (COUNTS > 3), COUNTS, ("one off", -1)),
+        (HEADS * np.array([1, 2, 0.5, 1, 3]).reshape(-1, 1, 1), HEADS, ("factor for each", -3)),
         (B - B.mean(-1, keepdims=True), B, ("shift along", -1)),
         (W * [[2.0], [3.0], [0.5]], W, ("normaliser", -1)),
         (B * [[2.0], [3.0], [0.5]], B, ("factor along", -1)),

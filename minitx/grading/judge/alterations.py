@@ -31,8 +31,16 @@ class Alteration:
     back: Callable[[Any], Any] = lambda result: result  # what is done to the result's numbers
 
 
-def alterations(arguments: Arguments, notation: Notation) -> Iterator[Alteration]:
-    """Every alteration that fits arguments of these kinds, the simplest first."""
+def alterations(
+    arguments: Arguments, notation: Notation, defaults: Arguments | None = None
+) -> Iterator[Alteration]:
+    """Every alteration that fits arguments of these kinds, the simplest first.
+
+    Args:
+        arguments: one call's, by name, with the defaults of those that it left out.
+        notation: the letters of their axes.
+        defaults: of the parameters that have one.
+    """
     tensors = [name for name, x in arguments.items() if _ndim(x)]
     for one, other in itertools.combinations(arguments, 2):
         if _kind(arguments[one]) == _kind(arguments[other]):
@@ -56,10 +64,21 @@ def alterations(arguments: Arguments, notation: Notation) -> Iterator[Alteration
             yield from _of_a_mask(name)
         elif "f" in kind:
             yield from _of_numbers(name, notation)
+        elif "i" in kind:
+            yield from _of_whole_numbers(name)
         yield from _of_places(name, notation)
     for name, x in arguments.items():
-        if isinstance(x, int | float) and not isinstance(x, bool):
+        if isinstance(x, bool):
+            yield from _of_a_switch(name)
+        elif isinstance(x, int | float):
             yield from _of_one_number(name)
+    for name, default in (defaults or {}).items():
+        yield Alteration(
+            ("default", name),
+            f"It equals the right result for {name}={default!r}, whatever is given.",
+            f"`{name}` has no effect: use the argument, not its usual value.",
+            partial(_default, name, default),
+        )
     for letter in sorted(notation_letters(notation)):
         yield from _of_length(letter, notation)
     yield from _of_groups(arguments, notation)
@@ -188,6 +207,52 @@ def _of_numbers(name: str, notation: Notation) -> Iterator[Alteration]:
         )
 
 
+def _of_whole_numbers(name: str) -> Iterator[Alteration]:
+    changes: list[tuple[str, str, str, Callable[[Any], Any]]] = [
+        ("one more", f"{name} + 1", "Counting begins at 0.", lambda x: x + 1),
+        ("one less", f"{name} − 1", "Off by one: counting begins at 0.", lambda x: x - 1),
+        ("negated", f"−{name}", "A minus sign too many, or a difference the wrong way round.",
+         lambda x: -x),
+        ("absolute", f"|{name}|", "Take abs out.", np.abs),
+        ("doubled", f"2·{name}", "Something is counted twice.", lambda x: 2 * x),
+        ("from the first", f"{name} less its first entry", f"Use `{name}` as it is given: it need "
+         "not begin at 0.", lambda x: x - x[..., :1]),
+        ("row numbers", f"0, 1, 2 … in place of `{name}`", f"Use `{name}` as it is given.",
+         lambda x: np.broadcast_to(np.arange(x.shape[-1]), x.shape)),
+    ]  # fmt: skip
+    for key, words, advice, change in changes:
+        yield Alteration(
+            ("whole", key, name),
+            f"It equals the right result for {words}.",
+            advice,
+            _numpy(change, name),
+        )
+
+
+def _of_a_switch(name: str) -> Iterator[Alteration]:
+    def turned(arguments: Arguments) -> dict[str, Any]:
+        return {**arguments, name: not arguments[name]}
+
+    yield Alteration(
+        ("switch", "turned round", name),
+        f"It equals the right result for the opposite of `{name}`.",
+        f"The two cases of `{name}` stand in each other's place.",
+        turned,
+    )
+    for value in (True, False):
+        yield Alteration(
+            ("switch", value, name),
+            f"It equals the right result for {name}={value}, whatever is given.",
+            f"`{name}` has no effect: ask for it.",
+            partial(_default, name, value),
+        )
+
+
+def _default(name: str, default: Any, arguments: Arguments) -> dict[str, Any] | None:
+    """The arguments with one at its usual value, if it is another."""
+    return None if arguments.get(name) == default else {**arguments, name: default}
+
+
 def _scaled(
     name: str, notation: Notation, factors: Mapping[str, Callable[[int], float]]
 ) -> Callable[[Arguments], dict[str, Any] | None]:
@@ -239,6 +304,20 @@ def _of_places(name: str, notation: Notation) -> Iterator[Alteration]:
                 "Off by one: does the first entry stand at place 0?",
                 _numpy(partial(_rolled, axis, step), name),
             )
+    letters = notation.arguments.get(name, ())
+    if letters and notation.results and notation.results[0] == letters:
+        for words, back in [
+            ("taken as two halves, and two numbers side by side belong together", lambda x: x),
+            ("paired half with half, not neighbour with neighbour", _halves_of_neighbours),
+        ]:
+            yield Alteration(
+                ("halves", name, back is _halves_of_neighbours),
+                f"It equals the right result for the last axis of `{name}` {words}.",
+                "0::2 and 1::2 take neighbours; chunk, or [: n // 2], takes halves: which two "
+                "numbers are a pair here, and where do they go back?",
+                _numpy(_neighbours_of_halves, name),
+                back,
+            )
     for axes in ((-1, -2, -3), (-3, -1, -2)):
         yield Alteration(
             ("read anew", name, axes),
@@ -247,6 +326,18 @@ def _of_places(name: str, notation: Notation) -> Iterator[Alteration]:
             "`view` and `reshape` move no axis: use transpose or permute first.",
             _numpy(_read_anew(axes), name),
         )
+
+
+def _neighbours_of_halves(x: Any) -> Any:
+    """0, n/2, 1, n/2 + 1 …: entry i of the first half beside entry i of the second."""
+    n = x.shape[-1]
+    return None if n % 2 else x[..., np.arange(n).reshape(2, -1).T.ravel()]
+
+
+def _halves_of_neighbours(x: Any) -> Any:
+    """The way back."""
+    n = x.shape[-1]
+    return x if n % 2 else x[..., np.arange(n).reshape(-1, 2).T.ravel()]
 
 
 def _read_anew(axes: tuple[int, ...]) -> Callable[[Any], Any]:
@@ -271,6 +362,8 @@ def _of_one_number(name: str) -> Iterator[Alteration]:
             lambda x: math.sqrt(x) if isinstance(x, float) and x > 0 else None,
         ),
         ("its size", f"|{name}|", abs),
+        ("a tenth", f"{name}/10", lambda x: x / 10 if isinstance(x, float) else None),
+        ("tenfold", f"10·{name}", lambda x: x * 10 if isinstance(x, float) else None),
         # 0 and what is negative are cases of their own, and may be treated rightly.
         ("left out", f"{name} = 1", lambda x: type(x)(1) if x > 0 else None),
         ("at least 1", f"max({name}, 1)", lambda x: max(x, type(x)(1)) if x > 0 else None),

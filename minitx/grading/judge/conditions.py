@@ -3,7 +3,7 @@
 import itertools
 import math
 import operator
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Container, Iterator, Sequence
 from dataclasses import dataclass
 from functools import partial
 
@@ -27,14 +27,19 @@ class Condition:
     special: bool = True
 
 
-def telling(wrong: Sequence[Probe], right: Sequence[Probe]) -> Condition | None:
-    """A property that all wrong calls have and no right one has; the most special first."""
+def telling(
+    wrong: Sequence[Probe], right: Sequence[Probe], defaults: Container[str] = ()
+) -> Condition | None:
+    """A property that all wrong calls have and no right one has; the most special first.
+
+    That a parameter is given says nothing if it has a usual value, which could be given as well.
+    """
     if not wrong or len(right) < _FEWEST_RIGHT:
         return None
     for condition in _conditions(wrong, right):
         enough = condition.special or len(wrong) > 1  # one call has many properties
         fits = all(map(condition.holds, wrong)) and not any(map(condition.holds, right))
-        if enough and fits:
+        if enough and fits and not (condition.key[0] == "given" and condition.key[1] in defaults):
             return condition
     return None
 

@@ -36,11 +36,11 @@ from minitx.grading.judge.notation import notation
 from minitx.grading.judge.probes import Asker, Probe, differing, like, redrawn, replay, scaled
 from minitx.grading.judge.relations.precision import FEWER_DIGITS
 from minitx.grading.judge.relations.relate import relate
-from minitx.grading.judge.relations.relation import Relation
+from minitx.grading.judge.relations.relation import LITTLE, Relation
 from minitx.grading.judge.remedies import PRODUCTS, WHERE_AXES_MEET, Remedy, Scene, remedy
 from minitx.grading.judge.remembered import remembered
 from minitx.grading.judge.smallest import smallest
-from minitx.grading.judge.worked import documentation, module_form, none_unless_given
+from minitx.grading.judge.worked import defaults, documentation, module_form
 from minitx.grading.own import OwnCaller
 from minitx.grading.registry import Exercise
 from minitx.grading.report import Case, Named, count
@@ -84,7 +84,16 @@ def diagnose(
         return (), None
     text, parameters = documentation(chapter, exercise)
     letters = notation(text)
-    asker = Asker(exercise.function, parameters, letters, caller, right, form, legal=exercise.legal)
+    asker = Asker(
+        exercise.function,
+        parameters,
+        letters,
+        caller,
+        right,
+        form,
+        legal=exercise.legal,
+        defaults=defaults(chapter, exercise),
+    )
     probes = [asker.seen(call) for call in calls]
     if form:  # a module that was made or refused as it should be says nothing
         probes = [p for p in probes if p.differs or form.weights(p.arguments)]
@@ -122,6 +131,7 @@ class Evidence:
         agreeing = [probe for probe in self.probes if not probe.differs]
         self.right = sorted(agreeing, key=telling_power, reverse=True)
         self.key = (self.chapter, self.exercise.id)
+        self.usual = {name: x for name, x in self.asker.defaults.items() if x is not None}
         self.valued = [probe for probe in self.wrong if probe.has_values]
         self.raised = [probe for probe in self.wrong if probe.got.kind == "raised"]
         self.agreeing: list[Probe] = []
@@ -149,12 +159,13 @@ class Evidence:
             or self.short()
             or self.not_finite()
             or self.nearly(own_bank(self.exercise), 1.0)
-            or self.related()
             or self.told(self.exact(composed_bank(*self.key)))[:1]
             or self.told(self.exact(sister_bank(*self.key)))[:1]
+            or self.related(LITTLE)
             or self.nearly(own_bank(self.exercise), 0.6)
             or self.nearly(own_bank(self.exercise), 0.6, within=SINGLE)
             or self.told(self.exact(operator_bank(*self.key)))[:1]
+            or self.related()
             or self.nearly(composed_bank(*self.key), 0.7)
             or self.nearly(sister_bank(*self.key), 0.7)
             or self.nearly([c for c in operator_bank(*self.key) if c.certain], 0.7)
@@ -350,8 +361,8 @@ class Evidence:
             ),
         )
 
-    def related(self) -> list[Named]:
-        """What holds on every call that returned something wrong."""
+    def related(self, below: int = 9) -> list[Named]:
+        """What holds on every call that returned something wrong; 0 is surest."""
         if not self.valued:
             return []
         sets = [self.relations(probe) for probe in self.more]
@@ -362,7 +373,7 @@ class Evidence:
         altered = self.altered()
         if altered:
             return [self.relation(str(altered.key), self.only(altered.sentence), altered.advice)]
-        if best and best.certainty < 9:
+        if best and best.certainty < below:
             return [self.of(best, sets)]
         return []
 
@@ -378,7 +389,7 @@ class Evidence:
 
     @cached_property
     def where(self) -> Condition | None:
-        return telling(self.wrong, self.right)
+        return telling(self.wrong, self.right, self.usual)
 
     @cached_property
     def more(self) -> list[Probe]:
@@ -451,7 +462,7 @@ class Evidence:
         """The right answer to changed inputs that equals the submission's on every wrong call."""
         first = max(self.more, key=_generality)
         probes = [first, *(probe for probe in self.more if probe is not first)]
-        for alteration in alterations(first.arguments, self.asker.notation):
+        for alteration in self.alterations(first):
             matched = 0
             for probe in probes:
                 verdict = self.equals(probe, alteration)
@@ -463,12 +474,16 @@ class Evidence:
                     return alteration
         return None
 
+    def alterations(self, probe: Probe) -> Iterator[Alteration]:
+        given = {**self.usual, **probe.arguments}
+        return alterations(given, self.asker.notation, self.usual)
+
     def combined(self) -> list[Named]:
         """Two things at once: the right answer to changed inputs, and a relation to that."""
         if len(self.more) < FEWEST_PROBES:
             return []
         probes = sorted(self.more, key=_generality, reverse=True)
-        for alteration in alterations(probes[0].arguments, self.asker.notation):
+        for alteration in self.alterations(probes[0]):
             if alteration.key[0] not in _PAIRED:
                 continue
             shared: list[Relation] = []
@@ -507,7 +522,7 @@ class Evidence:
         return None if value is None else alike(plain(probe.got.value), plain(value))
 
     def altered_value(self, probe: Probe, alteration: Alteration) -> Any:
-        changed = alteration.change(probe.arguments)
+        changed = alteration.change({**self.usual, **probe.arguments})
         if changed is None:
             return None
         other = self.asker.expected(probe.call, changed)
@@ -639,7 +654,7 @@ class Evidence:
         """What the first exception asks for that is known."""
         found: list[Remedy] = []
         left_out: dict[str, Any] = dict.fromkeys(self.asker.parameters, _LEFT_OUT)
-        left_out |= dict.fromkeys(none_unless_given(self.chapter, self.exercise))
+        left_out |= self.asker.defaults
         for probe in self.raised:
             if probe.want.kind == "raised":
                 continue

@@ -479,6 +479,8 @@ def _in(place: _Place) -> str:
 def _slips(place: _Place, function: ast.FunctionDef) -> Iterator[_Change]:
     """What people write by mistake and no blind change makes."""
     node = place.get()
+    if isinstance(node, ast.Name | ast.Call):
+        yield from _one_off(place, node)
     if isinstance(node, ast.Name) and isinstance(node.ctx, ast.Load):
         if place.field != "func" and node.id in (names := _variables(function)):
             for other in names:
@@ -514,6 +516,8 @@ def _slips(place: _Place, function: ast.FunctionDef) -> Iterator[_Change]:
             yield _instead(place, ast.Compare(node.left, [sign], node.comparators))
     elif isinstance(node, ast.Call):
         yield from _slips_in_call(place, node)
+    elif isinstance(node, ast.Attribute) and node.attr == "float64":
+        yield _instead(place, ast.Attribute(node.value, "float32", ast.Load()))
     elif isinstance(node, ast.Attribute) and node.attr == "min" and "finfo" in _code(node):
         for number in (0.0, 1e-9, -10.0, -100.0, -1e4, -1e9):
             sentence = f"forbidden scores become a number such as {number:g}, which is not -∞."
@@ -574,9 +578,47 @@ def _slips_in_call(place: _Place, node: ast.Call) -> Iterator[_Change]:
         yield _replaced(place, new, "the largest *size* is subtracted, without its sign.")
         new = ast.Call(ast.Attribute(node.func.value, "mean", ast.Load()), node.args, node.keywords)
         yield _replaced(place, new, "the mean stands where the largest belongs.")
+    if name in ("long", "int"):
+        yield from _rounded_otherwise(place, node)
     if name == "range" and len(node.args) == 1:
         new = ast.Call(node.func, [ast.Constant(1), *node.args], [])
         yield _replaced(place, new, f"the loop over `{_code(node)}` begins one too late.")
+
+
+def _rounded_otherwise(place: _Place, node: ast.Call) -> Iterator[_Change]:
+    """To the nearest whole number or to the next, where what is behind the point is cut off."""
+    if isinstance(node.func, ast.Attribute):
+        number = node.func.value
+        others: dict[str, ast.expr] = {
+            how: ast.Call(ast.Attribute(number, how, ast.Load()), [], [])
+            for how in ("round", "ceil")
+        }
+    else:
+        number = node.args[0]
+        up = ast.BinOp(number, ast.FloorDiv(), _constant(-1))
+        others = {
+            "round": ast.Call(ast.Name("round", ast.Load()), [number], []),
+            "ceil": ast.UnaryOp(ast.USub(), up),
+        }
+    for how, word in (("round", "to the nearest whole number"), ("ceil", "up")):
+        new = copy.deepcopy(node)
+        if isinstance(new.func, ast.Attribute):
+            new.func.value = others[how]
+        else:
+            new.args[0] = others[how]
+        yield _replaced(place, new, f"`{_code(number)}` is rounded {word}, not down.")
+
+
+def _one_off(place: _Place, node: ast.expr) -> Iterator[_Change]:
+    """A term of a sum or a bound that is one too large or too small."""
+    bound = isinstance(place.parent, ast.Call) and place.inside in ("clamp", "min", "max", "range")
+    term = isinstance(place.parent, ast.BinOp) and isinstance(place.parent.op, ast.Add | ast.Sub)
+    if not ((bound and place.field == "args") or term):
+        return
+    for operator, word in ((ast.Add(), "large"), (ast.Sub(), "small")):
+        new = ast.BinOp(node, operator, ast.Constant(1))
+        sentence = f"`{_code(node)}` is one too {word}{_in(place)}."
+        yield _replaced(place, new, sentence)
 
 
 def _turned(node: ast.expr) -> ast.Call:

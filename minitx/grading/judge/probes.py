@@ -57,6 +57,7 @@ class Asker:
     right: Caller
     form: ModuleForm | None = None  # where the function is a module
     legal: Legal = lambda sizes: True
+    defaults: Mapping[str, Any] = field(default_factory=dict)  # of parameters that may be left out
     left: int = 80  # calls of the submission
     left_right: int = 4000  # calls of the course's own functions
     asked: list[Probe] = field(default_factory=list)

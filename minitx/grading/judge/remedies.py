@@ -302,7 +302,8 @@ def _bounds(scene: Scene, m: re.Match[str]) -> Said:
     return (
         f"Index {index} is out of bounds: that axis has {scene.letters(size)} entries, 0 to "
         f"{size - 1}.",
-        "The loop runs over another length than the axis has: which letter belongs into range()?",
+        "A loop or an index counts further than that axis reaches: the length of which axis "
+        "belongs there, and is it the number of a row or a position?",
     )
 
 

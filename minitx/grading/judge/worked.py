@@ -70,24 +70,13 @@ def documentation(chapter: Chapter, exercise: Exercise) -> tuple[str, tuple[str,
     return "\n".join(texts), (*form.made_of, *form.called_with)
 
 
-def none_unless_given(chapter: Chapter, exercise: Exercise) -> list[str]:
-    """The parameters that are None in a call which leaves them out."""
-    tree, _ = _definitions(chapter.solution_file)
-    answer = _answer_named(exercise.function, tree, chapter.solution_file)
-    if isinstance(answer, ast.FunctionDef):
-        functions = [answer]
-    else:
-        functions = [_method(answer, name) for name in ("__init__", "forward")]
-    found = []
-    for inputs in (function.args for function in functions):
-        places = [*inputs.posonlyargs, *inputs.args]
-        last = places[len(places) - len(inputs.defaults) :]
-        defaults = [*zip(last, inputs.defaults, strict=True)]
-        defaults += [
-            (a, d) for a, d in zip(inputs.kwonlyargs, inputs.kw_defaults, strict=True) if d
-        ]
-        found += [a.arg for a, d in defaults if isinstance(d, ast.Constant) and d.value is None]
-    return found
+def defaults(chapter: Chapter, exercise: Exercise) -> dict[str, Any]:
+    """The parameters that may be left out, and what they are then."""
+    _, namespace = _definitions(chapter.solution_file)
+    answer = namespace[exercise.function]
+    functions = [answer.__init__, answer.forward] if isinstance(answer, type) else [answer]
+    parameters = [p for f in functions for p in inspect.signature(f).parameters.values()]
+    return {p.name: p.default for p in parameters if p.default is not p.empty}
 
 
 def module_form(chapter: Chapter, exercise: Exercise) -> ModuleForm:

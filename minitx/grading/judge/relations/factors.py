@@ -5,7 +5,7 @@ from collections.abc import Iterator
 
 import numpy as np
 
-from minitx.grading.judge.relations.relation import Array, Given, Relation, near, short
+from minitx.grading.judge.relations.relation import LITTLE, Array, Given, Relation, near, short
 
 
 def one_factor(a: Array, b: Array, given: Given, tol: float) -> Iterator[Relation]:
@@ -101,14 +101,45 @@ def _where_letters(name: str, given: Given) -> str:
 
 
 def one_shift(a: Array, b: Array, given: Given, tol: float) -> Iterator[Relation]:
+    """The same difference everywhere: a number, or one that a length or an argument explains."""
     shift = float(np.median(a - b))
     if shift == 0 or np.ptp(b) <= tol * float(np.abs(b).max()):
         return
-    if np.all(np.abs(a - b - shift) <= tol * np.maximum(np.abs(b), abs(shift))):
-        word = "large" if shift > 0 else "small"
-        yield Relation(
-            ("shift", float(f"{shift:.4g}")),
-            f"Everywhere it is {abs(shift):.4g} too {word}.",
-            "A constant is added once too often, or not at all.",
-            1,
-        )
+    if not np.all(np.abs(a - b - shift) <= tol * np.maximum(np.abs(b), abs(shift))):
+        return
+    word = "large" if shift > 0 else "small"
+    for name, value in (*given.sizes.items(), *given.numbers()):
+        for factor, shown in ((1, name), (2, f"2·{name}")):
+            if abs(value) > 1 and math.isclose(abs(shift), factor * abs(value), rel_tol=tol):
+                yield Relation(
+                    ("shift", shown, word),
+                    f"Everywhere it is {abs(shift):.4g} = {shown} too {word}.",
+                    f"{shown} is added or subtracted once too often, or not at all.",
+                    1,
+                )
+    yield Relation(
+        ("shift", float(f"{shift:.4g}")),
+        f"Everywhere it is {abs(shift):.4g} too {word}.",
+        "A constant is added once too often, or not at all.",
+        1,
+    )
+    yield Relation(
+        ("some shift",),
+        f"Everywhere yours is off by one difference ({short(shift)} in one call, another in "
+        "others).",
+        "What is added or subtracted depends on the inputs: from which of them is it computed?",
+        3,
+    )
+
+
+def one_off(a: Array, b: Array, wrong: Array) -> Iterator[Relation]:
+    """Whole numbers of which some are one too large, or one too small, and no other is wrong."""
+    for step, word in ((1, "large"), (-1, "small")):
+        if np.all((a - b)[wrong] == step) and not wrong.all():
+            yield Relation(
+                ("one off", step),
+                f"What is wrong is one too {word} ({int(wrong.sum())} of {wrong.size} entries).",
+                "A count that begins at 1, a `<` where `<=` belongs, or a number that is rounded "
+                "to the other side: calculate one of these entries by hand.",
+                LITTLE,
+            )

@@ -41,10 +41,17 @@ _REMEDY = {
     "allowed": "What is allowed must be compared and normalised among itself.",
     "nothing allowed": "A row with nothing allowed is a case of its own: zeros belong there.",
     "loud": "Large scores: subtract each row's own largest score before exp.",
-    "diagonal": "A token sees itself: is it < where <= belongs, or a diagonal off by one?",
-    "after": "Those are the later keys: look at the comparison of key and query positions.",
-    "before": "Those are the earlier keys: look at the comparison of key and query positions.",
-    "entry": "A case at the end of the range: look at the comparison, or at a special case.",
+    "diagonal": "Row and column have the same number there: is it < where <= belongs, a diagonal "
+    "that is off by one, or something written over what stood there?",
+    "after": "The column's number is larger than the row's there: which comparison, sign or "
+    "shift of the two decides it?",
+    "before": "The column's number is smaller than the row's there: which comparison, sign or "
+    "shift of the two decides it?",
+    "entry": "Look at the comparison or the special case for it, and at what stands in a loop that "
+    "should stand behind it.",
+    "beside": "Only what stands on the diagonal is written, or kept: which line makes the others?",
+    "part": "What makes that half of the entries has a line, or a part of a line, of its own: "
+    "calculate one of them by hand.",
     "index": "A loop or a slice begins or ends one too early, or an index stands still.",
 }
 
@@ -88,6 +95,7 @@ def regions(b: Array, given: Given) -> Iterator[tuple[tuple[Any, ...], str, Arra
         offset = np.arange(columns) - np.arange(rows)[:, None]
         for aligned in dict.fromkeys((0, columns - rows)):
             yield ("diagonal",), "on the diagonal", spread(offset == aligned, b)
+            yield ("beside",), "beside the diagonal", spread(offset != aligned, b)
             yield ("after",), "to the right of the diagonal", spread(offset > aligned, b)
             yield ("before",), "to the left of the diagonal", spread(offset < aligned, b)
     for axis in range(b.ndim):
@@ -107,3 +115,14 @@ def regions(b: Array, given: Given) -> Iterator[tuple[tuple[Any, ...], str, Arra
                         f"at all places but the {word} along {name}",
                         spread(~here, b),
                     )
+        if n > 3 and n % 2 == 0:
+            for word, here in _parts(place, n):
+                yield ("part", word, axis - b.ndim), f"{word} along {name}", spread(here, b)
+
+
+def _parts(place: Array, n: int) -> Iterator[tuple[str, Array]]:
+    """Halves, and every second place."""
+    yield "in the first half", place < n // 2
+    yield "in the second half", place >= n // 2
+    yield "at the even places, 0, 2, 4 …,", place % 2 == 0
+    yield "at the odd places, 1, 3, 5 …,", place % 2 == 1

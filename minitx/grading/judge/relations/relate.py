@@ -14,7 +14,7 @@ import numpy as np
 
 from minitx.grading import values
 from minitx.grading.judge.relations.curves import logarithm, one_function
-from minitx.grading.judge.relations.factors import one_factor, one_shift
+from minitx.grading.judge.relations.factors import one_factor, one_off, one_shift
 from minitx.grading.judge.relations.kinds import dtype_of, dtypes, kinds
 from minitx.grading.judge.relations.moved import moved
 from minitx.grading.judge.relations.not_finite import not_finite
@@ -174,12 +174,15 @@ def _numbers(
     yield from trivially(a, b, given, tol)
     if not np.isfinite(b).all():
         return
-    if kind == "f":
+    if kind != "b":
         yield from one_factor(a, b, given, tol)
         yield from one_shift(a, b, given, tol)
         yield from along_an_axis(a, b, given, tol)
+    if kind == "f":
         yield from one_function(a, b, tol)
         yield from rounded(a, b)
+    elif kind != "b":
+        yield from one_off(a, b, wrong)
     if places:
         yield from moved(a, b, kind, given, tol)
         yield from right_except(a, b, wrong, given)

@@ -10,6 +10,8 @@ from minitx.grading import values
 
 Array = np.ndarray[Any, np.dtype[Any]]
 
+LITTLE = 8  # the certainty of what says less than a changed line of the worked answer
+
 TOLERANCE = {"float64": 1e-6, "float32": 1e-4, "float16": 1e-2, "bfloat16": 5e-2}
 
 

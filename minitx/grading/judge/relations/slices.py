@@ -10,6 +10,7 @@ from minitx.grading.judge.relations.relation import Array, Given, Relation, near
 
 def along_an_axis(a: Array, b: Array, given: Given, tol: float) -> Iterator[Relation]:
     """A factor, or a difference, of its own for every row: a normaliser."""
+    yield from _one_factor_for_each(a, b, given, tol)
     for axis in range(b.ndim):
         if b.shape[axis] < 2:
             continue
@@ -50,6 +51,30 @@ def along_an_axis(a: Array, b: Array, given: Given, tol: float) -> Iterator[Rela
                 "Something is added or subtracted per slice that should not be, or is missing.",
                 2,
             )
+
+
+def _one_factor_for_each(a: Array, b: Array, given: Given, tol: float) -> Iterator[Relation]:
+    """A factor that differs along one axis only: from head to head, say."""
+    if b.ndim < 3 or not np.isfinite(a).all():  # of a table's rows it may be a normaliser
+        return
+    for axis in range(b.ndim):
+        others = tuple(i for i in range(b.ndim) if i != axis)
+        if b.shape[axis] < 2 or min(b.shape[i] for i in others) < 2:
+            continue
+        total = (b * b).sum(others, keepdims=True)
+        ratio = (a * b).sum(others, keepdims=True) / np.where(total == 0, 1, total)
+        if np.ptp(ratio) <= 10 * tol or not near(a, b * ratio, max(tol, 1e-6)):
+            continue
+        name, right = given.axis(axis, b.ndim), int((np.abs(ratio - 1) <= tol).sum())
+        shown = ", ".join(short(float(x)) for x in ratio.ravel()[:6])
+        more = ", …" if ratio.size > 6 else ""
+        yield Relation(
+            ("factor for each", axis - b.ndim),
+            f"Along {name} every entry has a factor of its own ({shown}{more}); "
+            f"{right} of {ratio.size} are right.",
+            f"Which number is computed once for each {name}, and how?",
+            0,
+        )
 
 
 def _one_factor_each(
