@@ -74,7 +74,9 @@ def defaults(chapter: Chapter, exercise: Exercise) -> dict[str, Any]:
     """The parameters that may be left out, and what they are then."""
     _, namespace = _definitions(chapter.solution_file)
     answer = namespace[exercise.function]
-    functions = [answer.__init__, answer.forward] if isinstance(answer, type) else [answer]
+    functions = [answer]
+    if isinstance(answer, type):
+        functions = [getattr(answer, name) for name in ("__init__", "forward")]
     parameters = [p for f in functions for p in inspect.signature(f).parameters.values()]
     return {p.name: p.default for p in parameters if p.default is not p.empty}
 
