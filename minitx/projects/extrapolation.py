@@ -5,12 +5,13 @@ The same tiny model of characters learns from pieces of L = 64 and then reads fo
 `picture`.
 """
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from typing import Any, Literal, get_args
 
+import matplotlib.pyplot as plt
 import numpy as np
 from matplotlib.figure import Figure
 
@@ -31,6 +32,9 @@ TIMES = 4
 
 PER_LENGTH = 2
 """Stretches per trained length: losses are told for each of them."""
+
+LOW = 1.8
+"""Schemes whose loss never reaches this are hard to tell apart beside the others."""
 
 CANNOT = "cannot"
 
@@ -127,35 +131,49 @@ def picture(name: Literal["schemes", "rotary"] = "schemes") -> Figure:
     """Loss by place, mean of the seeds; around it, from the lowest to the highest seed.
 
     Args:
-        name: every scheme as it was trained, or the rotary one as it may be read.
+        name: every scheme as it was trained, those that stay below `LOW` larger in a picture of
+            their own; or the rotary one as it may be read.
     """
     return picture_of(EXPERIMENT.kept(), name)
 
 
 def picture_of(result: Mapping[str, Any], name: Literal["schemes", "rotary"] = "schemes") -> Figure:
     """What `EXPERIMENT.run` returned, as a picture."""
-    chosen = {
-        scheme: losses
-        for scheme, losses in _by_place(result).items()
-        if (scheme.startswith("rotary") if name == "rotary" else "," not in scheme)
-    }
-    chosen = dict(sorted(chosen.items(), key=lambda item: -item[1].shape[1]))  # short ones last
+    every = _by_place(result)
+    if name == "rotary":
+        return _drawn([{scheme: every[scheme] for scheme in every if scheme.startswith("rotary")}])
+    schemes = [scheme for scheme in every if "," not in scheme]
+    schemes.sort(key=lambda scheme: -every[scheme].shape[1])  # short ones last
+    low = {scheme: every[scheme] for scheme in schemes if every[scheme].mean(0).max() < LOW}
+    high = {scheme: every[scheme] for scheme in schemes if scheme not in low}
+    return _drawn([high, low], titles=("", f"the others, below {LOW}, enlarged"))
+
+
+def _drawn(panels: Sequence[Mapping[str, np.ndarray]], titles: Sequence[str] = ("",)) -> Figure:
+    """Pictures one above the other over the same places, each on a scale of its own."""
     places = (np.arange(TIMES * PER_LENGTH) + 0.5) * LENGTH / PER_LENGTH
-    missing = {scheme: len(places) - losses.shape[1] for scheme, losses in chosen.items()}
-    figure = viz.banded_lines(
-        places,
-        {
-            f"{scheme} (to {LENGTH})" if missing[scheme] else scheme: np.pad(
-                losses, ((0, 0), (0, missing[scheme])), constant_values=np.nan
-            ).T
-            for scheme, losses in chosen.items()
-        },
-        xlabel="characters read before",
-        ylabel="loss per character (nats)",
-    )
-    ax = figure.axes[0]
-    ax.axvline(LENGTH, color="gray", linestyle="--", linewidth=1)
-    ax.set_xticks([times * LENGTH for times in range(TIMES + 1)])
+    with viz.style():
+        figure, column = plt.subplots(
+            len(panels), figsize=(viz.WIDTH, 2.9 * len(panels)), sharex=True, squeeze=False
+        )
+    drawn = 0
+    for ax, chosen, title in zip(column[:, 0], panels, titles, strict=True):
+        missing = {scheme: len(places) - losses.shape[1] for scheme, losses in chosen.items()}
+        viz.banded_lines(
+            places,
+            {
+                scheme: np.pad(losses, ((0, 0), (0, missing[scheme])), constant_values=np.nan).T
+                for scheme, losses in chosen.items()
+            },
+            xlabel="characters read before" if ax is column[-1, 0] else "",
+            ylabel="loss per character (nats)",
+            ax=ax,
+            title=title,
+            first=drawn,
+        )
+        drawn += len(chosen)
+        ax.axvline(LENGTH, color="gray", linestyle="--", linewidth=1)
+        ax.set_xticks([times * LENGTH for times in range(TIMES + 1)])
     return figure
 
 

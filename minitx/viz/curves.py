@@ -26,6 +26,7 @@ def lines(
     scale: Literal["linear", "log-log", "log-x", "log-y"] = "linear",
     ax: Axes | None = None,
     title: str | None = None,
+    first: int = 0,
 ) -> Figure:
     """One line per named series over the same x; colour and marker tell the lines apart.
 
@@ -40,6 +41,7 @@ def lines(
         scale: on "log-log" axes a power law is a straight line, its exponent the slope.
         ax: where to draw; a new figure unless given.
         title: printed above.
+        first: how many lines stand in pictures beside it, whose colours are taken.
 
     Raises:
         ValueError: if a series has another length than x, or the scale is unknown.
@@ -56,7 +58,7 @@ def lines(
             )
     with style():
         figure, ax = canvas(ax)
-        for place, (name, curve) in enumerate(curves.items()):
+        for place, (name, curve) in enumerate(curves.items(), start=first):
             again, kind = divmod(place, len(PALETTE))
             ax.plot(
                 positions, curve, "--" if again else "-", label=name, color=PALETTE[kind],
@@ -79,13 +81,16 @@ def banded_lines(
     xlabel: str,
     ylabel: str,
     scale: Literal["linear", "log-log", "log-x", "log-y"] = "linear",
+    ax: Axes | None = None,
+    title: str | None = None,
+    first: int = 0,
 ) -> Figure:
     """`lines` of what was measured several times: the means, and a band from lowest to highest.
 
     Args:
         x: (N,) positions, shared by all series.
         series: name to (N, S) values, S of them at each position.
-        xlabel, ylabel, scale: as of `lines`.
+        xlabel, ylabel, scale, ax, title, first: as of `lines`.
 
     Raises:
         ValueError: if a series has another length than x, or the scale is unknown.
@@ -97,8 +102,11 @@ def banded_lines(
         xlabel=xlabel,
         ylabel=ylabel,
         scale=scale,
+        ax=ax,
+        title=title,
+        first=first,
     )
-    ax = figure.axes[0]
+    ax = ax or figure.axes[0]
     for line, values in zip(ax.get_lines(), measured.values(), strict=True):
         ax.fill_between(
             as_array(x), values.min(1), values.max(1), color=line.get_color(), alpha=0.2,

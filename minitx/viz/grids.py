@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from typing import Any
 
 import matplotlib.pyplot as plt
+import numpy as np
 from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
@@ -21,7 +22,8 @@ def heat_grid(
     """Small maps side by side, from each table's own smallest number to its own largest.
 
     Args:
-        values: name to (T_q, T_k), all of one shape; one whose numbers are all equal stays pale.
+        values: name to (T_q, T_k), all of one shape; one whose numbers are all equal has a single
+            middle tone, and says so.
         row_axis: what a row is, printed at the left.
         column_axis: what a column is, printed below.
         columns: maps beside each other.
@@ -40,10 +42,12 @@ def heat_grid(
             squeeze=False,
         )  # fmt: skip
         for ax, (name, table) in zip(grid.flat, tables.items(), strict=False):
-            # At least a little apart, so that rounding errors of equal numbers are no picture.
-            low, high = table.min(), max(table.max(), table.min() + 1e-3)
+            low, high = table.min(), table.max()
+            # Rounding errors of equal numbers are no picture.
+            if equal := bool(np.isclose(low, high, rtol=1e-4, atol=0)):
+                low, high = low - 1, low + 1
             ax.imshow(table, vmin=low, vmax=high, cmap=AMOUNTS, interpolation="none")
-            ax.set_title(name)
+            ax.set_title(f"{name}: all equal" if equal else name)
             ax.grid(False)
             for axis in (ax.xaxis, ax.yaxis):
                 axis.set_major_locator(MaxNLocator(3, integer=True))

@@ -169,6 +169,28 @@ def test_many_lines_are_named_at_their_ends():
 
 
 @pytest.mark.parametrize("free", [True, False])
+def test_a_line_that_ends_early_is_named_at_its_own_end_where_nothing_is_hidden(free):
+    series = {f"series {i}": [i, i, i, i, i] for i in range(4)}
+    early = {"early": [0.5 if free else 0.9, *[0.5 if free else 0.95] * 2, np.nan, np.nan]}
+    figure = viz.lines(range(5), series | early, xlabel="x", ylabel="y")
+    [name] = [text for text in figure.axes[0].texts if text.get_text() == "early"]
+    assert name.xy[0] == (2 if free else 4)
+    figure.canvas.draw()
+    box = name.get_window_extent()
+    ends = [line.get_path().transformed(line.get_transform()) for line in
+            figure.axes[0].get_lines()]  # fmt: skip
+    assert not any(end.intersects_bbox(box, filled=False) for end in ends)
+
+
+def test_pictures_side_by_side_do_not_share_colours():
+    one = viz.lines([1, 2], {"a": [1, 2], "b": [2, 3]}, xlabel="x", ylabel="y").axes[0]
+    other = viz.lines([1, 2], {"c": [1, 2]}, xlabel="x", ylabel="y", first=2).axes[0]
+    drawn = [*one.get_lines(), *other.get_lines()]
+    assert len({line.get_color() for line in drawn}) == 3
+    assert len({line.get_marker() for line in drawn}) == 3
+
+
+@pytest.mark.parametrize("free", [True, False])
 def test_a_legend_never_lies_on_a_line(free):
     x = np.linspace(0, 1, 200)
     everywhere = 0.5 + 0.5 * np.sin(300 * x)
@@ -244,11 +266,11 @@ def test_style_ends_with_its_block_or_stays():
 
 
 def test_a_grid_has_one_map_per_table_each_on_its_own_scale():
-    figure = viz.heat_grid({"small": WEIGHTS / 1000, "large": -WEIGHTS, "equal": 0 * WEIGHTS})
+    figure = viz.heat_grid({"small": WEIGHTS / 1000, "large": -WEIGHTS, "none": 0 * WEIGHTS})
     shown = [ax for ax in figure.axes if ax.get_visible()]
-    assert [ax.get_title() for ax in shown] == ["small", "large", "equal"]
+    assert [ax.get_title() for ax in shown] == ["small", "large", "none: all equal"]
     limits = [ax.images[0].get_clim() for ax in shown]
-    assert limits == [(0.0, 0.001), (-0.75, 0.0), (0.0, 0.001)]
+    assert limits == [(0.0, 0.00075), (-0.75, 0.0), (-1.0, 1.0)]  # the last: a middle tone
     assert [ax.get_xlabel() for ax in shown] == ["", "key", "key"]
 
 

@@ -95,6 +95,7 @@ EASY = result(
             {"": [1.0, 2, 3, 4, 5, 6, 7, 8], ", YaRN": [1.0] * 8},
             {"": [3.0, 4, 5, 6, 7, 8, 9, 10], ", YaRN": [3.0] * 8},
         ],
+        "low": [{"": [1.0] * 8}, {"": [1.5] * 8}],
     }
 )
 
@@ -109,15 +110,19 @@ def test_the_table_has_all_characters_and_those_beyond():
         ("learned", 3.5, *["cannot"] * 5),
         ("rotary", 2.5, 3.5, 5.5, 4.5, 6.5, "5.50 – 7.50"),
         ("rotary, YaRN", 2.0, 2.0, 2.0, 2.0, 2.0, "1.00 – 3.00"),
+        ("low", *[1.25] * 5, "1.00 – 1.50"),
     )
 
 
 def test_the_pictures_have_the_schemes_and_the_readings_of_one():
-    lines = extrapolation.picture_of(EASY).axes[0].get_lines()
+    above, below = extrapolation.picture_of(EASY).axes
+    lines = above.get_lines()
     drawn = {line.get_label(): line.get_ydata() for line in lines if line.get_label()[0] != "_"}
-    assert list(drawn) == ["rotary", "learned (to 64)"]
+    assert list(drawn) == ["rotary", "learned"]
     np.testing.assert_array_equal(drawn["rotary"], np.arange(2.0, 10))
-    np.testing.assert_array_equal(drawn["learned (to 64)"], [3, 4, *[np.nan] * 6])
+    np.testing.assert_array_equal(drawn["learned"], [3, 4, *[np.nan] * 6])
+    assert [line.get_label() for line in below.get_lines()][:1] == ["low"]
+    assert below.get_lines()[0].get_color() not in [line.get_color() for line in lines]
     np.testing.assert_array_equal(lines[0].get_xdata(), np.arange(16, 256, 32))
     lines = extrapolation.picture_of(EASY, "rotary").axes[0].get_lines()
     assert [line.get_label() for line in lines][:2] == ["rotary", "rotary, YaRN"]
@@ -127,7 +132,9 @@ def test_what_is_kept_can_be_shown():
     names = [row[0] for row in extrapolation.table().rows]
     assert names[: len(TRIALS)] == list(TRIALS)
     assert len(names) == len(TRIALS) + 3
-    assert len(extrapolation.picture().axes[0].get_lines()) == len(TRIALS) + 1
+    above, below = extrapolation.picture().axes
+    assert len(above.get_lines()) + len(below.get_lines()) == len(TRIALS) + 2
+    assert max(np.nanmax(line.get_ydata()) for line in below.get_lines()[:-1]) < extrapolation.LOW
     assert len(extrapolation.picture("rotary").axes[0].get_lines()) == 4 + 1
 
 
