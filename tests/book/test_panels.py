@@ -588,6 +588,23 @@ def test_nothing_covers_the_tables_before_a_number_was_asked_for(opened: Any) ->
     assert how.evaluate("e => e.offsetHeight > 0 && getComputedStyle(e).position") == "sticky"
 
 
+def test_a_head_just_switched_off_is_not_covered_by_what_that_does(opened: Any) -> None:
+    """The box at the bottom of a phone's screen appears where the tick was."""
+    page = opened(place("heads", text=TEXT))
+    look(page.page, "light", 375)
+    boxes = page.panel().locator(".panel-heads input")
+    for number in (2, 7, 20):
+        box = boxes.nth(number)
+        box.evaluate("e => scrollBy(0, e.getBoundingClientRect().bottom + 8 - innerHeight)")
+        box.click()
+        box = page.panel().locator(".panel-heads input").nth(number)
+        on_top = """e => {
+            const { left, top, width, height } = e.getBoundingClientRect();
+            return document.elementFromPoint(left + width / 2, top + height / 2) === e;
+        }"""
+        assert not box.is_checked() and box.evaluate(on_top)
+
+
 def test_broken_on_purpose(opened: Any) -> None:
     page = opened(place("head", text=TEXT, kind="decoder"))
     panel = page.panel()
