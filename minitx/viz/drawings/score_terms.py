@@ -48,7 +48,7 @@ def terms() -> dict[str, np.ndarray]:
 
 def xl_terms() -> Drawing:
     """Who asks, and for what: four small tables, with no pattern, stripes and diagonals."""
-    cell, left, top, step_x, step_y = 15.0, 112.0, 84.0, 168.0, 192.0
+    cell, left, top, step_x, step_y = 15.0, 112.0, 90.0, 168.0, 200.0
     side = T * cell
     parts: list[Part] = []
     columns = (("what stands there?", "key *k*_j"), ("how far is it?", "*r* of the distance"))
@@ -60,7 +60,7 @@ def xl_terms() -> Drawing:
         parts += [text(4, y - 10, asking, anchor="start", bold=True)]
         parts += [text(4, y + 12, by, anchor="start", role="q")]
         parts += [text(left + step_x - (step_x - side) / 2, y, "+", bold=True, size=20)]
-    parts += [text(left + step_x - (step_x - side) / 2, top + step_y - 32, "+", bold=True, size=20)]
+    parts += [text(left + step_x - (step_x - side) / 2, top + step_y - 34, "+", bold=True, size=20)]
     names = {
         "qk": ("*q*_i · *k*_j", "no pattern"),
         "qr": ("*q*_i · *r*", "a wave per query"),
@@ -70,7 +70,7 @@ def xl_terms() -> Drawing:
     for number, (term, table) in enumerate(terms().items()):
         x, y = left + number % 2 * step_x, top + number // 2 * step_y
         name, pattern = names[term]
-        parts += [text(x + side / 2, y - 14, name, bold=True)]
+        parts += [text(x + side / 2, y - 18, name, bold=True)]
         parts += [text(x + side / 2, y + side + 14, pattern)]
         shade = (table - table.min()) / np.ptp(table)
         parts += [
