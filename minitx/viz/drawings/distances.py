@@ -40,7 +40,8 @@ def relative_grid() -> Drawing:
     parts += [arrow((left + T * cell + 4, y), (right - 20, y), width=2)]
     parts += _corners((right, top), cell)
     y = top + T * cell + 18
-    parts += [text(right + T * cell, y, f"beyond ±{CLIP}: one shared entry", role="score", anchor="end")]
+    shared = f"beyond ±{CLIP}: one shared entry"
+    parts += [text(right + T * cell, y, shared, role="score", anchor="end")]
     values = np.arange(-CLIP, CLIP + 1)
     wide = 56.0
     x = 208 - len(values) * wide / 2
