@@ -36,7 +36,8 @@ PER_LENGTH = 2
 LOW = 1.8
 """Schemes whose loss never reaches this are hard to tell apart beside the others."""
 
-CANNOT = "cannot"
+CANNOT = "–"
+"""Where a scheme has no position, and so no loss."""
 
 SETTINGS = TextSettings(
     num_steps=1600,
@@ -122,7 +123,7 @@ def table_of(result: Mapping[str, Any]) -> Table:
         ],
         (_row(name, losses) for name, losses in _by_place(result).items()),
         ["", ".2f", ".2f", ".2f", ".2f", ".2f", ""],
-        caption=f"Loss per character, in nats, after training on pieces of {LENGTH}; "
+        caption=f"Loss per character (nats), trained on pieces of {LENGTH}; "
         f"{source(result)}",
     )
 
@@ -193,6 +194,6 @@ def _row(name: str, losses: np.ndarray) -> tuple[Any, ...]:
         return float(some.mean()) if losses.shape[1] >= last * PER_LENGTH else CANNOT
 
     beyond = losses[:, PER_LENGTH:].mean(1) if losses.shape[1] > PER_LENGTH else None
-    spread = CANNOT if beyond is None else f"{beyond.min():.2f} – {beyond.max():.2f}"
+    spread = CANNOT if beyond is None else f"{beyond.min():.2f}–{beyond.max():.2f}"
     ends = (1, 2, TIMES)
     return (name, *(mean(0, last) for last in ends), *(mean(1, last) for last in ends[1:]), spread)
