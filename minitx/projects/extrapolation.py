@@ -123,8 +123,7 @@ def table_of(result: Mapping[str, Any]) -> Table:
         ],
         (_row(name, losses) for name, losses in _by_place(result).items()),
         ["", ".2f", ".2f", ".2f", ".2f", ".2f", ""],
-        caption=f"Loss per character (nats), trained on pieces of {LENGTH}; "
-        f"{source(result)}",
+        caption=f"Loss per character (nats), trained on pieces of {LENGTH}; {source(result)}",
     )
 
 
