@@ -8,6 +8,7 @@ from torch.nn import functional as F
 from minitx import functional
 from minitx.grading import mistake
 from minitx.masks import Mask
+from minitx.positions import Rotary
 
 # ---------------------------------------------------------------------------------------------
 # 04.1
@@ -365,6 +366,77 @@ def frequencies_in_single_precision(positions, d_model, base=10_000.0):
     return hands(positions[:, None] * w.double())
 
 
+@mistake("04.1", caught_by="test_every_column")
+def power_before_the_product(positions, d_model, base=10_000.0):
+    """the power is taken first: base^-2 · i/C where base^(-2i/C) belongs.
+
+    `**` binds closer than `*` and `/`: put brackets around the exponent,
+    base ** (-2 * i / d_model).
+    """
+    i = even(d_model) / 2
+    return hands(positions[:, None] * (base**-2 * i / d_model))
+
+
+@mistake("04.1", caught_by="test_every_column")
+def power_divided_by_the_width(positions, d_model, base=10_000.0):
+    """the power is divided by C, not its exponent: base^(-2i)/C where base^(-2i/C) belongs.
+
+    `**` binds closer than `/`: put brackets around the exponent, base ** (-two_i / d_model).
+    """
+    return hands(positions[:, None] * (base ** -even(d_model) / d_model))
+
+
+@mistake("04.1", caught_by="test_every_column")
+def exponent_rounded_down(positions, d_model, base=10_000.0):
+    """the exponents -2i/C are rounded down to whole numbers, so that all but the first are -1.
+
+    `/`, not `//`: the frequencies fall from 1 nearly to 1/base in small steps.
+    """
+    return hands(positions[:, None] * base ** (-even(d_model) // d_model))
+
+
+@mistake("04.1", caught_by="test_every_column")
+def angles_repeated_as_a_whole(positions, d_model, base=10_000.0):
+    """column j has the angle of pair j modulo C/2, so that a sine and its cosine differ in theirs.
+
+    Columns 2i and 2i + 1 are pair i. `repeat` and `cat` put the whole row of angles behind itself;
+    `repeat_interleave(2, dim=-1)` repeats each angle beside itself.
+    """
+    a = angles(positions, d_model, base).repeat(1, 2)
+    return torch.where(torch.arange(d_model) % 2 == 0, a.sin(), a.cos()).float()
+
+
+@mistake("04.1", caught_by="test_shape_of_the_table")
+def a_row_for_each_pair(positions, d_model, base=10_000.0):
+    """the angles are transposed, so that there is a row for each pair.
+
+    One row per *position*: positions[:, None] times frequencies is (T, C/2). torch.meshgrid gives
+    that with indexing="ij", not with "xy".
+    """
+    return hands(angles(positions, d_model, base).T)
+
+
+@mistake("04.1", caught_by="test_every_column")
+def pairs_counted_from_one(positions, d_model, base=10_000.0):
+    """pairs are counted from 1, so that each has the frequency of the next.
+
+    The first pair is i = 0, and its frequency is base^0 = 1.
+    """
+    return hands(positions[:, None] * base ** (-(even(d_model) + 2) / d_model))
+
+
+@mistake("04.1", caught_by="test_every_column")
+def only_the_first_row(positions, d_model, base=10_000.0):
+    """the first row is filled and all others are left at 0.
+
+    A `return` inside the loop ends the function after the first round: it belongs below the loop,
+    no further to the right than its `for`.
+    """
+    table = hands(angles(positions, d_model, base))
+    table[1:] = 0
+    return table
+
+
 # ---------------------------------------------------------------------------------------------
 # 04.2
 
@@ -607,6 +679,91 @@ def negative_offsets_refused(k, d_model, base=10_000.0):
     if k < 0:
         raise ValueError("k must not be negative")
     return blocks(turns(k, d_model, base))
+
+
+@mistake("04.2", caught_by="test_takes_p_to_p_plus_k")
+def sines_outside_the_blocks(k, d_model, base=10_000.0):
+    """every second entry of a row is filled with sines, not the one inside its block alone.
+
+    `M[0::2, 1::2]` is a whole quarter of the matrix, and a row of sines fills each of its rows.
+    Give it a diagonal, torch.diag(sines), or put blocks together with torch.block_diag.
+    """
+    a = turns(k, d_model, base).float()
+    M = a.cos().repeat_interleave(2).diag()
+    M[0::2, 1::2], M[1::2, 0::2] = a.sin(), -a.sin()
+    return M
+
+
+@mistake("04.2", caught_by="test_takes_p_to_p_plus_k")
+def sines_between_the_pairs(k, d_model, base=10_000.0):
+    """the diagonals beside the main one are filled throughout, also between one pair and the next.
+
+    Only every second of their entries lies in a block: M[2i, 2i + 1] and M[2i + 1, 2i].
+    """
+    a = turns(k, d_model, base).float().repeat_interleave(2)
+    sines = a.sin()[:-1]
+    return a.cos().diag() + sines.diag(1) - sines.diag(-1)
+
+
+@mistake("04.2", caught_by="test_backwards")
+def nothing_for_a_negative_offset(k, d_model, base=10_000.0):
+    """a negative k turns nothing: the identity comes back.
+
+    The step of one cannot be repeated -3 times, and range(k) is empty then. Make the blocks from
+    the angle k·base^(-2i/C), which knows its sign.
+    """
+    return blocks(turns(max(k, 0), d_model, base))
+
+
+@mistake("04.2", caught_by="test_one_pair_by_hand")
+def added_to_the_identity(k, d_model, base=10_000.0):
+    """the blocks are added to the identity, so that each number on the diagonal is 1 too large.
+
+    Begin with torch.zeros, or write the entries with `=`, not with `+=`.
+    """
+    return torch.eye(d_model) + blocks(turns(k, d_model, base))
+
+
+@mistake("04.2", caught_by="test_one_pair_by_hand")
+def blocks_in_a_list(k, d_model, base=10_000.0):
+    """torch.block_diag is given one list, where it wants the blocks one by one.
+
+    A star takes the list apart: torch.block_diag(*blocks).
+    """
+    a = turns(k, d_model, base)
+    stack = torch.stack([a.cos(), a.sin(), -a.sin(), a.cos()], -1).view(-1, 2, 2).float()
+    return torch.block_diag(list(stack))
+
+
+@mistake("04.2", caught_by="test_takes_p_to_p_plus_k")
+def last_pair_forgotten(k, d_model, base=10_000.0):
+    """the last pair is left at 0.
+
+    There are C/2 pairs, and range(d_model // 2) ends before C/2 by itself: nothing has to be taken
+    off.
+    """
+    M = blocks(turns(k, d_model, base))
+    M[-2:, -2:] = 0
+    return M
+
+
+@mistake("04.2", caught_by="test_takes_p_to_p_plus_k")
+def offset_in_the_power(k, d_model, base=10_000.0):
+    """k is multiplied with the base before the power is taken: (k·base)^(-2i/C).
+
+    The angle is k times the frequency, k * base ** (-two_i / d_model): without brackets around
+    k * base.
+    """
+    return blocks((k * base) ** (-even(d_model) / d_model))
+
+
+@mistake("04.2", caught_by="test_every_block")
+def rotation_divided_by_the_width(k, d_model, base=10_000.0):
+    """the power is divided by C, not its exponent: base^(-2i)/C where base^(-2i/C) belongs.
+
+    `**` binds closer than `/`: put brackets around the exponent, base ** (-two_i / d_model).
+    """
+    return blocks(k * (base ** -even(d_model) / d_model))
 
 
 # ---------------------------------------------------------------------------------------------
@@ -865,6 +1022,41 @@ def minimum_and_maximum_exchanged(T_q, T_k, max_distance):
     clip(d) is max(-m, min(m, d)): the smaller of d and m, but not below -m.
     """
     return 0 * ahead(T_q, T_k)
+
+
+@mistake("04.3", caught_by="test_last_positions")
+def slice_ends_too_early(T_q, T_k, max_distance):
+    """the slice of query positions leaves out the last one and begins one too early.
+
+    In [-T_q:] the end stays open, so that the last position is in it; [-T_q - 1:-1] is everything
+    one place earlier, and one query too few where T_q = T_k.
+    """
+    j = torch.arange(T_k)
+    distance = j - j[-T_q - 1 : -1, None]
+    return distance.clamp(-max_distance, max_distance) + max_distance
+
+
+@mistake("04.3", caught_by="test_square_table")
+def everything_below_m_clipped(T_q, T_k, max_distance):
+    """every distance below m becomes -m, so that only rows 0 and 2m are left.
+
+    The second comparison asks for d < -m: with its minus, like the number it puts in.
+    """
+    near = ahead(T_q, T_k) < max_distance
+    return torch.where(near, 0, 2 * max_distance)
+
+
+@mistake("04.3", caught_by="test_square_table")
+def rows_that_come_round(T_q, T_k, max_distance):
+    """each row is the one before moved on by one, and what falls off at the end comes in again in
+    front.
+
+    torch.roll turns a row in a ring; in front a new, larger distance has to come in: key minus
+    query position.
+    """
+    first = torch.arange(T_k) - (T_k - T_q)
+    first = first.clamp(-max_distance, max_distance) + max_distance
+    return torch.stack([first.roll(i) for i in range(T_q)])
 
 
 # ---------------------------------------------------------------------------------------------
@@ -1185,6 +1377,66 @@ def whole_exponents(num_heads, q_pos, k_pos):
     """
     h = torch.arange(1, num_heads + 1)
     return fines(2.0 ** -(8 * h // num_heads), q_pos, k_pos)
+
+
+@mistake("04.4", caught_by="test_other_numbers_of_heads")
+def even_taken_for_a_power_of_two(num_heads, q_pos, k_pos):
+    """any even H is taken for a power of two: 6 or 12 heads have the slopes 2^(-8h/H).
+
+    H % 2 is 0 for 6 as well. H is a power of two if H & (H - 1) is 0; but the largest power of two
+    that is at most H needs no question.
+    """
+    odd = num_heads % 2 and num_heads > 1
+    return fines(slopes(num_heads) if odd else series(num_heads), q_pos, k_pos)
+
+
+@mistake("04.4", caught_by="test_other_numbers_of_heads")
+def the_nearest_power(num_heads, q_pos, k_pos):
+    """P is the power of two nearest to H, for 6 or 7 heads the one above.
+
+    log2(H) is rounded *down*: 2 ** math.floor(math.log2(H)), or 1 << H.bit_length() - 1.
+    """
+    P = 2 ** round(math.log2(num_heads))
+    return fines(torch.cat([series(P), series(2 * P)[::2]])[:num_heads], q_pos, k_pos)
+
+
+@mistake("04.4", caught_by="test_other_numbers_of_heads")
+def the_rest_for_itself(num_heads, q_pos, k_pos):
+    """the heads beyond P have the slopes of H - P heads, as if they were alone.
+
+    Theirs lie between those of the first P: every other slope of 2P heads, the first, the third,
+    the fifth …
+    """
+
+    def of(H):
+        P = power_below(H)
+        return series(H) if P == H else torch.cat([series(P), of(H - P)])
+
+    return fines(of(num_heads), q_pos, k_pos)
+
+
+@mistake("04.4", caught_by="test_other_numbers_of_heads")
+def exponents_rounded_towards_zero(num_heads, q_pos, k_pos):
+    """the exponents 8h/P and 8h/2P are rounded down, 1/2 to 0.
+
+    `/`, not `//`: slopes such as 2^(-1/2) are wanted too.
+    """
+    P = power_below(num_heads)
+    h = torch.arange(1, 2 * P + 1)
+    exponents = torch.cat([8 * h[:P] // P, (8 * h // (2 * P))[::2]])[:num_heads]
+    return fines(2.0**-exponents, q_pos, k_pos)
+
+
+@mistake("04.4", caught_by="test_other_numbers_of_heads")
+def exponents_rounded_down(num_heads, q_pos, k_pos):
+    """the exponents -8h/P and -8h/2P are rounded down, -1/2 to -1.
+
+    `/`, not `//`: slopes such as 2^(-1/2) are wanted too.
+    """
+    P = power_below(num_heads)
+    h = torch.arange(1, 2 * P + 1)
+    exponents = torch.cat([-8 * h[:P] // P, (-8 * h // (2 * P))[::2]])[:num_heads]
+    return fines(2.0**exponents, q_pos, k_pos)
 
 
 # ---------------------------------------------------------------------------------------------
@@ -1598,6 +1850,65 @@ def loop_over_the_first_axis(distance, num_buckets=32, max_distance=128, bidirec
     return bucket(numbers, num_buckets, max_distance, bidirectional)
 
 
+@mistake("04.5", caught_by="test_one_direction")
+def share_rounded_before_multiplying(
+    distance, num_buckets=32, max_distance=128, bidirectional=True
+):
+    """the quotient of the logarithms is rounded down before it is multiplied by n - e.
+
+    It runs from 0 to 1, so that nothing is left of it: multiply first, then .long() or int().
+    """
+    return bucket(
+        distance, num_buckets, max_distance, bidirectional,
+        far=lambda d, e, n, m: e + (torch.log(d / e) / math.log(m / e)).floor() * (n - e),
+    )  # fmt: skip
+
+
+@mistake("04.5", caught_by="test_both_directions")
+def far_ones_cut_after_the_side(distance, num_buckets=32, max_distance=128, bidirectional=True):
+    """far buckets are cut at n - 1 after n was added for keys ahead, so that these are all in one.
+
+    Cut the bucket of one side first, min(bucket, n - 1), then add n.
+    """
+    whole = bucket(distance, num_buckets, max_distance, bidirectional)
+    n = num_buckets // 2
+    return torch.where(distance >= n // 2, n - 1, whole) if bidirectional else whole
+
+
+@mistake("04.5", caught_by="test_both_directions")
+def side_asked_after_abs(distance, num_buckets=32, max_distance=128, bidirectional=True):
+    """in both directions n is added for every distance but 0, as if all keys were ahead.
+
+    Once abs() is taken nobody knows who was ahead: ask distance > 0 before, or keep the distance
+    under another name.
+    """
+    return bucket(distance, num_buckets, max_distance, bidirectional, ahead=lambda d: d != 0)
+
+
+@mistake("04.5", caught_by="test_odd_number_of_buckets")
+def half_a_bucket_exact(distance, num_buckets=32, max_distance=128, bidirectional=True):
+    """e is n/2 and no whole number where n is odd.
+
+    e = n // 2, rounded down: 7 buckets are 3 exact ones and 4 for the far distances.
+    """
+    return bucket(
+        distance, num_buckets, max_distance, bidirectional, exact=lambda n: n / 2,
+        far=lambda d, e, n, m: e + (torch.log(d / e) / math.log(m / e) * (n - e)).floor(),
+    )  # fmt: skip
+
+
+@mistake("04.5", caught_by="test_near_distances")
+def nothing_times_infinity(distance, num_buckets=32, max_distance=128, bidirectional=True):
+    """0 times -∞ is added at distance 0, so that a huge negative number comes out.
+
+    The logarithm of 0 is -∞, and multiplied by False it is no number. Choose with torch.where, and
+    take logarithms of distance.clamp(min=1).
+    """
+    near = distance == 0 if bidirectional else distance >= 0
+    whole = bucket(distance, num_buckets, max_distance, bidirectional)
+    return torch.where(near, torch.iinfo(torch.int64).min, whole)
+
+
 # ---------------------------------------------------------------------------------------------
 # 04.6
 
@@ -1951,6 +2262,71 @@ def a_row_of_positions_for_each(x, pos, base=10_000.0):
     Its first axis may be 1: pos = pos.expand(x.shape[0], -1) before the loop.
     """
     return right_turn(x, torch.stack([pos[b] for b in range(x.shape[0])]), base)
+
+
+@mistake("04.6", caught_by="test_every_pair")
+def neighbours_with_angles_of_halves(x, pos, base=10_000.0):
+    """neighbours are mixed, but the angles are those of pairs (i, i + D_k/2).
+
+    Two conventions are mixed. Where neighbours are a pair, so are their angles:
+    repeat_interleave(2, dim=-1), not cat((angles, angles)).
+    """
+    cos, sin, one, two = turning(x, pos, base)
+    crossed = taking_turns(-two, one)
+    return x * torch.cat([cos, cos], dim=-1) + crossed * torch.cat([sin, sin], dim=-1)
+
+
+@mistake("04.6", caught_by="test_every_pair")
+def partners_not_in_turn(x, pos, base=10_000.0):
+    """all first partners come before all second ones, so that an entry is mixed with a stranger.
+
+    The partner of entry 2i is entry 2i + 1: stack the two along a new *last* axis,
+    torch.stack((-second, first), dim=-1).flatten(-2).
+    """
+    cos, sin, one, two = turning(x, pos, base)
+    crossed = torch.cat([-two, one], dim=-1)
+    return x * cos.repeat_interleave(2, -1) + crossed * sin.repeat_interleave(2, -1)
+
+
+@mistake("04.6", caught_by="test_rows_of_positions")
+def counted_on_from_the_first(x, pos, base=10_000.0):
+    """only the first position of each row is used, and the others are counted on from it.
+
+    Positions may have gaps and be in any order: use all of `pos`.
+    """
+    return right_turn(x, pos[:, :1] + torch.arange(x.shape[2]), base)
+
+
+@mistake("04.6", caught_by="test_every_pair")
+def an_angle_for_every_entry(x, pos, base=10_000.0):
+    """every entry j has the exponent j/D_k, so that the two of a pair have different angles.
+
+    Entries 2i and 2i + 1 are turned together: both have the exponent 2i/D_k.
+    """
+    j = torch.arange(x.shape[-1]).double()
+    a = pos[:, None, :, None] * base ** (-j / x.shape[-1])
+    cos, sin = a.cos().to(x.dtype), a.sin().to(x.dtype)
+    return x * cos + taking_turns(-x[..., 1::2], x[..., 0::2]) * sin
+
+
+@mistake("04.6", caught_by="test_every_pair")
+def turn_divided_by_the_width(x, pos, base=10_000.0):
+    """the power is divided by D_k, not its exponent: base^(-2i)/D_k where base^(-2i/D_k) belongs.
+
+    `**` binds closer than `/`: put brackets around the exponent, base ** (-two_i / D_k).
+    """
+    D_k = x.shape[-1]
+    return turned_by(x, pos[:, None, :, None] * (base ** -even(D_k) / D_k))
+
+
+@mistake("04.6", caught_by="test_every_pair")
+def angles_in_one_row(x, pos, base=10_000.0):
+    """cosines and sines are one long row, and do not fit x.
+
+    repeat_interleave(2) without an axis flattens everything first: repeat_interleave(2, dim=-1).
+    """
+    cos, sin, one, two = turning(x, pos, base)
+    return x * cos.repeat_interleave(2) + taking_turns(-two, one) * sin.repeat_interleave(2)
 
 
 # ---------------------------------------------------------------------------------------------
@@ -2365,6 +2741,73 @@ def an_average_for_nothing(q, k, v, pos, cached_k, cached_v, real, bias):
     return scores.masked_fill(~allowed, -1e9).softmax(-1) @ torch.cat([cached_v, v], 2)
 
 
+@mistake("04.7", caught_by="test_padding_on_the_left")
+def padding_in_the_cache_ignored(q, k, v, pos, cached_k, cached_v, real, bias):
+    """padding in the cache is attended to, and only that among the new tokens is not.
+
+    `real` has S + T columns, first those of the cache: all of them count.
+    """
+    S = cached_k.shape[2]
+    real = torch.cat([torch.ones_like(real[:, :S]), real[:, S:]], dim=1)
+    return attending(q, k, v, pos, cached_k, cached_v, real, bias)
+
+
+@mistake("04.7", caught_by="test_cache_and_bias")
+def rotary_for_the_heads(q, k, v, pos, cached_k, cached_v, real, bias):
+    """`Rotary` is made for the number of heads, H, not for their width.
+
+    q is (B, H, T, D_k): the width is q.shape[-1].
+    """
+    q, k = Rotary(q.shape[1]).rotate(q, k, pos, pos)
+    return attending(q, k, v, pos, cached_k, cached_v, real, bias, turn_q=False, turn_k=False)
+
+
+@mistake("04.7", caught_by="test_cache_and_bias")
+def bias_of_the_new_only(q, k, v, pos, cached_k, cached_v, real, bias):
+    """the bias is added to the scores of the new keys only, not to those of the cached ones.
+
+    It has S + T columns, one for each key: join the keys first, then add all of it.
+    """
+    S = cached_k.shape[2]
+    bias = torch.cat([0 * bias[..., :S], bias[..., S:]], dim=-1)
+    return attending(q, k, v, pos, cached_k, cached_v, real, bias)
+
+
+@mistake("04.7", caught_by="test_cache_and_bias")
+def bias_on_every_weight(q, k, v, pos, cached_k, cached_v, real, bias):
+    """the bias is added to the weights, after the softmax, also where nothing may be seen.
+
+    It belongs to the scores: scale, add the bias, mask, then the softmax.
+    """
+    weights = attending(q, k, v, pos, cached_k, cached_v, real, bias, add="never")
+    return weights + bias @ torch.cat([cached_v, v], dim=2)
+
+
+@mistake("04.7", caught_by="test_padding_on_the_left")
+def bias_counted_from_the_first_word(q, k, v, pos, cached_k, cached_v, real, bias):
+    """the keys that may be seen get the first columns of the bias, whatever columns are theirs.
+
+    Whoever leaves padding out of the keys has to leave it out of the bias as well: bias[h, i, seen]
+    with the list of columns, not bias[h, i, :len(seen)].
+    """
+    T, S = q.shape[2], cached_k.shape[2]
+    seen = torch.ones(T, S + T, dtype=torch.bool).tril(S) & real[:, None, None, :]
+    column = (seen.cumsum(-1) - 1).clamp(min=0).expand(-1, q.shape[1], -1, -1)
+    moved = bias[None].expand(len(q), -1, -1, -1).gather(-1, column)
+    return attending(q, k, v, pos, cached_k, cached_v, real, moved)
+
+
+@mistake("04.7", caught_by="test_padding_on_the_left")
+def padded_queries_get_zeros(q, k, v, pos, cached_k, cached_v, real, bias):
+    """queries that are padding themselves get zeros, though they may attend to words.
+
+    `real` forbids keys, not queries. Zeros are for a query with nothing to attend to; what a
+    padded one gets nobody reads, and nobody needs to clear.
+    """
+    output = attending(q, k, v, pos, cached_k, cached_v, real, bias)
+    return output * real[:, None, cached_k.shape[2] :, None]
+
+
 # ---------------------------------------------------------------------------------------------
 # 04.8
 
@@ -2685,3 +3128,52 @@ def distances_in_the_values_too(q, k, v, table):
     m, T_k = len(table) // 2, k.shape[2]
     rows = (torch.arange(T_k) - torch.arange(T_k)[-q.shape[2] :, None]).clamp(-m, m) + m
     return weights @ v + torch.einsum("bhij,ijd->bhid", weights, table[rows])
+
+
+@mistake("04.8", caught_by="test_square_shaw")
+def distances_of_the_first_head(q, k, v, table):
+    """all heads and sentences get the distance term of the first.
+
+    gather reads only as many heads as its index has, and broadcasting hides it: expand the row
+    numbers to (B, H, T_q, T_k) first.
+    """
+    relative = torch.einsum("id,ijd->ij", q[0, 0], table[rows_of(q, k, table)])
+    return ((q @ k.mT + relative) / math.sqrt(q.shape[-1])).softmax(-1) @ v
+
+
+@mistake("04.8", caught_by="test_square_shaw")
+def distances_of_other_queries(q, k, v, table):
+    """entry (i, j) takes query j's product with the vector of the distance from i to j.
+
+    Where a list of queries and a table of row numbers pick together, the list is taken for a row:
+    make it a column, torch.arange(T_q)[:, None].
+    """
+    rows = rows_of(q, k, table)
+    relative = (q @ table.mT)[:, :, torch.arange(q.shape[2]), rows]
+    return ((q @ k.mT + relative) / math.sqrt(q.shape[-1])).softmax(-1) @ v
+
+
+@mistake("04.8", caught_by="test_three_keys_by_hand")
+def a_softmax_for_each_term(q, k, v, table):
+    """content and distance have a softmax each, and their weights are added.
+
+    Rows of weights then sum to 2. Add the two scores first; then one softmax.
+    """
+    root, relative = math.sqrt(q.shape[-1]), table[rows_of(q, k, table)]
+    place = (torch.einsum("bhid,ijd->bhij", q, relative) / root).softmax(-1)
+    return ((q @ k.mT / root).softmax(-1) + place) @ v
+
+
+def rows_of(q, k, table):
+    """The right row numbers."""
+    m, T_k = len(table) // 2, k.shape[2]
+    return (torch.arange(T_k) - torch.arange(T_k - q.shape[2], T_k)[:, None]).clamp(-m, m) + m
+
+
+@mistake("04.8", caught_by="test_clipped_shaw")
+def half_the_rows_rounded_up(q, k, v, table):
+    """m is one too large, half of the rows rounded up: rows are shifted, and the last is missing.
+
+    A table of 2m + 1 rows has m = rows // 2: 5 rows are the distances -2 to 2.
+    """
+    return shaw(q, k, v, table, m=(len(table) + 1) // 2)

@@ -1031,6 +1031,11 @@ def test_padding_on_the_left(sub, rng):
         got = sub.attend_with_positions(*inputs)
         what = f"the output of {B} sentences with padding"
         expect_close(got, attend_loops(*inputs), OUTPUTS, what=what)
+    inputs = generating(rng, B=2, pads=False)
+    inputs[6][0, -2:] = False  # the first sentence is shorter
+    got = sub.attend_with_positions(*inputs)
+    what = "the output of a sentence with padding at its end, and one without"
+    expect_close(got, attend_loops(*inputs), OUTPUTS, what=what)
 
 
 @attend_with_positions.check(
