@@ -15,7 +15,6 @@ from minitx.grading.judge.assess import assess
 from minitx.grading.judge.banks import composed_bank, operator_bank, rebuilt, same_task
 from minitx.grading.judge.stand_ins import SOFTMAXES, stand_ins
 from minitx.grading.judge.worked import documentation, worked_answers
-from minitx.grading.registry import Exercise
 from minitx.grading.report import Named
 from minitx.grading.worker.local import LocalCaller
 
@@ -180,22 +179,18 @@ NEIGHBOURS = {
 
 @pytest.mark.slow
 @pytest.mark.usefixtures("as_users_run")
-def test_a_mistake_that_is_not_in_the_bank_is_not_named_as_another() -> None:
+@pytest.mark.parametrize("exercise_id", [i for c in COURSE.chapters.values() for i in c.exercises])
+def test_a_mistake_that_is_not_in_the_bank_is_not_named_as_another(exercise_id: str) -> None:
     """How many are named by something else is measured on answers that were written without the
     bank (`test_first_contact`): entries are there because nothing else had named them.
     """
+    chapter = COURSE.chapter(exercise_id[:2])
+    exercise = chapter.exercises[exercise_id]
+    own = {each.id for each in exercise.mistakes.values()}
     told: set[tuple[str, str]] = set()
-    for chapter in COURSE.chapters.values():
-        for exercise in chapter.exercises.values():
-            for key, wrong in list(exercise.mistakes.items()):
-                mistakes = {k: m for k, m in exercise.mistakes.items() if k != key}
-                submission = LocalCaller.of({exercise.function: wrong.function})
-                left = replace(exercise, mistakes=mistakes)
-                names = assess(chapter, left, submission).named
-                others = {each.id for each in names if each.source == "bank"}
-                told |= {(wrong.id, each) for each in others & own_ids(exercise)}
+    for key, wrong in exercise.mistakes.items():
+        mistakes = {k: m for k, m in exercise.mistakes.items() if k != key}
+        submission = LocalCaller.of({exercise.function: wrong.function})
+        names = assess(chapter, replace(exercise, mistakes=mistakes), submission).named
+        told |= {(wrong.id, each.id) for each in names if each.source == "bank" and each.id in own}
     assert told <= NEIGHBOURS
-
-
-def own_ids(exercise: Exercise) -> set[str]:
-    return {each.id for each in exercise.mistakes.values()}

@@ -8,6 +8,10 @@ from minitx.grading.course import Course
 
 from .first_contact import meet, read, summary
 
+FOLDER = Path(__file__).parent / "wrong_answers"
+ROOT = Path(__file__).resolve().parents[2]
+ANSWERS = sorted({each.exercise_id[:2] for each in read(FOLDER)})
+
 WRONG = '''
 @wrong("01.1")
 def squares(x):
@@ -54,8 +58,13 @@ def test_an_answer_without_its_truth(tmp_path: Path) -> None:
 
 @pytest.mark.slow
 @pytest.mark.usefixtures("as_users_run")
-def test_answers_written_without_the_bank_are_turned_down_and_named() -> None:
-    course = Course(Path(__file__).resolve().parents[2])
-    fates = list(meet(read(Path(__file__).parent / "wrong_answers"), course))
+@pytest.mark.parametrize("number", ANSWERS)
+def test_answers_written_without_the_bank_are_turned_down_and_named(number: str) -> None:
+    answers = [each for each in read(FOLDER) if each.exercise_id.startswith(number)]
+    fates = list(meet(answers, Course(ROOT)))
     assert [fate.wrong.name for fate in fates if fate.verdict != "failed"] == []
     assert sum(bool(fate.report.named) for fate in fates) >= 0.85 * len(fates)
+
+
+def test_there_are_answers_for_every_chapter() -> None:
+    assert sorted(Course(ROOT).chapters) == ANSWERS
