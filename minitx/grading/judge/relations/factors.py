@@ -108,6 +108,12 @@ def one_shift(a: Array, b: Array, given: Given, tol: float) -> Iterator[Relation
     if not np.all(np.abs(a - b - shift) <= tol * np.maximum(np.abs(b), abs(shift))):
         return
     word = "large" if shift > 0 else "small"
+    yield Relation(
+        ("shift", float(f"{shift:.4g}")),
+        f"Everywhere it is {abs(shift):.4g} too {word}.",
+        "A constant is added once too often, or not at all.",
+        1,
+    )
     for name, value in (*given.sizes.items(), *given.numbers()):
         for factor, shown in ((1, name), (2, f"2·{name}")):
             if abs(value) > 1 and math.isclose(abs(shift), factor * abs(value), rel_tol=tol):
@@ -117,12 +123,6 @@ def one_shift(a: Array, b: Array, given: Given, tol: float) -> Iterator[Relation
                     f"{shown} is added or subtracted once too often, or not at all.",
                     1,
                 )
-    yield Relation(
-        ("shift", float(f"{shift:.4g}")),
-        f"Everywhere it is {abs(shift):.4g} too {word}.",
-        "A constant is added once too often, or not at all.",
-        1,
-    )
     yield Relation(
         ("some shift",),
         f"Everywhere yours is off by one difference ({short(shift)} in one call, another in "
