@@ -158,6 +158,19 @@ def test_shapes_are_told_in_plain_letters() -> None:
     assert other.advice.startswith("No axis T is left. The axis D should not be there. Write")
 
 
+def test_letters_of_equal_lengths_are_not_told() -> None:
+    given = Given({"B": 1, "T": 2}, {"num_heads": 2}, ())
+    text = first(np.ones((2, 1, 2, 3)), np.ones((1, 2, 2, 2)) * np.arange(2), given)
+    assert text == "The shape is another: yours is (2, 1, 2, 3), wanted is (1, 2, 2, 2)."
+
+
+def test_two_values_for_one() -> None:
+    assert first((B, W), B) == (
+        "A tuple of 2 values comes back; wanted is one NumPy array, and value 1 is right."
+    )
+    assert first((W, W), B) == "A tuple of 2 values comes back; wanted is one NumPy array."
+
+
 def test_the_logarithm_is_no_missing_softmax() -> None:
     assert first(np.log(W), W) == "Yours is the logarithm of the expected."
     assert ("missing curve", "softmax") not in keys(np.log(W), W)

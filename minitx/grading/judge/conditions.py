@@ -47,7 +47,8 @@ def telling(
 def _conditions(wrong: Sequence[Probe], right: Sequence[Probe]) -> Iterator[Condition]:
     first = wrong[0]
     for name, value in first.arguments.items():
-        yield from _of_argument(name, value)
+        others = [probe.arguments.get(name) for probe in right]
+        yield from _of_argument(name, value, others)
     sizes = first.given.sizes
     for letter in sizes:
         yield Condition(
@@ -115,7 +116,7 @@ def _on_sizes(one: str, other: str, test: Callable[[int, int], bool]) -> Callabl
     return holds
 
 
-def _of_argument(name: str, value: object) -> Iterator[Condition]:
+def _of_argument(name: str, value: object, others: Sequence[object]) -> Iterator[Condition]:
     on = partial(_on_argument, name)
     if value is None:
         yield Condition(("none", name), f"where `{name}` is None", on(lambda x: x is None))
@@ -137,7 +138,8 @@ def _of_argument(name: str, value: object) -> Iterator[Condition]:
         yield Condition(("large", name), words, on(_is_large))
         words = f"where the largest number in a row of `{name}` comes more than once"
         yield Condition(("tie", name), words, on(_has_tie))
-    if values.dtype_kind(value) == "i":
+    # Where it is never anything else, that it holds whole numbers says that it is given.
+    if values.dtype_kind(value) == "i" and any(_holds_fractions(x) for x in others):
         yield Condition(("whole", name), f"where `{name}` holds whole numbers", on(_is_whole))
     if values.dtype_kind(value) == "b":
         words = f"where a row of `{name}` allows nothing"
@@ -174,6 +176,10 @@ def _has_tie(value: object) -> bool:
 
 def _is_whole(value: object) -> bool:
     return hasattr(value, "shape") and values.dtype_kind(value) == "i"
+
+
+def _holds_fractions(value: object) -> bool:
+    return hasattr(value, "shape") and values.dtype_kind(value) == "f"
 
 
 def _has_empty_row(value: object) -> bool:

@@ -19,6 +19,15 @@ def kinds(got: Any, want: Any) -> list[Relation]:
         return []
     mine, wanted = _vessel(got), _vessel(want)
     maker = "torch.tensor(…)" if values.is_tensor(want) else "np.array(…)"
+    if type(got) in (list, tuple) and len(got) > 1 and any(hasattr(x, "shape") for x in got):
+        text = f"A {mine} of {len(got)} values comes back; wanted is one {wanted}."
+        advice = "Look at the return: the first line of the text says what is to come back."
+        for number, each in enumerate(got, start=1):
+            if is_array(each) and near(values.to_numpy(each), values.to_numpy(want), 1e-4):
+                text = f"{text[:-1]}, and value {number} is right."
+                advice = "Return this value alone."
+                return [Relation(("several", number), text, advice, 0)]
+        return [Relation(("kind", mine), text, advice, 2)]
     if type(got) in (list, tuple):
         try:
             numbers = np.asarray(got)

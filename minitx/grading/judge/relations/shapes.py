@@ -107,7 +107,7 @@ def _one_number(a: Array, b: Array, given: Given, tol: float, both: str) -> Iter
 def _shape_advice(mine: tuple[str, ...], wanted: tuple[str, ...]) -> str:
     if sorted(mine) == sorted(wanted):
         return "The axes stand in another order."
-    lost = list((Counter(wanted) - Counter(mine)).elements())
+    lost = [letter for letter in (Counter(wanted) - Counter(mine)).elements() if letter != "1"]
     extra = list((Counter(mine) - Counter(wanted)).elements())
     parts = []
     if lost and len(lost) == extra.count("1"):
@@ -126,13 +126,14 @@ def _shape_advice(mine: tuple[str, ...], wanted: tuple[str, ...]) -> str:
 def _letters(
     shape: tuple[int, ...], given: Given, *, result: bool = False
 ) -> tuple[str, ...] | None:
-    """The letters of a shape; None where one length belongs to no letter or to several."""
+    """The letters of a shape; None where they cannot be told apart by their lengths."""
     if result and given.axes and len(given.axes) == len(shape):
         return given.axes
     found = []
     for length in shape:
         fits = [letter for letter, size in given.sizes.items() if size == length]
         fits += [words for words, size in given.others() if size == length]
+        fits += [name for name, x in given.numbers() if x == length and name not in given.sizes]
         if length == 1:
             fits = ["1"]
         if len(fits) != 1:
