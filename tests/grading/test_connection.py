@@ -118,6 +118,16 @@ def test_a_crash_tells_its_line() -> None:
     assert caught.value.stack[0] == ("/a.py", 3, "f")
 
 
+def test_what_was_said_before_a_crash_is_heard_although_the_crash_is_heard_first() -> None:
+    crash = b"Fatal Python error: Aborted\n\n" + STACK
+    connection = talking([frame({"at": ["a.py", 4]})], crash, code=-6)
+    until_something_comes(connection)  # the stack: nothing is said before a question
+    connection._outbox.put(({}, []))
+    with pytest.raises(Gone, match=r"aborted \(SIGABRT\)") as caught:
+        connection.receive(5)
+    assert [message for message, _ in caught.value.said] == [{"at": ["a.py", 4]}]
+
+
 def test_a_question_that_nobody_reads_does_not_block() -> None:
     connection = talking([], hang_up=False)
     connection.send({}, [bytes(2**22)])

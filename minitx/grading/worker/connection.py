@@ -5,7 +5,7 @@ import queue
 import re
 import threading
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from typing import Any, BinaryIO
 
 from minitx.grading.frames import Garbage, read_frame, write_frame
@@ -32,12 +32,14 @@ class Late(Exception):
 class Gone(Exception):
     """The worker does not answer any more; the text is a sentence without a subject.
 
-    `stack` is what it was doing, where it crashed and could tell.
+    `stack` is what it was doing, where it crashed and could tell; `said` are replies that were on
+    their way: a crash may be heard of first, it comes through another pipe.
     """
 
-    def __init__(self, text: str, stack: list[Spot] | None = None) -> None:
+    def __init__(self, text: str, stack: list[Spot] | None = None, said: Sequence[Reply] = ()):
         super().__init__(text)
         self.stack = stack or []
+        self.said = said
 
 
 class Connection:
@@ -83,13 +85,14 @@ class Connection:
             raise Late([]) from None
         if kind == "reply":
             return what
-        dump = (what if kind == "stack" else b"") + self._rest_of_stack()
+        rest, said = self._rest()
+        dump = (what if kind == "stack" else b"") + rest
         if dump.startswith(_LATE):
             raise Late(_stack(dump))
         if kind == "stack" and not dump.startswith(_CRASH):
             raise Gone("wrote bytes that are no message where the grader reads")
         reason = what if kind == "end" and what else self._last_words()
-        raise Gone(reason, _stack(dump))
+        raise Gone(reason, _stack(dump), said)
 
     def close(self, grace: float = 0.0) -> int:
         """Ends the worker with all that it started; its exit code, negative for a signal."""
@@ -99,13 +102,15 @@ class Connection:
         self._outbox.put(None)
         return self._end(grace)
 
-    def _rest_of_stack(self) -> bytes:
-        rest, until = b"", time.monotonic() + _SETTLE
+    def _rest(self) -> tuple[bytes, list[Reply]]:
+        """What else arrives, of the stack and of replies."""
+        rest, said, until = b"", [], time.monotonic() + _SETTLE
         with contextlib.suppress(queue.Empty):
             while len(rest) < _STACK_BYTES:
                 kind, what = self._events.get(timeout=max(until - time.monotonic(), 0.0))
                 rest += what if kind == "stack" else b""
-        return rest
+                said += [what] if kind == "reply" else []
+        return rest, said
 
     def _last_words(self) -> str:
         code = self.close(_GRACE)

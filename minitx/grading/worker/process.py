@@ -157,6 +157,8 @@ class ProcessCaller:
                 self._learn(self._learners(late.stack))
             except (Gone, Garbage, KeyError, IndexError, TypeError, ValueError) as gone:
                 worker.close()
+                for last, _ in gone.said if isinstance(gone, Gone) else ():
+                    at = (str(last["at"][0]), int(last["at"][1])) if "at" in last else at
                 if at[0]:
                     where = self._source.where(*at)
                     text = f"{where} ended the process it was read in, which {gone}."
