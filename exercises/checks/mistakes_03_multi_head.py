@@ -165,6 +165,47 @@ def split_without_gradient(x, num_heads):
     return split(x, num_heads).detach()
 
 
+@mistake("03.1", caught_by="test_split_shape")
+def tokens_shared_out_to_the_heads(x, num_heads):
+    """the sentence is cut in num_heads pieces, not the columns: each head gets some of the tokens.
+
+    Every head sees all tokens, and D columns of each: cut the last axis,
+    `chunk(num_heads, dim=-1)`, and stack the pieces with `dim=1`.
+    """
+    return torch.stack(x.chunk(num_heads, dim=1), dim=1)
+
+
+@mistake("03.1", caught_by="test_split_shape")
+def tokens_and_columns_unpacked_in_the_other_order(x, num_heads):
+    """the shape is unpacked as (B, C, T), so that the tokens are cut into heads.
+
+    x is (B, T, C): `B, T, C = x.shape`, and D = C // num_heads. No error comes where num_heads
+    divides T.
+    """
+    B, C, T = x.shape
+    return x.reshape(B, T, num_heads, C // num_heads).transpose(1, 2)
+
+
+@mistake("03.1", caught_by="test_split_shape")
+def slices_as_wide_as_there_are_heads(x, num_heads):
+    """the slices are num_heads wide: x[..., h * H : (h + 1) * H].
+
+    A head is D = C // num_heads wide, and begins at h * D: x[..., h * D : (h + 1) * D].
+    """
+    H = num_heads
+    return torch.stack([x[..., h * H : (h + 1) * H] for h in range(H)], dim=1)
+
+
+@mistake("03.1", caught_by="test_split_shape")
+def token_h_taken_for_head_h(x, num_heads):
+    """after view(B, T, H, D) the index h is put on axis 1, the tokens: head h is token h.
+
+    The heads are axis 2 there: x[:, :, h], stacked with dim=1, or one `.transpose(1, 2)`.
+    """
+    cut = x.unflatten(-1, (num_heads, -1))
+    return torch.stack([cut[:, h] for h in range(num_heads)], dim=1)
+
+
 # ---------------------------------------------------------------------------------------------
 # 03.2
 
@@ -293,6 +334,63 @@ def joined_without_gradient(heads):
     detach(), .data, numpy(), torch.tensor(…) and torch.no_grad() cut the way back.
     """
     return merge(heads).detach()
+
+
+@mistake("03.2", caught_by="test_merge_every_number")
+def tokens_brought_in_front_of_the_batch(heads):
+    """the tokens are brought in front of the batch, (T, B, H, D), and the reshape mixes them.
+
+    The sentences are mixed, except where there is one. The batch stays the first axis: exchange
+    tokens and heads only, `.transpose(1, 2)` or permute(0, 2, 1, 3).
+    """
+    B, H, T, D = heads.shape
+    return heads.permute(2, 0, 1, 3).reshape(B, T, H * D)
+
+
+@mistake("03.2", caught_by="test_merge_shape")
+def first_head_laid_down_twice(heads):
+    """head 0 is there twice: the result begins with it, and the loop adds it again.
+
+    Begin with an empty list, or let the loop begin at 1.
+    """
+    return torch.cat([heads[:, 0], merge(heads)], dim=-1)
+
+
+@mistake("03.2", caught_by="test_merge_shape")
+def width_squared_for_the_width_of_all_heads(heads):
+    """the result is D · D wide, where there are H heads of width D.
+
+    All heads side by side are H * D wide.
+    """
+    B, H, T, D = heads.shape
+    out = heads.new_zeros(B, T, D * D)
+    for h in range(H):
+        out[:, :, h * D : (h + 1) * D] = heads[:, h]
+    return out
+
+
+@mistake("03.2", caught_by="test_merge_every_number")
+def heads_written_one_apart(heads):
+    """each head is written one number after the one before, out[..., h : h + D], over part of it.
+
+    Head h begins at h * D: out[..., h * D : (h + 1) * D].
+    """
+    B, H, T, D = heads.shape
+    out = heads.new_zeros(B, T, H * D)
+    for h in range(H):
+        out[..., h : h + D] = heads[:, h]
+    return out
+
+
+@mistake("03.2", caught_by="test_merge_every_number")
+def heads_and_width_exchanged(heads):
+    """heads and width are exchanged before a reshape, in place of heads and tokens.
+
+    In (B, H, T, D) the two to be exchanged are axes 1 and 2, so that heads and width become
+    neighbours: `.transpose(1, 2)`.
+    """
+    B, H, T, D = heads.shape
+    return heads.transpose(1, 3).reshape(B, T, H * D)
 
 
 # ---------------------------------------------------------------------------------------------
@@ -500,6 +598,83 @@ def parts_without_gradient(x, W, b, num_heads):
     never learn.
     """
     return tuple(thirds(x, W.detach(), b.detach(), num_heads))
+
+
+@mistake("03.3", caught_by="test_packed_every_number")
+def thirds_taken_for_the_first_axis(x, W, b, num_heads):
+    """the product is viewed as (3, B, T, H, D): the first third of the *tokens* is taken for q.
+
+    view moves no number. q, k and v stand side by side in each token: `view(B, T, 3, H, D)` first,
+    then bring the 3 to the front with permute, or `chunk(3, dim=-1)`.
+    """
+    B, T, _ = x.shape
+    return tuple(F.linear(x, W, b).view(3, B, T, num_heads, -1).transpose(2, 3))
+
+
+@mistake("03.3", caught_by="test_packed_by_hand")
+def packed_matrix_reshaped(x, W, b, num_heads):
+    """W is taken as it lies in memory, x @ W.reshape(C, 3 · H · D), where x Wᵀ is wanted.
+
+    A reshape moves no number and reads across the rows. `x @ W.T + b`, or `F.linear(x, W, b)`.
+    """
+    parts = (x @ W.reshape(x.shape[-1], -1) + b).chunk(3, dim=-1)
+    return tuple(split(part, num_heads) for part in parts)
+
+
+@mistake("03.3", caught_by="test_packed_by_hand")
+def blocks_as_high_as_x_is_wide(x, W, b, num_heads):
+    """W and b are cut in blocks of C rows, the width of x.
+
+    A block has H · D rows, len(W) // 3, and H · D need not be C: C is the number of columns.
+    """
+    B, T, C = x.shape
+    rows = [slice(part * C, (part + 1) * C) for part in range(3)]
+    made = [F.linear(x, W[of], b[of]) for of in rows]
+    return tuple(part.reshape(B, T, num_heads, -1).transpose(1, 2) for part in made)
+
+
+@mistake("03.3", caught_by="test_packed_by_hand")
+def pieces_as_wide_as_x(x, W, b, num_heads):
+    """the product is cut in pieces of width C, the width of x.
+
+    A third of it is H · D wide, which need not be C: `chunk(3, dim=-1)`, or
+    `split(len(W) // 3, dim=-1)`.
+    """
+    B, T, C = x.shape
+    q, k, v = F.linear(x, W, b).split(C, dim=-1)
+    return tuple(part.reshape(B, T, num_heads, -1).transpose(1, 2) for part in (q, k, v))
+
+
+@mistake("03.3", caught_by="test_packed_by_hand")
+def packed_matrix_cut_along_the_columns(x, W, b, num_heads):
+    """W is cut along its columns, dim=1, which are the numbers of x.
+
+    q, k and v are blocks of *rows*: `W.chunk(3, dim=0)`.
+    """
+    made = [x @ w.T + own for w, own in zip(W.chunk(3, dim=1), b.chunk(3), strict=True)]
+    return tuple(split(part, num_heads) for part in made)
+
+
+@mistake("03.3", caught_by="test_packed_by_hand")
+def keys_without_their_bias(x, W, b, num_heads):
+    """the keys get no bias.
+
+    Each part has a third of b: cut b as W is cut, or add it before anything is cut.
+    """
+    q, k, v = b.chunk(3)
+    return tuple(thirds(x, W, torch.cat([q, 0 * k, v]), num_heads))
+
+
+@mistake("03.3", caught_by="test_packed_by_hand", page="book/03_multi_head.md#project-split")
+def width_of_a_head_three_times_too_large(x, W, b, num_heads):
+    """the width of a head is taken to be len(W) // H, three times too much.
+
+    W has the rows of q, k *and* v: D = len(W) // (3 * num_heads).
+    """
+    B, T, _ = x.shape
+    parts = F.linear(x, W, b).chunk(3, dim=-1)
+    D = len(W) // num_heads
+    return tuple(part.view(B, T, num_heads, D).transpose(1, 2) for part in parts)
 
 
 # ---------------------------------------------------------------------------------------------
@@ -1181,6 +1356,116 @@ def projections_shared_by_all(d_model, num_heads):
 
 SHARED = {}
 
+
+@mistake("03.4", caught_by="test_module_definition")
+def out_proj_given_one_head(d_model, num_heads):
+    """out_proj is given what is as wide as one head, D numbers a token, not all heads side by side.
+
+    Does `return` stand inside the loop over the heads, so that head 0 is all there is? Or are the
+    heads added up? Collect all, and join them behind the loop: `torch.cat(heads, dim=-1)`.
+    """
+    return SelfAttention(d_model, num_heads, join=lambda heads: heads[:, 0])
+
+
+@mistake("03.4", caught_by="test_module_definition")
+def keys_of_head_zero_for_all(d_model, num_heads):
+    """all heads use the keys of head 0, k[..., :D].
+
+    Head h has columns h * D to (h + 1) * D of q, of k and of v.
+    """
+    return SelfAttention(d_model, num_heads, scores=lambda q, k: scaled(q, k[:, :1]))
+
+
+@mistake("03.4", caught_by="test_module_definition")
+def queries_of_head_zero_for_all(d_model, num_heads):
+    """all heads use the queries of head 0, q[..., :D].
+
+    Head h has columns h * D to (h + 1) * D of q, of k and of v.
+    """
+    return SelfAttention(d_model, num_heads, scores=lambda q, k: scaled(q[:, :1].expand_as(k), k))
+
+
+@mistake("03.4", caught_by="test_module_definition")
+def values_of_head_zero_for_all(d_model, num_heads):
+    """all heads use the values of head 0, v[..., :D].
+
+    Head h has columns h * D to (h + 1) * D of q, of k and of v.
+    """
+    return SelfAttention(d_model, num_heads, use=lambda w, v: w @ v[:, :1])
+
+
+@mistake("03.4", caught_by="test_module_definition")
+def values_not_cut(d_model, num_heads):
+    """the values are not cut: every head averages all C columns, and out_proj is given H · C.
+
+    Head h reads its own D columns of the values too: v[..., h * D : (h + 1) * D].
+    """
+    return SelfAttention(d_model, num_heads, use=lambda w, v: w @ merge(v).unsqueeze(1))
+
+
+@mistake("03.4", caught_by="test_module_definition")
+def causal_unless_told(d_model, num_heads):
+    """a causal mask is applied where no mask is given.
+
+    None forbids nothing: every token may attend to every other.
+    """
+
+    def weigh(scores, allowed):
+        past = torch.ones(scores.shape[-2:], dtype=torch.bool).tril()
+        return softmax(scores, past if allowed is None else allowed)
+
+    return SelfAttention(d_model, num_heads, weigh=weigh)
+
+
+@mistake("03.4", caught_by="test_module_masks")
+def causal_whatever_is_told(d_model, num_heads):
+    """a causal mask stands in place of the one that is given.
+
+    `is_causal=True` knows one rule only. Which token may attend to which is in `allowed`.
+    """
+    return SelfAttention(
+        d_model, num_heads,
+        rules=lambda a, s: torch.ones(s.shape[-2:], dtype=torch.bool).tril(),
+    )  # fmt: skip
+
+
+@mistake("03.4", caught_by="test_module_masks")
+def oneself_always_allowed(d_model, num_heads):
+    """every token may attend to itself, whatever the mask says.
+
+    Padding must not, and a row of zeros is no error: functional.masked_softmax gives zeros where
+    nothing is allowed.
+    """
+    return SelfAttention(
+        d_model, num_heads,
+        rules=lambda a, s: of_tokens(a | torch.eye(a.shape[-1], dtype=torch.bool), s),
+    )  # fmt: skip
+
+
+@mistake("03.4", caught_by="test_module_mask_of_sentences")
+def row_of_a_mask_stood_upright(d_model, num_heads):
+    """a mask (B, 1, T) is turned to (B, T, 1): it forbids queries, not keys.
+
+    One row for all queries is just what (B, 1, T) says, and broadcasting repeats it for each of
+    them. Put the axis for the heads in, `allowed.unsqueeze(-3)`, and turn nothing.
+    """
+
+    def rules(allowed, scores):
+        upright = allowed.dim() == 3 and allowed.shape[1] == 1
+        return of_tokens(allowed.mT if upright else allowed, scores)
+
+    return SelfAttention(d_model, num_heads, rules=rules)
+
+
+@mistake("03.4", caught_by="test_module_definition")
+def number_and_width_of_heads_exchanged(d_model, num_heads):
+    """the number of heads and their width are exchanged: there are C / H heads of width H.
+
+    num_heads is how many there are, D = d_model // num_heads is how wide each is.
+    """
+    return SelfAttention(d_model, num_heads, cut=lambda x, H: split(x, d_model // H))
+
+
 # ---------------------------------------------------------------------------------------------
 # 03.5
 
@@ -1628,6 +1913,184 @@ def first_memory_kept(d_model, num_heads):
     return Kept(d_model, num_heads)
 
 
+class Handed(CrossAttention):
+    """Attention by the library, whose Mask `table` makes of x, the memory and the lengths."""
+
+    def __init__(self, d_model, num_heads, table):
+        super().__init__(d_model, num_heads)
+        self.table = table
+
+    def forward(self, x, memory, lengths=None):
+        made = (self.q_proj(x), self.k_proj(memory), self.v_proj(memory))
+        rules = {} if lengths is None else {"mask": self.table(x, memory, lengths)}
+        heads = [split(part, self.heads) for part in made]
+        return self.out_proj(merge(functional.scaled_dot_product_attention(*heads, **rules)))
+
+
+@mistake("03.5", caught_by="test_cross_by_hand")
+def padding_made_for_the_queries(d_model, num_heads):
+    """masks.padding is given the number of queries, T_q, where the length of the memory belongs.
+
+    The lengths are those of the memory: `masks.padding(lengths, memory.shape[1])`.
+    """
+    return Handed(d_model, num_heads, lambda x, m, n: padding(n, x.shape[1]))
+
+
+@mistake("03.5", caught_by="test_cross_by_hand")
+def padding_as_wide_as_the_longest(d_model, num_heads):
+    """masks.padding is not told how long the memory is, and its table ends with the longest.
+
+    A memory may be padded further than its longest sentence:
+    `masks.padding(lengths, memory.shape[1])`.
+    """
+    return Handed(d_model, num_heads, lambda x, m, n: padding(n))
+
+
+@mistake("03.5", caught_by="test_cross_by_hand")
+def only_the_padding_of_the_first(d_model, num_heads):
+    """the mask is turned round, and the length of the first counts for all.
+
+    True means may attend, here as in functional: position < length. And lengths[b] belongs to
+    sentence b: `lengths[:, None]`.
+    """
+    return CrossAttention(d_model, num_heads, rules=lambda n, s: ~of_lengths(n[:1].expand_as(n), s))
+
+
+@mistake("03.5", caught_by="test_cross_by_hand")
+def divided_by_the_length(d_model, num_heads):
+    """the padding is taken out after the softmax, and the rest divided by the length, not its sum.
+
+    The padding had its share of the sum, and a count is not that share. It must leave before the
+    softmax.
+    """
+
+    class Divided(CrossAttention):
+        def forward(self, x, memory, lengths=None):
+            def weigh(scores, allowed):
+                weights = scores.softmax(-1)
+                if allowed is None:
+                    return weights
+                return weights * allowed / lengths.clamp(min=1)[:, None, None, None]
+
+            self.steps = (*self.steps[:3], weigh, *self.steps[4:])
+            return super().forward(x, memory, lengths)
+
+    return Divided(d_model, num_heads)
+
+
+def rows_of_lengths(lengths, scores):
+    return (torch.arange(scores.shape[-2]) < lengths[:, None])[:, None, :, None]
+
+
+@mistake("03.5", caught_by="test_cross_by_hand")
+def rows_filled_in_place_of_columns(d_model, num_heads):
+    """rows of the scores are forbidden from lengths[b] on, which are queries, not columns.
+
+    scores is (B, H, T_q, T_m): scores[b, :, n:] cuts the queries. The memory is the last axis:
+    scores[b, :, :, n:], or scores[b, ..., n:].
+    """
+    return CrossAttention(
+        d_model, num_heads, rules=rows_of_lengths,
+        weigh=lambda s, a: (s if a is None else s.masked_fill(~a, -math.inf))
+        .softmax(-1).nan_to_num(),
+    )  # fmt: skip
+
+
+class FilledKeys(CrossAttention):
+    """Something is done to the keys of the padding."""
+
+    def forward(self, x, memory, lengths=None):
+        def scores(q, k):
+            padded = torch.arange(k.shape[-2]) >= lengths[:, None]
+            return scaled(q, k.masked_fill(padded[:, None, :, None], -math.inf))
+
+        filled = scaled if lengths is None else scores
+        self.steps = (*self.steps[:2], filled, *self.steps[3:])
+        return self.out_proj(self.attend(x, memory, memory, None))
+
+
+@mistake("03.5", caught_by="test_cross_by_hand")
+def keys_filled_with_minus_infinity(d_model, num_heads):
+    """-∞ is written into the keys of the padding, not into their scores.
+
+    A product with -∞ is ∞, -∞ or NaN, as the numbers of the query are negative, positive or 0.
+    Forbid the *scores*, or give the mask to functional.masked_softmax.
+    """
+    return FilledKeys(d_model, num_heads)
+
+
+@mistake("03.5", caught_by="test_cross_by_hand")
+def real_tokens_lowered(d_model, num_heads):
+    """a large number is taken off the scores of the real tokens, not those of the padding.
+
+    True marks what is real. What is added must be 0 there, and -∞ elsewhere; simpler is
+    functional.masked_softmax(scores, real).
+    """
+    return CrossAttention(
+        d_model, num_heads,
+        weigh=lambda s, a: (s if a is None else s - 1e9 * a.to(s.dtype)).softmax(-1),
+    )  # fmt: skip
+
+
+@mistake("03.5", caught_by="test_cross_padding")
+def sliced_with_a_tensor_of_lengths(d_model, num_heads):
+    """scores and values are sliced with the whole tensor of lengths, `[..., :lengths]`.
+
+    A slice has one end, and every sentence has its own: that fails from two sentences on. Make a
+    mask, `torch.arange(T_m) < lengths[:, None]`.
+    """
+    return CrossAttention(
+        d_model, num_heads, rules=lambda n, s: n,
+        weigh=lambda s, n: (s if n is None else s[..., :n]).softmax(-1),
+        use=lambda w, v: w @ v[:, :, : w.shape[-1]],
+    )  # fmt: skip
+
+
+@mistake("03.5", caught_by="test_cross_definition")
+def values_made_of_the_keys(d_model, num_heads):
+    """the values are made of the projected keys, v_proj(k), not of the memory.
+
+    Both start from the memory: `self.k_proj(memory)`, `self.v_proj(memory)`.
+    """
+
+    class Chained(CrossAttention):
+        def forward(self, x, memory, lengths=None):
+            return self.out_proj(self.attend(x, memory, self.k_proj(memory), lengths))
+
+    return Chained(d_model, num_heads)
+
+
+@mistake("03.5", caught_by="test_cross_definition")
+def x_behind_the_memory(d_model, num_heads):
+    """keys and values come from the memory with x behind it, and the lengths are counted in both.
+
+    Cross-attention looks at the memory only; looking at its own tokens is self-attention, a layer
+    of its own.
+    """
+
+    class Both(CrossAttention):
+        def forward(self, x, memory, lengths=None):
+            both = torch.cat([memory, x], dim=1)
+            return self.out_proj(self.attend(x, both, both, lengths))
+
+    return Both(d_model, num_heads)
+
+
+@mistake("03.5", caught_by="test_cross_padding")
+def truth_of_the_lengths_asked(d_model, num_heads):
+    """`if lengths:` asks for the truth of a tensor, which has one only if it holds one number.
+
+    Two lengths are an error, and a single 0 counts as no lengths at all. Ask
+    `if lengths is not None`.
+    """
+
+    class Asked(CrossAttention):
+        def forward(self, x, memory, lengths=None):
+            return super().forward(x, memory, lengths if lengths else None)
+
+    return Asked(d_model, num_heads)
+
+
 # ---------------------------------------------------------------------------------------------
 # 03.6
 
@@ -1884,6 +2347,120 @@ def shared_keys_detached(q, k, v):
     return scaled(q, k).softmax(-1) @ v
 
 
+@mistake("03.6", caught_by="test_grouped_definition")
+def repeated_once_for_each_key_head(q, k, v):
+    """keys and values are repeated H_kv times, where each is needed H / H_kv times.
+
+    The number of key heads is not the size of a group: group = H // H_kv, and
+    `repeat_interleave(group, dim=1)`.
+    """
+    require_groups(q, k)
+    k, v = (each.repeat_interleave(k.shape[1], dim=1) for each in (k, v))
+    return functional.scaled_dot_product_attention(q, k, v)
+
+
+@mistake("03.6", caught_by="test_grouped_definition")
+def scores_of_a_group_added_up(q, k, v):
+    """the scores of a group are added up, so that all its heads return the same.
+
+    einsum sums over every letter that is missing behind the arrow. Every query head keeps its own
+    scores: name the group there too.
+    """
+    group = require_groups(q, k)
+    summed = q.unflatten(1, (-1, group)).sum(2)
+    return (scaled(summed, k).softmax(-1) @ v).repeat_interleave(group, dim=1)
+
+
+@mistake("03.6", caught_by="test_grouped_definition")
+def first_head_of_a_group_for_all(q, k, v):
+    """only the first query head of each group is used, and its result repeated.
+
+    Every query head keeps its own scores and weights. What a group shares are keys and values.
+    """
+    group = require_groups(q, k)
+    return (scaled(q[:, ::group], k).softmax(-1) @ v).repeat_interleave(group, dim=1)
+
+
+@mistake("03.6", caught_by="test_grouped_definition")
+def groups_begin_one_head_early(q, k, v):
+    """the groups are shifted by one: query head h uses key head (h + 1) // group.
+
+    Heads count from 0, so the first group is heads 0 to group - 1: h // group.
+    """
+    group = require_groups(q, k)
+    own = [min((h + 1) // group, k.shape[1] - 1) for h in range(q.shape[1])]
+    return scaled(q, k[:, own]).softmax(-1) @ v[:, own]
+
+
+@mistake("03.6", caught_by="test_grouped_definition")
+def every_second_query_in_a_group(q, k, v):
+    """key head g gets the query heads g, g + H_kv …, and the results are laid group by group.
+
+    A group are neighbours, q[:, g * group : (g + 1) * group]; only so do the results come out in
+    the order of the queries.
+    """
+    require_groups(q, k)
+    H_kv = k.shape[1]
+    own = [h for g in range(H_kv) for h in range(g, q.shape[1], H_kv)]
+    k, v = spread(q, k, v)
+    return scaled(q[:, own], k).softmax(-1) @ v
+
+
+@mistake("03.6", caught_by="test_grouped_definition")
+def scaled_by_the_whole_group(q, k, v):
+    """the scores are divided by √(D · group), as if the heads of a group were one.
+
+    A dot product is a sum of D terms, whoever shares the keys: √D.
+    """
+    group = require_groups(q, k)
+    k, v = spread(q, k, v)
+    return (scaled(q, k) / math.sqrt(group)).softmax(-1) @ v
+
+
+@mistake("03.6", caught_by="test_grouped_definition")
+def axis_for_the_group_in_front(q, k, v):
+    """keys and values get their axis for the group in front of their heads, (B, 1, H_kv, T_k, D).
+
+    Beside q of (B, H_kv, group, T_q, D) the key heads then meet the group. Put the axis behind
+    them, (B, H_kv, 1, T_k, D): `k.unsqueeze(2)`.
+    """
+    group = require_groups(q, k)
+    q = q.unflatten(1, (-1, group))
+    return (scaled(q, k.unsqueeze(1)).softmax(-1) @ v.unsqueeze(1)).flatten(1, 2)
+
+
+@mistake("03.6", caught_by="test_grouped_by_hand")
+def values_not_repeated(q, k, v):
+    """the keys are repeated for the heads of a group, the values are not.
+
+    There are weights for H heads, so there must be values for H: the same `repeat_interleave` for
+    both.
+    """
+    return scaled(q, spread(q, k, v)[0]).softmax(-1) @ v
+
+
+@mistake("03.6", caught_by="test_grouped_definition")
+def group_and_tokens_joined_and_cut_in_the_other_order(q, k, v):
+    """group and tokens are joined in one axis as (group, T_q), and cut again as (T_q, group).
+
+    A view counts anew and moves nothing: cut in the order in which you joined.
+    """
+    group = require_groups(q, k)
+    B, H, T, _ = q.shape
+    found = scaled(q.reshape(B, -1, group * T, q.shape[-1]), k).softmax(-1) @ v
+    return found.unflatten(2, (T, group)).transpose(2, 3).reshape(B, H, T, -1)
+
+
+@mistake("03.6", caught_by="test_grouped_shape")
+def as_many_heads_as_keys(q, k, v):
+    """only the first H_kv query heads are asked, one for each key head.
+
+    All H query heads return something: loop over the query heads, and take key head h // group.
+    """
+    require_groups(q, k)
+    return scaled(q[:, : k.shape[1]], k).softmax(-1) @ v
+
+
 # ---------------------------------------------------------------------------------------------
 # 03.7
 
@@ -2128,3 +2705,71 @@ def queries_scaled_already(state):
         n: part / math.sqrt(len(made["q_proj.weight"])) if n.startswith("q_proj") else part
         for n, part in made.items()
     }
+
+
+@mistake("03.7", caught_by="test_state_of_torch")
+def blocks_begin_one_row_apart(state):
+    """block i begins at row i, W[i : i + C], so that the blocks overlap.
+
+    Block i begins at i * C: W[i * C : (i + 1) * C].
+    """
+
+    def cut(packed):
+        C = len(packed) // 3
+        return [packed[i : i + C] for i in range(3)] if packed.dim() == 2 else packed.chunk(3)
+
+    return translated(state, cut=cut)
+
+
+@mistake("03.7", caught_by="test_state_by_hand")
+def biases_not_cut(state):
+    """q, k and v each get the whole of in_proj_bias.
+
+    It is packed as the weights are: `chunk(3)` gives each its third.
+    """
+    return translated(
+        state, cut=lambda packed: [packed] * 3 if packed.dim() == 1 else packed.chunk(3)
+    )
+
+
+@mistake("03.7", caught_by="test_state_of_torch")
+def last_block_ends_at_three(state):
+    """the last block ends at row 3, W[2 * C : 3], and is empty from C = 2 on.
+
+    The slice ends at 3 * C: W[2 * C :] is simplest.
+    """
+
+    def cut(packed):
+        q, k, v = packed.chunk(3)
+        return (q, k, packed[2 * len(q) : 3]) if packed.dim() == 2 else (q, k, v)
+
+    return translated(state, cut=cut)
+
+
+@mistake("03.7", caught_by="test_state_of_torch")
+def blocks_of_three_rows(state):
+    """split(3) cuts in_proj_weight in pieces of 3 rows, not in three pieces.
+
+    chunk takes the number of pieces, `chunk(3)`; split takes their length, `split(C)`.
+    """
+
+    def cut(packed):
+        if packed.dim() == 1:
+            return packed.chunk(3)
+        q, k, v = packed.split(3)
+        return q, k, v
+
+    return translated(state, cut=cut)
+
+
+@mistake("03.7", caught_by="test_state_of_torch")
+def every_third_row_of_the_weights(state):
+    """every third row of the weights is taken, W[0::3], W[1::3], W[2::3]; the biases are right.
+
+    The blocks lie below one another, in the weights as in the biases: rows 0 to C - 1 are q.
+    """
+
+    def cut(packed):
+        return [packed[i::3] for i in range(3)] if packed.dim() == 2 else packed.chunk(3)
+
+    return translated(state, cut=cut)

@@ -60,6 +60,8 @@ def told(function: Callable[..., Any], *args: Any, **arguments: Any) -> str:
         (lambda: TQ.half().masked_fill(TQ > 0, -1e9), "float16 ends at 65504"),
         (lambda: float(Q), "Several numbers stand where one is needed."),
         (lambda: Q[: 8 / 2], "A fraction stands where a whole number is needed."),
+        (lambda: TQ.view(3, 2, 8 / 2), "A fraction stands where a whole number is needed."),
+        (lambda: TQ.chunk(8 / 2), "A fraction stands where a whole number is needed."),
         (lambda: np.ones(2, int).__iadd__(0.5), "Fractions are written into an array of whole"),
         (lambda: Q(1), "A numpy.ndarray is called as if it were a function."),
         (lambda: 1 / 0, "A plain number is divided by 0."),
@@ -95,6 +97,32 @@ def test_none_is_named() -> None:
     other = raised("TypeError", text, "line 3 (`n = real[0]`)", lengths=None)
     assert other.startswith("Something is None")
     assert other.endswith("And `lengths` is None in this call: was it made of that?")
+
+
+def test_an_entry_that_is_not_there_is_named() -> None:
+    text, line = "'NoneType' object has no attribute 'chunk'", "line 3 (`s.get('bias').chunk(3)`)"
+    assert raised("AttributeError", text, line, s={}).startswith("`s.get('bias')` is None: `s` has")
+    assert raised("AttributeError", text, line, s={"bias": 1}).startswith("Something is None")
+
+
+def test_pieces_are_told_by_number_or_by_width() -> None:
+    text = "not enough values to unpack (expected 3, got 1)"
+    split = raised("ValueError", text, "line 3 (`q, k, v = y.split(3, dim=-1)`)")
+    assert "chunk takes the *number* of pieces" in split
+    unbind = raised("ValueError", text, "line 3 (`q, k, v = y.unbind(2)`)")
+    assert "as many pieces as its axis is long" in unbind
+    own = raised("ValueError", text, "line 3 (`q, k, v = self.split(y)`)")
+    assert own.startswith("Another number of values")
+
+
+def test_a_tensor_where_a_module_is_wanted() -> None:
+    text = "M has no `q_proj.weight`; its weights: q_proj, k_proj"
+    assert raised("ValueError", text).startswith("`q_proj` is a tensor itself")
+
+
+def test_no_gpu() -> None:
+    text = "Torch not compiled with CUDA enabled"
+    assert raised("AssertionError", text).startswith("A tensor is moved to a GPU")
 
 
 def test_none_is_no_matter_of_a_name() -> None:

@@ -188,7 +188,10 @@ class Evidence:
                 continue
             if self.asker.left_right <= 0:
                 break
-            if all(self.agrees(probe, candidate, strict) for probe in self.wrong + self.right):
+            if all(self.agrees(probe, candidate, strict) for probe in self.wrong) and all(
+                self.agrees(probe, candidate)  # a right refusal may be said in other words
+                for probe in self.right
+            ):
                 found.append(candidate)
         return found
 

@@ -147,6 +147,14 @@ def _none(scene: Scene, m: re.Match[str]) -> Said:
                 f"`{name}` is None in this call, which the exercise allows.",
                 f"Ask `if {name} is None` first and leave that step out.",
             )
+    asked = re.search(r"(\w+)\.get\([\"']([\w.]+)[\"']\)", scene.outcome.where)
+    held = scene.arguments.get(asked.group(1)) if asked else None
+    if asked and isinstance(held, Mapping) and asked.group(2) not in held:
+        return (
+            f"`{asked.group(0)}` is None: `{asked.group(1)}` has no `{asked.group(2)}` in this "
+            "call, which the exercise allows.",
+            f'Ask `if "{asked.group(2)}" in {asked.group(1)}` first and leave that step out.',
+        )
     also = "".join(
         f" And `{name}` is None in this call: was it made of that?" for name in scene.nothing
     )
@@ -346,6 +354,14 @@ def _reshape(scene: Scene, m: re.Match[str]) -> Said:
 
 
 def _unpack(scene: Scene, m: re.Match[str]) -> Said:
+    cut = re.search(r"(?<!\bself)\.(split|unbind)\(", scene.outcome.where)
+    if cut:
+        return (
+            f"`{cut.group(1)}` gives another number of pieces than is unpacked.",
+            "split takes the *width* of a piece, chunk takes the *number* of pieces: chunk(3, …)."
+            if cut.group(1) == "split"
+            else "unbind gives as many pieces as its axis is long: is it given the right axis?",
+        )
     if "shape" in scene.outcome.where or "size" in scene.outcome.where:
         return (
             "The line names another number of axes than the array has in this call.",
@@ -424,7 +440,14 @@ def _scalar(scene: Scene, m: re.Match[str]) -> Said:
 
 def _integer(scene: Scene, m: re.Match[str]) -> Said:
     return "A fraction stands where a whole number is needed.", (
-        "`/` gives a fraction even of whole numbers: use `//` for sizes and indices."
+        "`/` gives a fraction even of whole numbers, 8 / 2 is 4.0: use `//` for sizes and indices."
+    )
+
+
+def _no_gpu(scene: Scene, m: re.Match[str]) -> Said:
+    return (
+        "A tensor is moved to a GPU, and there is none here.",
+        "Take the device from what comes in, `device=x.device`, so that it is right anywhere.",
     )
 
 
@@ -504,6 +527,12 @@ def _weight_missing(scene: Scene, m: re.Match[str]) -> Said:
             f"`{module}` has a weight and no bias, and `{name}` is to be loaded.",
             "Was it made with bias=False? Leave that out: nn.Linear has a bias unless told "
             "otherwise.",
+        )
+    if module in own.split(", "):
+        return (
+            f"`{module}` is a tensor itself, where a module is wanted that holds `{name}`.",
+            f"A parameter made by hand (nn.Parameter) has no weight and bias of its own: "
+            f"self.{module} = nn.Linear(…) has both, and is called, self.{module}(x).",
         )
     return (
         f"The weight `{name}` is to be loaded, and your module has none of that name; it has "
@@ -620,7 +649,8 @@ _KNOWN: tuple[tuple[str, str, Maker], ...] = (
     ("", r"only (?:0-dimensional|length-1|size-1|one element|integer scalar)|"
      r"a Tensor with \d+ elements cannot be converted|must be real number, not", _scalar),
     ("TypeError", r"cannot be interpreted as an integer|indices must be integers|"
-     r"only integers, slices", _integer),
+     r"only integers, slices|but got float|must be (?:tuple of ints|int), not float", _integer),
+    ("", r"not compiled with CUDA|NVIDIA driver|No CUDA GPUs", _no_gpu),
     ("", r"Cannot cast ufunc|can't be cast to", _cast),
     ("TypeError", r"'([\w.]+)' object is not callable", _callable),
     ("ZeroDivisionError", r"", _zero),
