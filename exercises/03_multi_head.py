@@ -40,9 +40,8 @@ import torch
 from torch import nn
 from torch.nn import functional as F
 
-from minitx import functional
+from minitx import functional, masks
 from minitx.grading import check
-from minitx.masks import Mask
 from minitx.multihead import MultiHeadAttention
 
 # %% [markdown]
@@ -378,7 +377,7 @@ torch.manual_seed(0)
 module = MultiHeadSelfAttention(8, 2)
 print("parameters:", sum(p.numel() for p in module.parameters()))  # 4C² + 4C
 x = torch.randn(1, 5, 8)
-not_ahead = Mask(causal=True).dense(5, 5, "cpu")[0, 0]  # (5, 5)
+not_ahead = masks.causal().dense(5, 5, "cpu")[0, 0]  # (5, 5)
 with torch.no_grad():
     before = module(x, not_ahead)
     x[:, 3] += 1  # token 3 changes
@@ -441,8 +440,8 @@ check("03.4", MultiHeadSelfAttention)
 # `functional.masked_softmax` (whose mask may be `None`), torch's
 # `F.scaled_dot_product_attention`, and
 # `functional.scaled_dot_product_attention(q, k, v, mask=…)`, which takes what
-# `masks.padding(lengths, T_m)` returns, after `from minitx import masks`.
-# Without lengths leave its `mask` out; `None` is no mask for it.
+# `masks.padding(lengths, T_m)` returns. Without lengths leave its `mask` out;
+# `None` is no mask for it.
 
 # %%
 class MultiHeadCrossAttention(nn.Module):
