@@ -170,6 +170,7 @@ NEIGHBOURS = {
     ("04.7/keys_turned_after_joining", "04.7/cache_turned_again"),
     ("04.7/cache_turned_again", "04.7/keys_turned_after_joining"),
     ("03.3/packed_matrix_transposed", "03.3/packed_matrix_reshaped"),
+    ("03.4/nobody_looks_ahead", "03.4/causal_unless_told"),
     ("03.4/sentences_taken_for_heads", "03.4/mask_repeated_head_by_head"),
     ("03.5/cut_to_the_longest", "03.5/lengths_ignored"),
     ("03.5/lengths_taken_for_heads", "03.5/lengths_repeated_head_by_head"),
