@@ -153,7 +153,15 @@ class Evidence:
         right = sum(alike(plain(p.got.value), plain(p.want.value)) for p in changed)
         if 2 * right > len(self.valued):
             return (*in_place, *self.remedies())
-        found = (
+        found = self.known() or self.guessed()
+        told = [*found, *in_place, *self.remedies()]
+        # What crashes is mended first: lost digits can wait.
+        told.sort(key=lambda each: (each.id,) in FEWER_DIGITS)
+        return tuple(told[:MOST_NAMED])
+
+    def known(self) -> list[Named]:
+        """By the exercise's own mistakes, by those of its parts, and by what surely holds."""
+        return (
             self.unsteady()
             or self.looping()
             or self.short()
@@ -164,7 +172,12 @@ class Evidence:
             or self.related(LITTLE)
             or self.nearly(own_bank(self.exercise), 0.6)
             or self.nearly(own_bank(self.exercise), 0.6, within=SINGLE)
-            or self.told(self.exact(operator_bank(*self.key)))[:1]
+        )
+
+    def guessed(self) -> list[Named]:
+        """By changed lines of the worked answer, and by what fits in part."""
+        return (
+            self.told(self.exact(operator_bank(*self.key)))[:1]
             or self.related()
             or self.nearly(composed_bank(*self.key), 0.7)
             or self.nearly(sister_bank(*self.key), 0.7)
@@ -172,10 +185,6 @@ class Evidence:
             or self.combined()
             or self.partly()
         )
-        told = [*found, *in_place, *self.remedies()]
-        # What crashes is mended first: lost digits can wait.
-        told.sort(key=lambda each: (each.id,) in FEWER_DIGITS)
-        return tuple(told[:MOST_NAMED])
 
     # --- candidates ---
 
