@@ -33,9 +33,14 @@
     if (event.target instanceof Element && event.target.matches(WIDE)) fade(event.target);
   }, { capture: true, passive: true });
 
-  // On paper nothing can be unfolded: answers are open there, and afterwards as they were.
+  // Paper is white, and nothing can be unfolded there: the light theme, with open answers. Afterwards
+  // all is as it was.
+  const page = document.documentElement;
   const unfolded = [];
+  let theme;
   window.addEventListener("beforeprint", () => {
+    theme ??= page.dataset.theme;
+    page.dataset.theme = "light";
     for (const fold of document.querySelectorAll("main details:not([open])")) {
       fold.open = true;
       unfolded.push(fold);
@@ -43,6 +48,8 @@
   });
   window.addEventListener("afterprint", () => {
     for (const fold of unfolded.splice(0)) fold.open = false;
+    if (theme) page.dataset.theme = theme;
+    theme = undefined;
   });
 
   // The arrows that unfold the table of contents have no text.

@@ -199,6 +199,7 @@ def test_code_fits_beside_both_lists_of_contents(visit: Visit) -> None:
 def test_nothing_is_cut_on_paper_and_every_fold_is_open(visit: Visit) -> None:
     visit.dress("light", PAPER)
     visit.page.emulate_media(media="print")
+    visit.page.evaluate("dispatchEvent(new Event('beforeprint'))")
     cut = visit.page.evaluate(
         """() => {
             const text = document.querySelector("article") ?? document.querySelector("main");
@@ -210,12 +211,30 @@ def test_nothing_is_cut_on_paper_and_every_fold_is_open(visit: Visit) -> None:
             const beyond = e => e.getBoundingClientRect().right > edge;
             const shut = e => e.matches("details > :not(summary)") && e.textContent.trim() !== ""
                 && e.getBoundingClientRect().height === 0 && getComputedStyle(e).display !== "none";
-            return all.filter(e => hides(e) || beyond(e) || shut(e))
+            const fades = e => e.matches("details > *")
+                && getComputedStyle(e).animationName !== "none";
+            return all.filter(e => hides(e) || beyond(e) || shut(e) || fades(e))
                 .map(e => `${e.tagName}.${e.className}: ${e.textContent.trim().slice(0, 60)}`);
         }"""
     )
+    visit.page.evaluate("dispatchEvent(new Event('afterprint'))")
     visit.page.emulate_media(media="screen")
     assert cut == []
+
+
+def test_paper_is_light_whatever_the_screen_is(visit: Visit) -> None:
+    colours = """() => [...document.querySelectorAll("html, body, h1, main p, main pre")]
+        .map(e => getComputedStyle(e)).map(style => [style.color, style.backgroundColor])"""
+    printed = []
+    for theme in THEMES:
+        visit.dress(theme, PAPER)
+        visit.page.emulate_media(media="print")
+        visit.page.evaluate("dispatchEvent(new Event('beforeprint'))")
+        printed.append(visit.page.evaluate(colours))
+        visit.page.evaluate("dispatchEvent(new Event('afterprint'))")
+        visit.page.emulate_media(media="screen")
+        assert visit.page.evaluate("document.documentElement.dataset.theme") == theme
+    assert printed[0] == printed[1]
 
 
 @pytest.mark.skipif(not SCREENSHOTS, reason="MINITX_SCREENSHOTS names no folder to put pictures in")
