@@ -127,7 +127,10 @@ def kind_phrase(kind: str) -> str:
 def copied(value: Any) -> Any:
     """An independent copy with the same memory layout, cut off from any gradient graph."""
     if is_tensor(value):
-        twin = copy.deepcopy(value.detach())
+        plain = value.detach()
+        twin = plain.clone()
+        if twin.stride() != plain.stride():  # entries that share their memory, or gaps
+            twin = copy.deepcopy(plain)
         return twin.requires_grad_() if value.requires_grad else twin
     if isinstance(value, np.ndarray):
         return value.copy(order="K")

@@ -166,7 +166,7 @@ def evidence_of(question: Any, *mistakes: Any, right: Any) -> Evidence:
             function.__doc__ = "it is wrong.\n\nDo it right."
             mistake("01.1", caught_by="test_it")(function)
     calls = grade(one, OwnCaller({"f": mistakes[0]})).calls
-    asker = Asker("f", ("x",), Notation(), None, OwnCaller({"f": right}))
+    asker = Asker("f", ("x",), Notation(), None, OwnCaller({"f": right}), right)
     return Evidence(Chapter(Path("nowhere"), "01_none"), one, asker, list(map(asker.seen, calls)))
 
 

@@ -71,16 +71,19 @@ def diagnose(
         calls: those that its checks made, with their outcomes.
         caller: the submission, to be asked a few questions more; None where it must not be.
     """
-    right: Caller | None = chapter.reference()
+    reference = chapter.reference()
+    if reference is None:
+        return (), None
+    right: Caller = reference
     form, in_order = None, calls
-    if exercise.returns == ("module",) and right is not None:
+    if exercise.returns == ("module",):
         form = module_form(chapter, exercise)
         calls, right = form.calls(calls), AsFunction(form, right)
         caller = caller and AsFunction(form, caller)
     calls = [call for call in calls if call.name == exercise.function]
     kinds = {call.outcome.kind for call in calls}
     shut = any("ClosedDoor" in call.outcome.error_kinds for call in calls)
-    if right is None or shut or not kinds or not kinds <= {"returned", "raised"}:
+    if shut or not kinds or not kinds <= {"returned", "raised"}:
         return (), None
     text, parameters = documentation(chapter, exercise)
     letters = notation(text)
@@ -90,6 +93,7 @@ def diagnose(
         letters,
         caller,
         right,
+        reference.functions.get(exercise.function),
         form,
         legal=exercise.legal,
         defaults=defaults(chapter, exercise),

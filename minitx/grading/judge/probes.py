@@ -1,6 +1,6 @@
 """One question, what the submission answered and what the worked answer answers."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Hashable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 from typing import Any
@@ -13,7 +13,7 @@ from minitx.grading.judge.alike import same_answer
 from minitx.grading.judge.as_function import ModuleForm
 from minitx.grading.judge.notation import Notation
 from minitx.grading.judge.relations.relation import Given
-from minitx.grading.judge.remembered import question_of
+from minitx.grading.judge.remembered import question_of, remembered
 from minitx.grading.registry import Legal
 
 _SECONDS = 1.0
@@ -55,6 +55,7 @@ class Asker:
     notation: Notation
     caller: Caller | None  # the submission; None where it must not be asked again
     right: Caller
+    known_as: Hashable  # whose answers `right` gives: they are remembered under that
     form: ModuleForm | None = None  # where the function is a module
     legal: Legal = lambda sizes: True
     defaults: Mapping[str, Any] = field(default_factory=dict)  # of parameters that may be left out
@@ -69,7 +70,7 @@ class Asker:
     def seen(self, call: Call) -> Probe:
         """A recorded call, with the worked answer's outcome."""
         arguments = self.named(call)
-        want = replay(call, self.right)
+        want = self.worked(call)
         return Probe(call, want, arguments, self.given(arguments, want))
 
     def given(self, arguments: Mapping[str, Any], want: Outcome) -> Given:
@@ -82,7 +83,11 @@ class Asker:
         if self.left_right <= 0:
             return None
         self.left_right -= 1
-        return replay(_with(call, self.parameters, arguments), self.right)
+        return self.worked(_with(call, self.parameters, arguments))
+
+    def worked(self, call: Call) -> Outcome:
+        """The worked answer's outcome."""
+        return remembered(self.known_as, question_of(call), lambda: replay(call, self.right))
 
     def ask(self, call: Call, arguments: Mapping[str, Any], seed: int = 0) -> Probe | None:
         """Both answers to a new question; None where it is not legal."""

@@ -1,10 +1,10 @@
-"""What the course's own wrong answers answered: the same questions come again and again.
+"""What the course's own answers, right and wrong, answered: the same questions come again.
 
 Each check of an exercise asks what it asked before, of some hundred known mistakes: while a file
 is watched, whenever it is saved; in the tests, for every wrong answer there is.
 """
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Hashable, Iterator
 from hashlib import blake2b
 from typing import Any
 
@@ -15,16 +15,14 @@ from minitx.grading.calling import Call, Outcome
 
 MOST = 50_000  # outcomes, of small arrays; a chapter has about a third of that
 
-_OUTCOMES: dict[tuple[Callable[..., Any], bytes], Outcome] = {}
+_OUTCOMES: dict[tuple[Hashable, bytes], Outcome] = {}
 
 
-def remembered(
-    function: Callable[..., Any], question: bytes | None, answer: Callable[[], Outcome]
-) -> Outcome:
-    """The outcome of a function of the course for a question, asked for once."""
+def remembered(whose: Hashable, question: bytes | None, answer: Callable[[], Outcome]) -> Outcome:
+    """The outcome of an answer of the course for a question, asked for once."""
     if question is None:
         return answer()
-    key = (function, question)
+    key = (whose, question)
     if key not in _OUTCOMES:
         if len(_OUTCOMES) >= MOST:
             _OUTCOMES.clear()
