@@ -70,6 +70,7 @@ class Call:
     count: bool
     outcome: Outcome
     cotangent: Any = None
+    passed: bool = False  # whether the check that asked had nothing to say against the answers
 
     @property
     def name(self) -> str:

@@ -12,8 +12,8 @@ from torch.nn import functional as F
 
 from minitx import functional, numpy_core
 from minitx.cores import FullAttention, FusedAttention, TiledAttention
+from minitx.grading.limits import TimeLimit
 from minitx.grading.worker.closed_doors import ClosedDoor, door_of, shut
-from minitx.grading.worker.limits import TimeLimit
 from minitx.masks import Mask
 from minitx.numpy_core import softmax as renamed
 

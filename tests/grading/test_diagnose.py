@@ -15,7 +15,7 @@ from minitx.grading.judge.assess import assess
 from minitx.grading.judge.banks import own_bank
 from minitx.grading.judge.diagnose import Evidence
 from minitx.grading.judge.notation import Notation
-from minitx.grading.judge.probes import Asker
+from minitx.grading.judge.probes import Asker, without_dtypes
 from minitx.grading.judge.run import grade
 from minitx.grading.own import OwnCaller
 from minitx.grading.registry import Registry, filling
@@ -127,6 +127,50 @@ def test_nothing_is_named_without_values(chapter: Chapter) -> None:
 
     assert named(chapter, endless) == []
     assert named(chapter, lambda: 1) == []
+
+
+@pytest.mark.parametrize("minds", [False, True])
+def test_a_dtype_is_spoken_of_only_where_a_check_minds_it(minds: bool) -> None:
+    with filling(Registry()):
+        one = exercise("01.1", function="f", title="t", page="p", hints=("a", "b", "c"))
+
+        @one.check(points=1, title="t", hint="h")
+        def test_small(sub, rng):
+            answer = sub.f(np.ones(3))
+            assert answer.dtype == np.float64 or not minds
+
+        @one.check(points=1, title="t", hint="h")
+        def test_negative(sub, rng):
+            sub.f(-np.ones(3))
+            raise AssertionError
+
+        @mistake("01.1", caught_by="test_negative")
+        def sign_lost(x):
+            """the sign is lost.
+
+            Keep it.
+            """
+            return abs(2 * x)
+
+    single = lambda x: sign_lost(x).astype(np.float32)  # noqa: E731
+    right = lambda x: 2 * x  # noqa: E731
+    calls = grade(one, OwnCaller({"f": single})).calls
+    asker = Asker("f", ("x",), Notation(), None, OwnCaller({"f": right}), right)
+    probes = without_dtypes([asker.seen(call) for call in calls])
+    evidence = Evidence(Chapter(Path("nowhere"), "01_none"), one, asker, probes)
+    named = [each.id for each in evidence.exact(own_bank(one))]
+    assert named == ([] if minds else ["01.1/sign_lost"])
+
+
+def test_what_an_operator_made_endless_is_stopped() -> None:
+    def growing(x):
+        rows = [x]
+        for each in rows:
+            rows.append(each)
+
+    caller = OwnCaller({"f": growing}, limited=True)
+    outcome = caller.call("f", (np.ones(3),), {}, seconds=0.05, seed=0)
+    assert outcome.kind == "timeout"
 
 
 def test_an_exception_gets_its_remedy(chapter: Chapter) -> None:

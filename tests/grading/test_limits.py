@@ -12,7 +12,7 @@ from contextlib import suppress
 import numpy as np
 import pytest
 
-from minitx.grading.worker.limits import TimeLimit, TimeUp
+from minitx.grading.limits import TimeLimit, TimeUp
 
 
 def mine(filename: str) -> bool:

@@ -66,6 +66,23 @@ def same_outcome(
     return alike(a.value, b.value, within=within)
 
 
+def same_but_for_dtype(a: Outcome, b: Outcome) -> bool:
+    """Whether two calls that returned tensors, or arrays, differ in nothing but their dtype."""
+    if a.kind != "returned" or b.kind != "returned" or a.changed != b.changed:
+        return False
+    if a.gradients or b.gradients or not _same_steps(a.steps, b.steps):
+        return False
+    x, y = a.value, b.value
+    if not same_kind(x, y) or tuple(x.shape) != tuple(y.shape):
+        return False
+    return _near(values.to_numpy(x), values.to_numpy(y), SINGLE)
+
+
+def same_kind(x: Any, y: Any) -> bool:
+    """Whether both are tensors, or both arrays."""
+    return all(map(values.is_tensor, (x, y))) or all(isinstance(z, np.ndarray) for z in (x, y))
+
+
 def _same_steps(a: int, b: int) -> bool:
     """Roughly as many lines executed: no loop in either, or loops of the same length."""
     few, many = sorted((a, b))

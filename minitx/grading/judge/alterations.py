@@ -73,11 +73,13 @@ def alterations(
         elif isinstance(x, int | float):
             yield from _of_one_number(name)
     for name, default in (defaults or {}).items():
+        if isinstance(default, bool):  # one of the two to which a switch is set
+            continue
         yield Alteration(
             ("default", name),
             f"It equals the right result for {name}={default!r}, whatever is given.",
             f"`{name}` has no effect: use the argument, not its usual value.",
-            partial(_default, name, default),
+            partial(_set, name, default),
         )
     for letter in sorted(notation_letters(notation)):
         yield from _of_length(letter, notation)
@@ -244,13 +246,13 @@ def _of_a_switch(name: str) -> Iterator[Alteration]:
             ("switch", value, name),
             f"It equals the right result for {name}={value}, whatever is given.",
             f"`{name}` has no effect: ask for it.",
-            partial(_default, name, value),
+            partial(_set, name, value),
         )
 
 
-def _default(name: str, default: Any, arguments: Arguments) -> dict[str, Any] | None:
-    """The arguments with one at its usual value, if it is another."""
-    return None if arguments.get(name) == default else {**arguments, name: default}
+def _set(name: str, value: Any, arguments: Arguments) -> dict[str, Any] | None:
+    """The arguments with one at this value, if it is at another."""
+    return None if arguments.get(name) == value else {**arguments, name: value}
 
 
 def _scaled(

@@ -117,7 +117,7 @@ class AsFunction:
         form, caller = self.form, self.caller
         own = None
         if isinstance(caller, OwnCaller):  # modules are kept, and nobody asks for these again
-            caller = own = OwnCaller(caller.functions)
+            caller = own = OwnCaller(caller.functions, limited=caller.limited)
 
         def ask(target: Target, args: Any, kwargs: Any = None, **options: Any) -> Outcome:
             return caller.call(

@@ -36,15 +36,17 @@ def telling(
     """
     if not wrong or len(right) < _FEWEST_RIGHT:
         return None
-    for condition in _conditions(wrong, right):
+    for condition in _conditions(wrong, right, defaults):
         enough = condition.special or len(wrong) > 1  # one call has many properties
         fits = all(map(condition.holds, wrong)) and not any(map(condition.holds, right))
-        if enough and fits and not (condition.key[0] == "given" and condition.key[1] in defaults):
+        if enough and fits:
             return condition
     return None
 
 
-def _conditions(wrong: Sequence[Probe], right: Sequence[Probe]) -> Iterator[Condition]:
+def _conditions(
+    wrong: Sequence[Probe], right: Sequence[Probe], defaults: Container[str]
+) -> Iterator[Condition]:
     first = wrong[0]
     for name, value in first.arguments.items():
         others = [probe.arguments.get(name) for probe in right]
@@ -83,11 +85,12 @@ def _conditions(wrong: Sequence[Probe], right: Sequence[Probe]) -> Iterator[Cond
             _on_argument(name, partial(_has_axes, axes)),
             special=False,
         )
-        yield Condition(
-            ("given", name),
-            f"where `{name}` is given",
-            _on_argument(name, lambda x: x is not None),
-        )
+        if name not in defaults:
+            yield Condition(
+                ("given", name),
+                f"where `{name}` is given",
+                _on_argument(name, lambda x: x is not None),
+            )
 
 
 def _comparable(one: str, other: str) -> bool:

@@ -33,7 +33,16 @@ from minitx.grading.judge.banks import (
 )
 from minitx.grading.judge.conditions import Condition, telling
 from minitx.grading.judge.notation import notation
-from minitx.grading.judge.probes import Asker, Probe, differing, like, redrawn, replay, scaled
+from minitx.grading.judge.probes import (
+    Asker,
+    Probe,
+    differing,
+    like,
+    redrawn,
+    replay,
+    scaled,
+    without_dtypes,
+)
 from minitx.grading.judge.relations.precision import FEWER_DIGITS
 from minitx.grading.judge.relations.relate import relate
 from minitx.grading.judge.relations.relation import LITTLE, Relation
@@ -101,7 +110,7 @@ def diagnose(
     probes = [asker.seen(call) for call in calls]
     if form:  # a module that was made or refused as it should be says nothing
         probes = [p for p in probes if p.differs or form.weights(p.arguments)]
-    evidence = Evidence(chapter, exercise, asker, probes, in_order)
+    evidence = Evidence(chapter, exercise, asker, without_dtypes(probes), in_order)
     return evidence.names(), smallest(asker, evidence.wrong)
 
 
@@ -127,7 +136,7 @@ class Evidence:
     chapter: Chapter
     exercise: Exercise
     asker: Asker
-    probes: list[Probe]
+    probes: Sequence[Probe]
     in_order: Sequence[Call] = ()  # all calls as they were made, a module's methods one by one
 
     def __post_init__(self) -> None:
@@ -279,7 +288,9 @@ class Evidence:
 
     def twin(self, candidate: Candidate) -> Caller:
         """Somebody who makes that mistake."""
-        own = OwnCaller({self.exercise.function: candidate.function})
+        own = OwnCaller(
+            {self.exercise.function: candidate.function}, limited=candidate.source == "operator"
+        )
         return AsFunction(self.asker.form, own) if self.asker.form else own
 
     def nearly(

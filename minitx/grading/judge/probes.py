@@ -9,7 +9,7 @@ import numpy as np
 
 from minitx.grading import values
 from minitx.grading.calling import Call, Caller, Outcome, Target
-from minitx.grading.judge.alike import same_answer
+from minitx.grading.judge.alike import same_answer, same_but_for_dtype, same_kind
 from minitx.grading.judge.as_function import ModuleForm
 from minitx.grading.judge.notation import Notation
 from minitx.grading.judge.relations.relation import Given
@@ -39,6 +39,19 @@ class Probe:
     @property
     def differs(self) -> bool:
         return not same_answer(self.got, self.want)
+
+    @property
+    def differs_in_dtype(self) -> bool:
+        """Whether the numbers are right and only their dtype is another."""
+        return self.differs and same_but_for_dtype(self.got, self.want)
+
+    def cast(self) -> "Probe":
+        """With the numbers that the submission returned in the dtype that was wanted."""
+        got, want = self.got.value, self.want.value
+        if not (self.has_values and same_kind(got, want) and values.dtype_kind(got) == "f"):
+            return self
+        outcome = replace(self.got, value=like(want, values.to_numpy(got)))
+        return replace(self, call=replace(self.call, outcome=outcome))
 
     @property
     def has_values(self) -> bool:
@@ -167,6 +180,12 @@ def like(value: Any, numbers: Any) -> Any:
         )
         return made.requires_grad_() if value.requires_grad else made
     return numbers if fractions else numbers.astype(value.dtype)
+
+
+def without_dtypes(probes: Sequence[Probe]) -> Sequence[Probe]:
+    """All in the dtype that was wanted, if checks were content with another and none was not."""
+    otherwise = [probe.call.passed for probe in probes if probe.differs_in_dtype]
+    return [probe.cast() for probe in probes] if otherwise and all(otherwise) else probes
 
 
 def differing(probes: Sequence[Probe]) -> list[Probe]:

@@ -17,11 +17,11 @@ from typing import Any, BinaryIO
 
 from minitx.grading.cells import Cell
 from minitx.grading.frames import read_frame, write_frame
+from minitx.grading.limits import patience
 from minitx.grading.messages import pack_facts, pack_outcome
 from minitx.grading.objects import Objects
 from minitx.grading.wire import unpack
 from minitx.grading.worker.guarded import guarded
-from minitx.grading.worker.limits import patience
 from minitx.grading.worker.loading import Experience, Limits, load
 from minitx.grading.worker.local import UnlimitedCaller
 

@@ -1,15 +1,14 @@
 """Running a submission's functions in this process."""
 
-import sys
 from collections.abc import Callable, Mapping
 from typing import Any
 
 from minitx.grading.calling import Facts, Outcome, Target, missing
 from minitx.grading.invoke import Stop, invoke
+from minitx.grading.limits import TimeLimit
 from minitx.grading.objects import Objects
 from minitx.grading.signature import parameter_names
 from minitx.grading.worker.closed_doors import shut
-from minitx.grading.worker.limits import TimeLimit
 from minitx.grading.worker.submission import Submission, from_functions
 
 
@@ -83,15 +82,11 @@ class LocalCaller(UnlimitedCaller):
     ) -> Outcome:
         source = self.submission.source
         limit = TimeLimit(seconds, source.is_mine)
-        outcomes: list[Outcome] = []
-        call, streams = super().call, (sys.stdin, sys.stdout, sys.stderr)
+        call = super().call
         # Doors around the limit: a time-out must not strike while they are opened again.
         with shut(options.pop("closed", ())):
-            limit.run(
-                lambda: outcomes.append(call(target, args, kwargs, seconds=seconds, **options))
-            )
-        if limit.expired:
-            sys.stdin, sys.stdout, sys.stderr = streams  # it may have struck as they were put back
+            outcome = limit.result(lambda: call(target, args, kwargs, seconds=seconds, **options))
+        if outcome is None:
             text = source.endless(seconds, limit.line)
             return Outcome("timeout", text=text, seconds=seconds)
-        return outcomes[0]
+        return outcome

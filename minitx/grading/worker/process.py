@@ -19,11 +19,11 @@ from typing import Any
 from minitx.grading.calling import Facts, Outcome, Problem, Target
 from minitx.grading.cells import read_cells, source_of
 from minitx.grading.frames import Garbage
+from minitx.grading.limits import patience
 from minitx.grading.messages import unpack_facts, unpack_outcome
 from minitx.grading.report import WHILE_READING
 from minitx.grading.wire import pack
 from minitx.grading.worker.connection import Connection, Gone, Late, Spot
-from minitx.grading.worker.limits import patience
 from minitx.grading.worker.loading import Experience, Limits
 from minitx.grading.worker.starting import Starter, starter_for
 

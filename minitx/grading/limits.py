@@ -17,10 +17,11 @@ import time
 from collections.abc import Callable
 from contextlib import suppress
 from types import FrameType
-from typing import Any
+from typing import Any, TypeVar
 
 from minitx.grading.invoke import Stop
 
+T = TypeVar("T")
 _AGAIN = 0.01  # seconds between two attempts of the timer thread
 
 
@@ -88,6 +89,16 @@ class TimeLimit:
                 raise  # it was meant for a limit around this one
         finally:
             self._restore()
+
+    def result(self, work: Callable[[], T]) -> T | None:
+        """What `work` returns, or None if it was stopped; the standard streams are as before."""
+        results: list[T] = []
+        streams = sys.stdin, sys.stdout, sys.stderr
+        self.run(lambda: results.append(work()))
+        if not self.expired:
+            return results[0]
+        sys.stdin, sys.stdout, sys.stderr = streams  # it may have struck as they were put back
+        return None
 
     def _prepare(self) -> None:
         self._thread = threading.get_ident()
