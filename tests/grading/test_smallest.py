@@ -10,7 +10,7 @@ import torch
 
 from minitx.grading.course import Course
 from minitx.grading.judge.assess import assess
-from minitx.grading.judge.smallest import _within
+from minitx.grading.judge.smallest import _result, _within
 from minitx.grading.report import ExerciseReport
 from minitx.grading.worker.local import LocalCaller
 
@@ -90,6 +90,10 @@ def _query_minus_key(T_q: int, T_k: int, m: int) -> Any:
 def test_no_case_where_a_name_is_missing_or_all_is_right() -> None:
     assert graded("02.2", lambda q, k: undefined).case is None  # type: ignore[name-defined]
     assert graded("02.2", lambda q, k: q @ k.mT / q.shape[-1] ** 0.5).case is None
+
+
+def test_zero_has_no_sign() -> None:
+    assert _result(torch.tensor([-0.0, -1.0]), 4) == "[0, -1]"
 
 
 def test_where_it_goes_wrong_is_told() -> None:

@@ -171,7 +171,7 @@ def _result(value: Any, digits: int) -> str:
         return values.describe(value)
     numbers = values.to_numpy(value)
     if numbers.dtype.kind == "f":
-        numbers = numbers.astype(float)
+        numbers = numbers.astype(float) + 0.0  # -0 becomes 0
     text = np.array2string(
         numbers,
         separator=", ",
