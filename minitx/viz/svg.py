@@ -271,6 +271,14 @@ def joint(x: Number, y: Number, sign: str = "+", radius: Number = 10.0) -> str:
     return dot(x, y, radius, fill=0.0) + text(x, y, sign, size=max(FONT, 1.25 * radius), bold=True)
 
 
+def plate(number: int, across: tuple[Number, Number], y: Number) -> str:
+    """A number on one arrow, or on several beside each other from the first x to the second."""
+    start, end = across
+    where = f'x="{_n(start - 13)}" y="{_n(y - 13)}" width="{_n(end - start + 26)}"'
+    ground = f'<rect {where} height="26" rx="13" fill="{LIT}" stroke="currentColor"'
+    return f'{ground} stroke-width="2"/>' + text((start + end) / 2, y, str(number), bold=True)
+
+
 def bracket(start: Point, end: Point, *, side: Side, label: str = "", role: Role = "ink") -> str:
     """A square bracket from start to end, with its label outside, on the given side."""
     depth = 6.0

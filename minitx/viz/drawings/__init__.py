@@ -4,15 +4,20 @@ A drawing shows numbers only where minitx computes them. Whatever `__all__` name
 formed, legible on a phone, no word over another or outside, and the same twice.
 """
 
+from minitx.viz.drawings.accumulation import accumulate
 from minitx.viz.drawings.ambiguous import ambiguous_word
 from minitx.viz.drawings.bag import order_from_causality, same_bag
 from minitx.viz.drawings.basics import dot_products, training_step
+from minitx.viz.drawings.batch_size import critical_batch
 from minitx.viz.drawings.book_map import transformer, you_are_here
 from minitx.viz.drawings.bypass import bypass_road
+from minitx.viz.drawings.clipping import clip_sphere
 from minitx.viz.drawings.clocks import clock_hands, turn_by_k
 from minitx.viz.drawings.cross import cross_attention
+from minitx.viz.drawings.decay import decay_or_l2
 from minitx.viz.drawings.distances import alibi_slopes, relative_grid, t5_buckets
 from minitx.viz.drawings.doors import add_or_concatenate, three_doors
+from minitx.viz.drawings.dropout import drop_places
 from minitx.viz.drawings.equivariance import same_vectors_reordered
 from minitx.viz.drawings.feed_forward import each_position_alone
 from minitx.viz.drawings.head_flow import multi_head
@@ -21,6 +26,7 @@ from minitx.viz.drawings.heads import head_block
 from minitx.viz.drawings.layers import path_lengths, two_sequences_one_sequence
 from minitx.viz.drawings.looks import two_looks
 from minitx.viz.drawings.lookup import highlighter_and_jigsaw, lookup_bars, score_grid
+from minitx.viz.drawings.loss_scaling import loss_scaling
 from minitx.viz.drawings.masks import mask_stencil, padded_batch, two_triangles
 from minitx.viz.drawings.memory import feed_forward_memory
 from minitx.viz.drawings.mistakes import mistake_pair
@@ -28,7 +34,11 @@ from minitx.viz.drawings.motion import translation_in_motion
 from minitx.viz.drawings.norm_place import pre_post
 from minitx.viz.drawings.normalising import normalise_row
 from minitx.viz.drawings.out_projection import concatenate_and_mix
+from minitx.viz.drawings.parallel import two_processes
+from minitx.viz.drawings.precision import number_formats
 from minitx.viz.drawings.projections import three_projections
+from minitx.viz.drawings.recipe_parts import ladder_of_parts
+from minitx.viz.drawings.recomputing import checkpointing
 from minitx.viz.drawings.recurrence import (
     gradient_paths,
     lstm_conveyor,
@@ -52,17 +62,23 @@ from minitx.viz.drawings.warm_up import warm_up
 from minitx.viz.drawings.work import work_and_depth
 
 __all__ = [
+    "accumulate",
     "add_or_concatenate",
     "alibi_slopes",
     "ambiguous_word",
     "bottleneck",
     "bypass_road",
+    "checkpointing",
+    "clip_sphere",
     "clock_hands",
     "concatenate_and_mix",
+    "critical_batch",
     "cross_attention",
     "crossing_numbers",
+    "decay_or_l2",
     "decoder_looks_back",
     "dot_products",
+    "drop_places",
     "each_position_alone",
     "feed_forward_memory",
     "gradient_paths",
@@ -70,14 +86,17 @@ __all__ = [
     "head_block",
     "head_roles",
     "highlighter_and_jigsaw",
+    "ladder_of_parts",
     "latent_cache",
     "layer_or_batch",
     "lookup_bars",
+    "loss_scaling",
     "lstm_conveyor",
     "mask_stencil",
     "mistake_pair",
     "multi_head",
     "normalise_row",
+    "number_formats",
     "one_wide_head",
     "order_from_causality",
     "padded_batch",
@@ -103,6 +122,7 @@ __all__ = [
     "translation_in_motion",
     "turn_by_k",
     "two_looks",
+    "two_processes",
     "two_sequences_one_sequence",
     "two_triangles",
     "unrolled_rnn",

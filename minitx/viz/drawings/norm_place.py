@@ -1,7 +1,7 @@
 """Where the norm stands: on the road, or at the turn-off."""
 
-from minitx.viz.drawings.road import detour, rejoins, road, stops
-from minitx.viz.svg import Box, Drawing, Part, text
+from minitx.viz.drawings.road import detour, on_road, rejoins, road, stops
+from minitx.viz.svg import Drawing, Part, text
 
 SUBLAYERS = ("attention", "feed-forward")
 
@@ -23,7 +23,7 @@ def pre_post() -> Drawing:
             names = ["norm", sublayer] if pre_norm else [sublayer]
             parts += detour(x, y, stops(x + 44, 112, y, names))
             if not pre_norm:
-                parts += [Box(x - 30, rejoins(y, 1) + 18, 60, 26, "norm", lit=True)]
+                parts += on_road(x, rejoins(y, 1) + 18, "norm", lit=True)
         parts += [text(x - 34, bottom + 18, says, anchor="start")]
     alt = (
         "Two blocks side by side, each with a straight road from top to bottom and two detours, "

@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from itertools import pairwise
 
-from minitx.viz.colours import LIT
+from minitx.viz.colours import LIT, PAPER
 from minitx.viz.svg import Box, Number, Part, arrow, elbow, joint, line
 
 RING = 10.0
@@ -49,3 +49,9 @@ def sum_on_road(x: Number, y: Number) -> list[Part]:
     """A ring with a plus, whose inside hides the road."""
     ground = f'<circle cx="{x:g}" cy="{y:g}" r="{RING:g}" fill="{LIT}"/>'
     return [ground, joint(x, y, radius=RING)]
+
+
+def on_road(x: Number, y: Number, label: str, *, lit: bool = False) -> list[Part]:
+    """A box across the road: all that goes there goes through it."""
+    ground = f'<rect x="{x - 30:g}" y="{y:g}" width="60" height="26" rx="4" fill="{PAPER}"/>'
+    return [ground, Box(x - 30, y, 60, 26, label, fill=0.06, lit=lit)]
