@@ -13,7 +13,7 @@ import re
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from html import escape
-from typing import Literal, TypeAlias
+from typing import Literal, SupportsFloat, TypeAlias
 
 from minitx.viz.colours import GROUND, INK, LIT, PAPER, ROLES, Role
 
@@ -327,7 +327,7 @@ def link(address: str, name: str, *parts: Part) -> str:
     return f'<a href="{escape(address)}" aria-label="{escape(name)}">{inside}</a>'
 
 
-def signed(number: Number, form: str = "g") -> str:
+def signed(number: SupportsFloat, form: str = "g") -> str:
     """A number with a minus as wide as a plus, in the form of a format string.
 
     >>> signed(-1.25, ".1f")
