@@ -26,7 +26,6 @@ from minitx.viz.drawings.heads import head_block
 from minitx.viz.drawings.layers import path_lengths, two_sequences_one_sequence
 from minitx.viz.drawings.looks import two_looks
 from minitx.viz.drawings.lookup import highlighter_and_jigsaw, lookup_bars, score_grid
-from minitx.viz.drawings.loss_scaling import loss_scaling
 from minitx.viz.drawings.masks import mask_stencil, padded_batch, two_triangles
 from minitx.viz.drawings.memory import feed_forward_memory
 from minitx.viz.drawings.mistakes import mistake_pair
@@ -46,8 +45,9 @@ from minitx.viz.drawings.recurrence import (
     unrolled_rnn,
     wavefront,
 )
-from minitx.viz.drawings.residual_paths import residual_paths
 from minitx.viz.drawings.roles import head_roles
+from minitx.viz.drawings.scaling import loss_scaling
+from minitx.viz.drawings.schedules import warm_up
 from minitx.viz.drawings.score_terms import xl_terms
 from minitx.viz.drawings.shared_heads import grouped_heads, latent_cache
 from minitx.viz.drawings.shared_means import layer_or_batch
@@ -58,7 +58,7 @@ from minitx.viz.drawings.splitting import split_heads, wrong_reshape
 from minitx.viz.drawings.steps import recipe
 from minitx.viz.drawings.translation import bottleneck, crossing_numbers, decoder_looks_back
 from minitx.viz.drawings.turning import rotary_turns
-from minitx.viz.drawings.warm_up import warm_up
+from minitx.viz.drawings.ways import residual_paths
 from minitx.viz.drawings.work import work_and_depth
 
 __all__ = [
