@@ -35,8 +35,10 @@ def accumulate() -> Drawing:
         batch = Box(x, 4, wide, 48, f"batch {i + 1}\n{count} tokens", fill=0.06)
         grown = Box(x, 132, wide, 34, signed(so_far), fill=0.2, bold=True)
         parts += [batch, arrow(batch.bottom, grown.top, width=2)]
-        parts += [text(x + wide / 2 + 8, 88, signed(gradient, "+g"), anchor="start")]
-        if i:
+        parts += [text(x + wide / 2 + 8, 100, signed(gradient, "+g"), anchor="start")]
+        if i == 0:
+            parts += [text(x + wide / 2 + 8, 80, "gradient", anchor="start", role="score")]
+        else:
             parts += [arrow((x - pitch + wide, 149), (x, 149))]
         parts += [grown]
     parts += [bracket((left, 174), (left + 3 * pitch + wide, 174), side="bottom",

@@ -23,7 +23,7 @@ def drop_places() -> Drawing:
         parts += [text(232, back - 10, f"{2 + i}: after {sublayer},", anchor="start", bold=True)]
         parts += [text(232, back + 10, "before the sum", anchor="start")]
         parts += on_road(x, back + 20, "norm")
-    parts += [text(232, 66, "1: on the whole input", anchor="start", bold=True)]
+    parts += [text(232, 66, "1: on what enters", anchor="start", bold=True)]
     for row, words in enumerate((
         f"In training each number becomes 0 with probability {RATE:g};",
         f"the others are divided by {1 - RATE:g}. Never on the road.",

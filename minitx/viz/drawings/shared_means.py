@@ -49,6 +49,7 @@ def layer_or_batch() -> Drawing:
         parts += [text(x + side / 2, bottom + 18, takes)]
         parts += [text(x + side / 2, bottom + 37 + 18 * i, line) for i, line in enumerate(says)]
         told += [f"{kind} norm: {takes} {' '.join(says)}, {shared.sum()} numbers"]
+    parts += [text(208, bottom + 88, "hatched: normalised together", role="score")]
     parts += [bracket((72, top - 6), (72 + side, top - 6), side="top", label=f"C = {FEATURES}")]
     alt = (
         f"A batch of two sentences of {T} tokens, the second with two tokens of padding, as a "
@@ -56,4 +57,4 @@ def layer_or_batch() -> Drawing:
         f"normalised together. {'; '.join(told)}. In batch norm the other sentence, and its "
         "padding, change the result; in the others a token is on its own."
     )
-    return Drawing("What shares a mean", alt, 416, bottom + 70, parts)
+    return Drawing("What shares a mean", alt, 416, bottom + 102, parts)
