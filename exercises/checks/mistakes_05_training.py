@@ -1,0 +1,527 @@
+"""Typical wrong answers to the exercises of chapter 5, each with the sentence that names it."""
+
+
+from minitx.grading import mistake
+
+# ---------------------------------------------------------------------------------------------
+# 05.1
+
+
+def mean(x):
+    """The mean of each token, as it should be."""
+    return x.mean(dim=-1, keepdim=True)
+
+
+def variance(x):
+    """The variance of each token, as it should be."""
+    return (x - mean(x)).square().mean(dim=-1, keepdim=True)
+
+
+def scaled(normalised, weight, bias):
+    return weight * normalised + bias
+
+
+@mistake("05.1", caught_by="test_norm_by_hand")
+def variance_over_one_less(x, weight, bias, eps=1e-5):
+    """the variance divides by C - 1, as torch's var and std do unless they are told otherwise.
+
+    Layer norm divides by C: `x.var(dim=-1, keepdim=True, correction=0)`, or the mean of the
+    squares. With large C it hardly shows.
+    """
+    return scaled((x - mean(x)) / (x.var(-1, keepdim=True) + eps).sqrt(), weight, bias)
+
+
+@mistake("05.1", caught_by="test_norm_eps")
+def eps_outside_the_root(x, weight, bias, eps=1e-5):
+    """ε is added to the standard deviation, outside the root.
+
+    √(σ² + ε): add ε to the variance, then take the root.
+    """
+    return scaled((x - mean(x)) / (variance(x).sqrt() + eps), weight, bias)
+
+
+@mistake("05.1", caught_by="test_norm_by_hand")
+def torchs_std_plus_eps(x, weight, bias, eps=1e-5):
+    """x.std() + ε is divided by: a deviation that divides by C - 1, with ε outside the root.
+
+    Take the variance with correction=0, add ε to it, then take the root.
+    """
+    return scaled((x - mean(x)) / (x.std(-1, keepdim=True) + eps), weight, bias)
+
+
+@mistake("05.1", caught_by="test_norm_constant_token")
+def no_eps(x, weight, bias, eps=1e-5):
+    """ε is left out, so that a token of equal numbers becomes 0/0.
+
+    Divide by the root of the variance plus ε.
+    """
+    return scaled((x - mean(x)) / variance(x).sqrt(), weight, bias)
+
+
+@mistake("05.1", caught_by="test_norm_eps")
+def always_the_usual_eps(x, weight, bias, eps=1e-5):
+    """ε is 1e-5, whatever is given.
+
+    Use the parameter `eps`.
+    """
+    return scaled((x - mean(x)) / (variance(x) + 1e-5).sqrt(), weight, bias)
+
+
+@mistake("05.1", caught_by="test_norm_definition")
+def over_the_first_axis(x, weight, bias, eps=1e-5):
+    """mean and variance are taken over the first axis: it is the sentences that are compared.
+
+    Each token is normalised over its own C numbers, the last axis: dim=-1.
+    """
+    centred = x - x.mean(dim=0, keepdim=True)
+    spread = centred.square().mean(dim=0, keepdim=True)
+    return scaled(centred / (spread + eps).sqrt(), weight, bias)
+
+
+@mistake("05.1", caught_by="test_norm_definition")
+def over_the_tokens(x, weight, bias, eps=1e-5):
+    """mean and variance of each column are taken over all tokens: that is batch norm.
+
+    Each token is normalised over its own C numbers, the last axis, and sees no other token.
+    """
+    axes = tuple(range(x.dim() - 1)) or (0,)
+    centred = x - x.mean(dim=axes, keepdim=True)
+    spread = centred.square().mean(dim=axes, keepdim=True)
+    return scaled(centred / (spread + eps).sqrt(), weight, bias)
+
+
+@mistake("05.1", caught_by="test_norm_definition")
+def over_the_whole_sentence(x, weight, bias, eps=1e-5):
+    """mean and variance are taken over all numbers of a sentence, tokens and columns.
+
+    Each token has a mean and a variance of its own: dim=-1 alone. Otherwise a change of one token
+    changes all others.
+    """
+    axes = (-2, -1) if x.dim() > 1 else (-1,)
+    centred = x - x.mean(dim=axes, keepdim=True)
+    spread = centred.square().mean(dim=axes, keepdim=True)
+    return scaled(centred / (spread + eps).sqrt(), weight, bias)
+
+
+@mistake("05.1", caught_by="test_norm_definition")
+def over_everything(x, weight, bias, eps=1e-5):
+    """there is one mean and one variance for the whole tensor.
+
+    x.mean() without dim is taken over everything: `x.mean(dim=-1, keepdim=True)`.
+    """
+    centred = x - x.mean()
+    return scaled(centred / (centred.square().mean() + eps).sqrt(), weight, bias)
+
+
+@mistake("05.1", caught_by="test_norm_definition")
+def over_axis_one(x, weight, bias, eps=1e-5):
+    """the axis is 1, whatever the number of axes: right for (T, C) only.
+
+    Count from the end: dim=-1.
+    """
+    centred = x - x.mean(dim=1, keepdim=True)
+    spread = centred.square().mean(dim=1, keepdim=True)
+    return scaled(centred / (spread + eps).sqrt(), weight, bias)
+
+
+@mistake("05.1", caught_by="test_norm_by_hand")
+def mean_left_in(x, weight, bias, eps=1e-5):
+    """the mean is not subtracted: x is divided by the root of its mean square, as in RMSNorm.
+
+    Subtract the mean of the token first; the variance is the mean square of what is left.
+    """
+    return scaled(x / (x.square().mean(-1, keepdim=True) + eps).sqrt(), weight, bias)
+
+
+@mistake("05.1", caught_by="test_norm_by_hand")
+def divided_only(x, weight, bias, eps=1e-5):
+    """x is divided by the standard deviation without its mean being subtracted.
+
+    (x - μ) / √(σ² + ε): above the fraction line stand the centred numbers.
+    """
+    return scaled(x / (variance(x) + eps).sqrt(), weight, bias)
+
+
+@mistake("05.1", caught_by="test_norm_by_hand")
+def centred_only(x, weight, bias, eps=1e-5):
+    """the mean is subtracted, and nothing is divided.
+
+    Divide by the root of the variance plus ε.
+    """
+    return scaled(x - mean(x), weight, bias)
+
+
+@mistake("05.1", caught_by="test_norm_by_hand")
+def weight_and_bias_forgotten(x, weight, bias, eps=1e-5):
+    """weight and bias are not used.
+
+    Multiply the normalised token by weight and add bias. They begin at 1 and 0 in a model, which
+    hides it until something is learned.
+    """
+    return (x - mean(x)) / (variance(x) + eps).sqrt()
+
+
+@mistake("05.1", caught_by="test_norm_by_hand")
+def bias_forgotten(x, weight, bias, eps=1e-5):
+    """bias is not added.
+
+    The last step adds it: `weight * normalised + bias`.
+    """
+    return weight * (x - mean(x)) / (variance(x) + eps).sqrt()
+
+
+@mistake("05.1", caught_by="test_norm_by_hand")
+def weight_forgotten(x, weight, bias, eps=1e-5):
+    """the normalised token is not multiplied by weight.
+
+    `weight * normalised + bias`.
+    """
+    return (x - mean(x)) / (variance(x) + eps).sqrt() + bias
+
+
+@mistake("05.1", caught_by="test_norm_definition")
+def bias_before_weight(x, weight, bias, eps=1e-5):
+    """bias is added before the multiplication by weight.
+
+    Scale first, then shift: `weight * normalised + bias`, without brackets around the sum.
+    """
+    return weight * ((x - mean(x)) / (variance(x) + eps).sqrt() + bias)
+
+
+@mistake("05.1", caught_by="test_norm_by_hand")
+def one_plus_weight(x, weight, bias, eps=1e-5):
+    """the factor is 1 + weight.
+
+    Some models store γ - 1; here weight is γ itself.
+    """
+    return scaled((x - mean(x)) / (variance(x) + eps).sqrt(), 1 + weight, bias)
+
+
+@mistake("05.1", caught_by="test_norm_by_hand")
+def divided_by_the_variance(x, weight, bias, eps=1e-5):
+    """the centred token is divided by the variance: the root is missing.
+
+    `torch.sqrt(variance + eps)`.
+    """
+    return scaled((x - mean(x)) / (variance(x) + eps), weight, bias)
+
+
+@mistake("05.1", caught_by="test_norm_by_hand")
+def mean_less_x(x, weight, bias, eps=1e-5):
+    """the difference is turned round: the mean less x.
+
+    x - μ: what is above the mean becomes positive.
+    """
+    return scaled((mean(x) - x) / (variance(x) + eps).sqrt(), weight, bias)
+
+
+@mistake("05.1", caught_by="test_norm_far_from_zero")
+def squares_less_the_square(x, weight, bias, eps=1e-5):
+    """the variance is computed as the mean of the squares less the square of the mean.
+
+    Far from 0 both are large and nearly equal, and their difference is rounding, or negative.
+    Subtract the mean first, then average the squares.
+    """
+    spread = x.square().mean(-1, keepdim=True) - mean(x).square()
+    return scaled((x - mean(x)) / (spread + eps).sqrt(), weight, bias)
+
+
+@mistake("05.1", caught_by="test_norm_equal_sizes")
+def axis_not_kept(x, weight, bias, eps=1e-5):
+    """the axis of the means is not kept, so that they are spread over the columns.
+
+    `x.mean(dim=-1, keepdim=True)`. Without keepdim it fails, unless there are as many tokens as
+    columns: then it is wrong without a word.
+    """
+    spread = variance(x)[..., 0]
+    return scaled((x - x.mean(dim=-1)) / (spread + eps).sqrt(), weight, bias)
+
+
+@mistake("05.1", caught_by="test_norm_dtype")
+def norm_in_single_precision(x, weight, bias, eps=1e-5):
+    """the result is float32, whatever x is.
+
+    Computing in float32 is fine for half precision, but give back the dtype of x.
+    """
+    x = x.float()
+    return scaled((x - mean(x)) / (variance(x) + eps).sqrt(), weight.float(), bias.float())
+
+
+@mistake("05.1", caught_by="test_norm_gradients")
+def statistics_without_gradient(x, weight, bias, eps=1e-5):
+    """the numbers are right, but mean and variance are cut off from x.
+
+    Each number of x also moves μ and σ, and the gradient must know: no detach(), no
+    torch.no_grad() around them.
+    """
+    y = x.detach()
+    return scaled((x - mean(y)) / (variance(y) + eps).sqrt(), weight, bias)
+
+
+@mistake("05.1", caught_by="test_norm_gradients")
+def norm_without_gradient(x, weight, bias, eps=1e-5):
+    """the numbers are right, but cut off from x.
+
+    detach(), .data, numpy(), torch.tensor(…) and torch.no_grad() cut the way back.
+    """
+    x = x.detach()
+    return scaled((x - mean(x)) / (variance(x) + eps).sqrt(), weight, bias)
+
+
+# ---------------------------------------------------------------------------------------------
+# 05.2
+
+
+def parts(x, eps):
+    """x_hat and the root, as they should be."""
+    root = (variance(x) + eps).sqrt()
+    return (x - mean(x)) / root, root
+
+
+def back_to_x(g, x_hat, root):
+    return (g - mean(g) - x_hat * mean(g * x_hat)) / root
+
+
+def all_tokens(x):
+    return x.sum(dim=(0, 1))
+
+
+@mistake("05.2", caught_by="test_back_by_hand")
+def mean_taken_for_a_constant(grad, x, weight, eps=1e-5):
+    """the term of the mean, the average of g, is missing.
+
+    Each number of x also moves μ, and with it all others: subtract the mean of g over the token.
+    """
+    x_hat, root = parts(x, eps)
+    g = grad * weight
+    grad_x = (g - x_hat * mean(g * x_hat)) / root
+    return grad_x, all_tokens(grad * x_hat), all_tokens(grad)
+
+
+@mistake("05.2", caught_by="test_back_by_hand")
+def variance_taken_for_a_constant(grad, x, weight, eps=1e-5):
+    """the term of the variance, x_hat times the average of g · x_hat, is missing.
+
+    Each number of x also moves σ: subtract `x_hat * (g * x_hat).mean(-1, keepdim=True)`.
+    """
+    x_hat, root = parts(x, eps)
+    g = grad * weight
+    return (g - mean(g)) / root, all_tokens(grad * x_hat), all_tokens(grad)
+
+
+@mistake("05.2", caught_by="test_back_by_hand")
+def both_taken_for_constants(grad, x, weight, eps=1e-5):
+    """mean and variance are taken for constants: only grad · weight / root is left.
+
+    Each number of x also moves μ and σ, which gives two more terms.
+    """
+    x_hat, root = parts(x, eps)
+    return grad * weight / root, all_tokens(grad * x_hat), all_tokens(grad)
+
+
+@mistake("05.2", caught_by="test_back_x")
+def weight_left_out_backwards(grad, x, weight, eps=1e-5):
+    """the gradient of x does not know weight.
+
+    What arrives at x_hat is g = grad · weight; it stands in all three terms.
+    """
+    x_hat, root = parts(x, eps)
+    return back_to_x(grad, x_hat, root), all_tokens(grad * x_hat), all_tokens(grad)
+
+
+@mistake("05.2", caught_by="test_back_x")
+def weight_outside_the_means(grad, x, weight, eps=1e-5):
+    """weight multiplies the bracket from outside.
+
+    The means are taken over grad · weight: multiply first.
+    """
+    x_hat, root = parts(x, eps)
+    grad_x = weight * back_to_x(grad, x_hat, root)
+    return grad_x, all_tokens(grad * x_hat), all_tokens(grad)
+
+
+@mistake("05.2", caught_by="test_back_by_hand")
+def sums_in_place_of_means(grad, x, weight, eps=1e-5):
+    """sums stand where the bracket has means over the C numbers: the 1/C is missing.
+
+    μ and σ² are means, so each number moves them by 1/C of what it moves.
+    """
+    x_hat, root = parts(x, eps)
+    g = grad * weight
+    total = g.sum(-1, keepdim=True) + x_hat * (g * x_hat).sum(-1, keepdim=True)
+    return (g - total) / root, all_tokens(grad * x_hat), all_tokens(grad)
+
+
+@mistake("05.2", caught_by="test_back_by_hand")
+def divided_by_the_square_of_the_root(grad, x, weight, eps=1e-5):
+    """the bracket is divided by σ² + ε, not by its root.
+
+    One root: `/ torch.sqrt(variance + eps)`.
+    """
+    x_hat, root = parts(x, eps)
+    grad_x = back_to_x(grad * weight, x_hat, root) / root
+    return grad_x, all_tokens(grad * x_hat), all_tokens(grad)
+
+
+@mistake("05.2", caught_by="test_back_by_hand")
+def root_forgotten_backwards(grad, x, weight, eps=1e-5):
+    """the bracket is not divided by the root.
+
+    x_hat is (x - μ) / root, so everything that comes back to x is divided by it, too.
+    """
+    x_hat, _ = parts(x, eps)
+    grad_x = back_to_x(grad * weight, x_hat, 1.0)
+    return grad_x, all_tokens(grad * x_hat), all_tokens(grad)
+
+
+@mistake("05.2", caught_by="test_back_by_hand")
+def terms_added_backwards(grad, x, weight, eps=1e-5):
+    """the two means are added to g, not subtracted.
+
+    A shift and a stretch of the token change nothing: their parts are *taken away* from g.
+    """
+    x_hat, root = parts(x, eps)
+    g = grad * weight
+    grad_x = (g + mean(g) + x_hat * mean(g * x_hat)) / root
+    return grad_x, all_tokens(grad * x_hat), all_tokens(grad)
+
+
+@mistake("05.2", caught_by="test_back_by_hand")
+def centred_in_place_of_normalised(grad, x, weight, eps=1e-5):
+    """the centred numbers x - μ stand where x_hat belongs.
+
+    x_hat is divided by the root already; in the bracket and in the gradient of weight.
+    """
+    _, root = parts(x, eps)
+    centred = x - mean(x)
+    grad_x = back_to_x(grad * weight, centred, root)
+    return grad_x, all_tokens(grad * centred), all_tokens(grad)
+
+
+@mistake("05.2", caught_by="test_back_by_hand")
+def weight_learns_from_x(grad, x, weight, eps=1e-5):
+    """the gradient of weight is the sum of grad · x.
+
+    weight multiplies the *normalised* token: sum grad · x_hat.
+    """
+    x_hat, root = parts(x, eps)
+    return back_to_x(grad * weight, x_hat, root), all_tokens(grad * x), all_tokens(grad)
+
+
+@mistake("05.2", caught_by="test_back_weights")
+def weight_learns_from_g(grad, x, weight, eps=1e-5):
+    """the gradient of weight is the sum of grad · weight · x_hat.
+
+    y = weight · x_hat + bias: its derivative with respect to weight is x_hat. g is for x.
+    """
+    x_hat, root = parts(x, eps)
+    g = grad * weight
+    return back_to_x(g, x_hat, root), all_tokens(g * x_hat), all_tokens(grad)
+
+
+@mistake("05.2", caught_by="test_back_weights")
+def bias_learns_from_g(grad, x, weight, eps=1e-5):
+    """the gradient of bias is the sum of grad · weight.
+
+    bias is added behind the multiplication: its gradient is the sum of grad.
+    """
+    x_hat, root = parts(x, eps)
+    g = grad * weight
+    return back_to_x(g, x_hat, root), all_tokens(grad * x_hat), all_tokens(g)
+
+
+@mistake("05.2", caught_by="test_back_weights")
+def averaged_over_the_tokens(grad, x, weight, eps=1e-5):
+    """the gradients of weight and bias are means over the tokens.
+
+    The loss has been averaged already, if it should be: what is shared adds up its gradients.
+    """
+    x_hat, root = parts(x, eps)
+    grad_x = back_to_x(grad * weight, x_hat, root)
+    return grad_x, (grad * x_hat).mean(dim=(0, 1)), grad.mean(dim=(0, 1))
+
+
+@mistake("05.2", caught_by="test_back_shapes")
+def summed_over_the_sentences_only(grad, x, weight, eps=1e-5):
+    """the gradients of weight and bias are summed over the sentences only: (T, C).
+
+    weight and bias serve all tokens: sum over both axes in front, dim=(0, 1).
+    """
+    x_hat, root = parts(x, eps)
+    return back_to_x(grad * weight, x_hat, root), (grad * x_hat).sum(dim=0), grad.sum(dim=0)
+
+
+@mistake("05.2", caught_by="test_back_shapes")
+def summed_over_nothing(grad, x, weight, eps=1e-5):
+    """the gradients of weight and bias are not summed: (B, T, C).
+
+    weight and bias serve all tokens: sum over both axes in front, dim=(0, 1).
+    """
+    x_hat, root = parts(x, eps)
+    return back_to_x(grad * weight, x_hat, root), grad * x_hat, grad
+
+
+@mistake("05.2", caught_by="test_back_by_hand")
+def weight_and_bias_exchanged_backwards(grad, x, weight, eps=1e-5):
+    """the gradients of weight and bias are returned in each other's place.
+
+    The order is (grad_x, grad_weight, grad_bias); shapes do not tell.
+    """
+    x_hat, root = parts(x, eps)
+    return back_to_x(grad * weight, x_hat, root), all_tokens(grad), all_tokens(grad * x_hat)
+
+
+@mistake("05.2", caught_by="test_back_by_hand")
+def unbiased_backwards(grad, x, weight, eps=1e-5):
+    """the root is that of a variance that divides by C - 1.
+
+    torch's var and std do unless they are told otherwise: correction=0.
+    """
+    root = (x.var(-1, keepdim=True) + eps).sqrt()
+    x_hat = (x - mean(x)) / root
+    return back_to_x(grad * weight, x_hat, root), all_tokens(grad * x_hat), all_tokens(grad)
+
+
+@mistake("05.2", caught_by="test_back_eps")
+def no_eps_backwards(grad, x, weight, eps=1e-5):
+    """ε is left out of the root.
+
+    The gradient is that of the formula with ε, and a token of equal numbers is 0/0 without it.
+    """
+    x_hat, root = parts(x, 0.0)
+    return back_to_x(grad * weight, x_hat, root), all_tokens(grad * x_hat), all_tokens(grad)
+
+
+@mistake("05.2", caught_by="test_back_x")
+def means_over_the_tokens_backwards(grad, x, weight, eps=1e-5):
+    """the two means of the bracket are taken over the tokens of the sentence.
+
+    They belong to one token, over its C numbers: dim=-1.
+    """
+    x_hat, root = parts(x, eps)
+    g = grad * weight
+    inner = g - g.mean(1, keepdim=True) - x_hat * (g * x_hat).mean(1, keepdim=True)
+    return inner / root, all_tokens(grad * x_hat), all_tokens(grad)
+
+
+@mistake("05.2", caught_by="test_back_equal_sizes")
+def axis_not_kept_backwards(grad, x, weight, eps=1e-5):
+    """the axis of the two means is not kept, so that they are spread over the columns.
+
+    `mean(dim=-1, keepdim=True)`. Without keepdim it fails, unless sizes are equal.
+    """
+    x_hat, root = parts(x, eps)
+    g = grad * weight
+    grad_x = (g - g.mean(-1) - x_hat * (g * x_hat).mean(-1)) / root
+    return grad_x, all_tokens(grad * x_hat), all_tokens(grad)
+
+
+@mistake("05.2", caught_by="test_back_dtype")
+def back_in_single_precision(grad, x, weight, eps=1e-5):
+    """everything is computed in float32, whatever the inputs are.
+
+    Leave .float() out: gradients have the dtype of what they belong to.
+    """
+    grad, weight = grad.float(), weight.float()
+    x_hat, root = parts(x.float(), eps)
+    return back_to_x(grad * weight, x_hat, root), all_tokens(grad * x_hat), all_tokens(grad)
