@@ -1,5 +1,8 @@
 """Typical wrong answers to the exercises of chapter 5, each with the sentence that names it."""
 
+import torch
+from torch import nn
+from torch.nn import functional as F
 
 from minitx.grading import mistake
 
@@ -525,3 +528,734 @@ def back_in_single_precision(grad, x, weight, eps=1e-5):
     grad, weight = grad.float(), weight.float()
     x_hat, root = parts(x.float(), eps)
     return back_to_x(grad * weight, x_hat, root), all_tokens(grad * x_hat), all_tokens(grad)
+
+
+# ---------------------------------------------------------------------------------------------
+# 05.3
+
+
+class Block(nn.Module):
+    """The parts of a block; what goes wrong is in `forward`."""
+
+    def __init__(self, d_model, pre_norm, dropout=0.0, bias=True, **options):
+        super().__init__()
+        self.norm = nn.LayerNorm(d_model, **options)
+        self.sublayer = nn.Linear(d_model, d_model, bias=bias)
+        self.dropout = nn.Dropout(dropout)
+        self.pre_norm = pre_norm
+
+    def says(self, x):
+        return self.dropout(self.sublayer(x))
+
+    def forward(self, x):
+        if self.pre_norm:
+            return x + self.says(self.norm(x))
+        return self.norm(x + self.says(x))
+
+
+@mistake("05.3", caught_by="test_block_silent_sublayer")
+class NormalisedCarriedOn(Block):
+    """x is overwritten by norm(x) in the pre-norm block, so that the normalised x is carried on.
+
+    `x + self.sublayer(self.norm(x))`: only the sublayer gets the normalised tokens, the bypass
+    keeps those that came in.
+    """
+
+    def forward(self, x):
+        if self.pre_norm:
+            x = self.norm(x)
+            return x + self.says(x)
+        return self.norm(x + self.says(x))
+
+
+@mistake("05.3", caught_by="test_block_silent_sublayer")
+class NothingAdded(Block):
+    """x is not added: there is no residual connection.
+
+    What the sublayer says is added to x. Without that a deep stack loses signal and gradient.
+    """
+
+    def forward(self, x):
+        return self.says(self.norm(x)) if self.pre_norm else self.norm(self.says(x))
+
+
+@mistake("05.3", caught_by="test_block_pre_norm")
+class KindsExchanged(Block):
+    """pre-norm and post-norm stand in each other's place.
+
+    pre_norm=True: the norm stands before the sublayer, x + f(norm(x)).
+    """
+
+    def forward(self, x):
+        if self.pre_norm:
+            return self.norm(x + self.says(x))
+        return x + self.says(self.norm(x))
+
+
+@mistake("05.3", caught_by="test_block_post_norm")
+class AlwaysPreNorm(Block):
+    """both kinds are pre-norm.
+
+    With pre_norm=False the sum is normalised: norm(x + f(x)).
+    """
+
+    def forward(self, x):
+        return x + self.says(self.norm(x))
+
+
+@mistake("05.3", caught_by="test_block_pre_norm")
+class AlwaysPostNorm(Block):
+    """both kinds are post-norm.
+
+    With pre_norm=True only the sublayer's input is normalised: x + f(norm(x)).
+    """
+
+    def forward(self, x):
+        return self.norm(x + self.says(x))
+
+
+@mistake("05.3", caught_by="test_block_pre_norm")
+class NormOfWhatIsSaid(Block):
+    """in the pre-norm block it is what the sublayer says that is normalised: x + norm(f(x)).
+
+    The norm stands before the sublayer: x + f(norm(x)).
+    """
+
+    def forward(self, x):
+        if self.pre_norm:
+            return x + self.dropout(self.norm(self.sublayer(x)))
+        return self.norm(x + self.says(x))
+
+
+@mistake("05.3", caught_by="test_block_post_norm")
+class PostNormOfWhatIsSaid(Block):
+    """in the post-norm block only what the sublayer says is normalised: x + norm(f(x)).
+
+    The norm comes behind the sum: norm(x + f(x)).
+    """
+
+    def forward(self, x):
+        if self.pre_norm:
+            return x + self.says(self.norm(x))
+        return x + self.norm(self.says(x))
+
+
+@mistake("05.3", caught_by="test_block_post_norm")
+class NormTwiceInPostNorm(Block):
+    """the post-norm block normalises twice, before the sublayer and behind the sum.
+
+    Post-norm: the sublayer gets x as it is, norm(x + f(x)).
+    """
+
+    def forward(self, x):
+        inner = x + self.says(self.norm(x))
+        return inner if self.pre_norm else self.norm(inner)
+
+
+@mistake("05.3", caught_by="test_block_pre_norm")
+class NormTwiceInPreNorm(Block):
+    """the pre-norm block normalises the sum as well.
+
+    Pre-norm leaves the road alone: x + f(norm(x)), and nothing behind it.
+    """
+
+    def forward(self, x):
+        return self.norm(x + self.says(self.norm(x) if self.pre_norm else x))
+
+
+@mistake("05.3", caught_by="test_block_pre_norm")
+class NoNormBefore(Block):
+    """the pre-norm block has no norm: x + f(x).
+
+    The sublayer gets the normalised tokens: f(norm(x)).
+    """
+
+    def forward(self, x):
+        inner = x + self.says(x)
+        return inner if self.pre_norm else self.norm(inner)
+
+
+@mistake("05.3", caught_by="test_block_pre_norm")
+class NoNormAtAll(Block):
+    """nothing is normalised: x + f(x).
+
+    Pre-norm is x + f(norm(x)), post-norm norm(x + f(x)).
+    """
+
+    def forward(self, x):
+        return x + self.says(x)
+
+
+@mistake("05.3", caught_by="test_block_pre_norm")
+class Subtracted(Block):
+    """what the sublayer says is subtracted from x.
+
+    It is added.
+    """
+
+    def forward(self, x):
+        if self.pre_norm:
+            return x - self.says(self.norm(x))
+        return self.norm(x - self.says(x))
+
+
+@mistake("05.3", caught_by="test_block_pre_norm")
+class Multiplied(Block):
+    """x is multiplied by what the sublayer says.
+
+    It is added: a sublayer that says 0 must leave x as it is.
+    """
+
+    def forward(self, x):
+        return x * self.says(self.norm(x)) if self.pre_norm else self.norm(x * self.says(x))
+
+
+@mistake("05.3", caught_by="test_block_pre_norm")
+class Averaged(Block):
+    """the sum is divided by 2, or by √2.
+
+    x + f(norm(x)) as it is. A factor on the road would be repeated in every block.
+    """
+
+    def forward(self, x):
+        if self.pre_norm:
+            return (x + self.says(self.norm(x))) / 2
+        return self.norm(x + self.says(x))
+
+
+@mistake("05.3", caught_by="test_block_pre_norm")
+class AddedTwice(Block):
+    """x is added twice.
+
+    One bypass: x + f(norm(x)).
+    """
+
+    def forward(self, x):
+        inner = 2 * x + self.says(self.norm(x) if self.pre_norm else x)
+        return inner if self.pre_norm else self.norm(inner)
+
+
+@mistake("05.3", caught_by="test_block_pre_norm")
+class SaidTwice(Block):
+    """the sublayer is applied twice, to its own result.
+
+    Call self.sublayer once.
+    """
+
+    def forward(self, x):
+        inner = x + self.says(self.sublayer(self.norm(x) if self.pre_norm else x))
+        return inner if self.pre_norm else self.norm(inner)
+
+
+@mistake("05.3", caught_by="test_block_dropout")
+class DropoutOfTheSum(Block):
+    """dropout is applied to the sum, x included.
+
+    Only what the sublayer says is dropped: x + dropout(f(…)). Otherwise numbers of x are lost in
+    every block.
+    """
+
+    def forward(self, x):
+        if self.pre_norm:
+            return self.dropout(x + self.sublayer(self.norm(x)))
+        return self.norm(self.dropout(x + self.sublayer(x)))
+
+
+@mistake("05.3", caught_by="test_block_dropout")
+class DropoutBeforeTheSublayer(Block):
+    """dropout is applied to what the sublayer gets.
+
+    It is applied to what the sublayer says: dropout(f(…)).
+    """
+
+    def forward(self, x):
+        if self.pre_norm:
+            return x + self.sublayer(self.dropout(self.norm(x)))
+        return self.norm(x + self.sublayer(self.dropout(x)))
+
+
+@mistake("05.3", caught_by="test_block_dropout")
+class NoDropout(Block):
+    """dropout is not applied.
+
+    Call `self.dropout(…)` on what the sublayer says.
+    """
+
+    def forward(self, x):
+        if self.pre_norm:
+            return x + self.sublayer(self.norm(x))
+        return self.norm(x + self.sublayer(x))
+
+
+@mistake("05.3", caught_by="test_block_dropout")
+class DropoutOfUsualSize(Block):
+    """the share of dropout is 0.1, whatever is given.
+
+    `nn.Dropout(dropout)`.
+    """
+
+    def __init__(self, d_model, pre_norm, dropout=0.0):
+        super().__init__(d_model, pre_norm, 0.1 if dropout else 0.0)
+
+
+@mistake("05.3", caught_by="test_block_evaluation")
+class DropoutInEvaluation(Block):
+    """dropout is on in evaluation as well.
+
+    `F.dropout(x, p)` is always on: use nn.Dropout, which knows the mode, or training=self.training.
+    """
+
+    def says(self, x):
+        return F.dropout(self.sublayer(x), self.dropout.p)
+
+
+@mistake("05.3", caught_by="test_block_dropout")
+class DropoutWithoutRescaling(Block):
+    """dropout sets numbers to 0, and what is left keeps its size.
+
+    What is left is divided by 1 - p, so that the expected value stays: nn.Dropout does both.
+    """
+
+    def says(self, x):
+        said = self.sublayer(x)
+        if not self.training:
+            return said
+        return said * (torch.rand_like(said) >= self.dropout.p)
+
+
+@mistake("05.3", caught_by="test_block_parameters")
+class TwoNorms(Block):
+    """there are two norms, one for each kind.
+
+    One norm, `self.norm`, serves both kinds: a block is of one kind only.
+    """
+
+    def __init__(self, d_model, pre_norm, dropout=0.0):
+        super().__init__(d_model, pre_norm, dropout)
+        self.other_norm = nn.LayerNorm(d_model)
+
+
+@mistake("05.3", caught_by="test_block_parameters")
+class NormThatLearnsNothing(Block):
+    """the norm has neither weight nor bias.
+
+    `nn.LayerNorm(d_model)`, without elementwise_affine=False.
+    """
+
+    def __init__(self, d_model, pre_norm, dropout=0.0):
+        super().__init__(d_model, pre_norm, dropout, elementwise_affine=False)
+
+
+@mistake("05.3", caught_by="test_block_parameters")
+class SublayerWithoutBias(Block):
+    """the sublayer has no bias.
+
+    `nn.Linear(d_model, d_model)`, without bias=False.
+    """
+
+    def __init__(self, d_model, pre_norm, dropout=0.0):
+        super().__init__(d_model, pre_norm, dropout, bias=False)
+
+
+@mistake("05.3", caught_by="test_block_gradients")
+class RoadWithoutGradient(Block):
+    """the bypass is cut off from x: the gradient comes back through the sublayer only.
+
+    No detach() and no .data on x: the bypass is there for the gradient above all.
+    """
+
+    def forward(self, x):
+        if self.pre_norm:
+            return x.detach() + self.says(self.norm(x))
+        return self.norm(x.detach() + self.says(x))
+
+
+@mistake("05.3", caught_by="test_block_gradients")
+class SublayerWithoutGradient(Block):
+    """the sublayer is cut off: the gradient comes back through the bypass only.
+
+    No detach() and no torch.no_grad() around the sublayer, or it never learns.
+    """
+
+    def says(self, x):
+        return super().says(x).detach()
+
+
+@mistake("05.3", caught_by="test_block_dtype")
+class BlockInSinglePrecision(Block):
+    """the output is float32, whatever x is.
+
+    Leave .float() out.
+    """
+
+    def forward(self, x):
+        return super().forward(x).float()
+
+
+SHARED_NORMS, SHARED_SUBLAYERS = {}, {}
+
+
+@mistake("05.3", caught_by="test_block_instances")
+class BlocksThatShare(Block):
+    """all blocks share one norm and one sublayer.
+
+    Make the parts in __init__, on self: what stands in the class body, or outside, is one thing for
+    all blocks.
+    """
+
+    def __init__(self, d_model, pre_norm, dropout=0.0):
+        super().__init__(d_model, pre_norm, dropout)
+        self.norm = SHARED_NORMS.setdefault(d_model, self.norm)
+        self.sublayer = SHARED_SUBLAYERS.setdefault(d_model, self.sublayer)
+
+
+# ---------------------------------------------------------------------------------------------
+# 05.4
+
+
+class Network(nn.Module):
+    """The parts of a feed-forward network; what goes wrong is in `forward`."""
+
+    def __init__(self, d_model, d_ff, bias=True):
+        super().__init__()
+        self.in_proj = nn.Linear(d_model, d_ff, bias=bias)
+        self.out_proj = nn.Linear(d_ff, d_model, bias=bias)
+
+    def hidden(self, x):
+        return torch.relu(self.in_proj(x))
+
+    def forward(self, x):
+        return self.out_proj(self.hidden(x))
+
+
+@mistake("05.4", caught_by="test_ff_by_hand")
+class NoActivation(Network):
+    """there is no relu: two linear layers in a row, which are one.
+
+    `self.out_proj(torch.relu(self.in_proj(x)))`.
+    """
+
+    def hidden(self, x):
+        return self.in_proj(x)
+
+
+@mistake("05.4", caught_by="test_ff_definition")
+class ActivationBehind(Network):
+    """relu comes once more behind out_proj.
+
+    The output goes back to the road, where numbers may be negative: relu stands between the two
+    layers only.
+    """
+
+    def forward(self, x):
+        return torch.relu(super().forward(x))
+
+
+@mistake("05.4", caught_by="test_ff_definition")
+class ActivationBehindOnly(Network):
+    """relu comes behind out_proj, in place of between the layers.
+
+    `self.out_proj(torch.relu(self.in_proj(x)))`.
+    """
+
+    def forward(self, x):
+        return torch.relu(self.out_proj(self.in_proj(x)))
+
+
+@mistake("05.4", caught_by="test_ff_by_hand")
+class ActivationBefore(Network):
+    """relu is applied to x, before in_proj.
+
+    It is applied to the inner numbers: torch.relu(self.in_proj(x)).
+    """
+
+    def hidden(self, x):
+        return self.in_proj(torch.relu(x))
+
+
+@mistake("05.4", caught_by="test_ff_by_hand")
+class GeluForRelu(Network):
+    """the activation is gelu.
+
+    BERT and GPT have gelu; here it is relu, as in 2017.
+    """
+
+    def hidden(self, x):
+        return F.gelu(self.in_proj(x))
+
+
+@mistake("05.4", caught_by="test_ff_by_hand")
+class SiluForRelu(Network):
+    """the activation is silu (swish).
+
+    Here it is relu, as in 2017.
+    """
+
+    def hidden(self, x):
+        return F.silu(self.in_proj(x))
+
+
+@mistake("05.4", caught_by="test_ff_by_hand")
+class TanhForRelu(Network):
+    """the activation is tanh.
+
+    Here it is relu, which has no upper bound.
+    """
+
+    def hidden(self, x):
+        return torch.tanh(self.in_proj(x))
+
+
+@mistake("05.4", caught_by="test_ff_by_hand")
+class SigmoidForRelu(Network):
+    """the activation is the sigmoid.
+
+    Here it is relu, which has no upper bound.
+    """
+
+    def hidden(self, x):
+        return torch.sigmoid(self.in_proj(x))
+
+
+@mistake("05.4", caught_by="test_ff_by_hand")
+class SoftmaxForRelu(Network):
+    """a softmax over the inner numbers stands in place of relu.
+
+    That would be attention over the keys of the memory. relu lets any number of them speak, each
+    for itself.
+    """
+
+    def hidden(self, x):
+        return self.in_proj(x).softmax(dim=-1)
+
+
+@mistake("05.4", caught_by="test_ff_by_hand")
+class LeakyRelu(Network):
+    """negative inner numbers are made small, not 0 (leaky relu).
+
+    `torch.relu`: what is negative becomes 0.
+    """
+
+    def hidden(self, x):
+        return F.leaky_relu(self.in_proj(x))
+
+
+@mistake("05.4", caught_by="test_ff_by_hand")
+class SquaredRelu(Network):
+    """the relu is squared.
+
+    Some present models do that; here it is plain relu.
+    """
+
+    def hidden(self, x):
+        return super().hidden(x).square()
+
+
+@mistake("05.4", caught_by="test_ff_by_hand")
+class AbsoluteForRelu(Network):
+    """the activation is the absolute value.
+
+    relu is max(0, x).
+    """
+
+    def hidden(self, x):
+        return self.in_proj(x).abs()
+
+
+@mistake("05.4", caught_by="test_ff_by_hand")
+class ReluTurnedRound(Network):
+    """what is positive is cut off, and what is negative stays: min(0, x).
+
+    relu is max(0, x): `clamp(min=0)`.
+    """
+
+    def hidden(self, x):
+        return self.in_proj(x).clamp(max=0)
+
+
+@mistake("05.4", caught_by="test_ff_by_hand")
+class InputAdded(Network):
+    """x is added to the result.
+
+    The residual connection belongs to the block around the network, where the norm is, too; here
+    it would be added twice.
+    """
+
+    def forward(self, x):
+        return x + super().forward(x)
+
+
+@mistake("05.4", caught_by="test_ff_definition")
+class InnerBiasForgotten(Network):
+    """the bias of in_proj is not used.
+
+    `self.in_proj(x)` adds it; with matrices write `x @ self.in_proj.weight.T + self.in_proj.bias`.
+    """
+
+    def hidden(self, x):
+        return torch.relu(x @ self.in_proj.weight.T)
+
+
+@mistake("05.4", caught_by="test_ff_by_hand")
+class OuterBiasForgotten(Network):
+    """the bias of out_proj is not used.
+
+    `self.out_proj(hidden)` adds it; with matrices write `+ self.out_proj.bias`.
+    """
+
+    def forward(self, x):
+        return self.hidden(x) @ self.out_proj.weight.T
+
+
+@mistake("05.4", caught_by="test_ff_definition")
+class BiasBehindTheActivation(Network):
+    """the bias of in_proj is added behind relu.
+
+    relu(x W_1 + b_1): the bias moves the threshold of each inner number.
+    """
+
+    def hidden(self, x):
+        return torch.relu(x @ self.in_proj.weight.T) + self.in_proj.bias
+
+
+@mistake("05.4", caught_by="test_ff_parameters")
+class NoBiases(Network):
+    """the projections have no biases.
+
+    `nn.Linear(d_model, d_ff)`, without bias=False.
+    """
+
+    def __init__(self, d_model, d_ff):
+        super().__init__(d_model, d_ff, bias=False)
+
+
+@mistake("05.4", caught_by="test_ff_parameters")
+class InnerWidthIgnored(Network):
+    """the inner width is d_model: d_ff is not used.
+
+    `nn.Linear(d_model, d_ff)` and `nn.Linear(d_ff, d_model)`.
+    """
+
+    def __init__(self, d_model, d_ff):
+        super().__init__(d_model, d_model)
+
+
+@mistake("05.4", caught_by="test_ff_parameters")
+class FourTimesAsWide(Network):
+    """the inner width is 4 · d_model, whatever d_ff is.
+
+    Four times is usual, but d_ff says how wide.
+    """
+
+    def __init__(self, d_model, d_ff):
+        super().__init__(d_model, 4 * d_model)
+
+
+@mistake("05.4", caught_by="test_ff_parameters")
+class GatedNetwork(Network):
+    """there is a third projection, as in a gated network (SwiGLU).
+
+    That came in 2020. Here are two projections only.
+    """
+
+    def __init__(self, d_model, d_ff):
+        super().__init__(d_model, d_ff)
+        self.gate_proj = nn.Linear(d_model, d_ff)
+
+    def hidden(self, x):
+        return F.silu(self.in_proj(x)) * self.gate_proj(x)
+
+
+@mistake("05.4", caught_by="test_ff_definition")
+class AveragedOverTheTokens(Network):
+    """the inner numbers are averaged over the tokens of a sentence.
+
+    Each position is alone here: attention is where tokens meet.
+    """
+
+    def hidden(self, x):
+        hidden = super().hidden(x)
+        return hidden if x.dim() == 1 else hidden.mean(-2, keepdim=True).expand_as(hidden)
+
+
+@mistake("05.4", caught_by="test_ff_definition")
+class InnerNumbersNormalised(Network):
+    """the inner numbers are normalised.
+
+    There is no norm inside the network; it stands around it, in the block.
+    """
+
+    def hidden(self, x):
+        return F.layer_norm(super().hidden(x), (self.in_proj.out_features,))
+
+
+@mistake("05.4", caught_by="test_ff_axes")
+class ThreeAxesOnly(Network):
+    """three axes are taken for granted, B, T, C = x.shape.
+
+    nn.Linear works on the last axis, whatever stands in front: nothing must be unpacked.
+    """
+
+    def forward(self, x):
+        B, T, C = x.shape
+        return super().forward(x.reshape(B * T, C)).view(B, T, C)
+
+
+@mistake("05.4", caught_by="test_ff_axes")
+class ResultSqueezed(Network):
+    """axes of length 1 are dropped.
+
+    Leave squeeze out: one sentence, or one token, is still an axis.
+    """
+
+    def forward(self, x):
+        return super().forward(x).squeeze()
+
+
+@mistake("05.4", caught_by="test_ff_modes")
+class DropoutInside(Network):
+    """a tenth of the inner numbers is dropped in training.
+
+    Many models do that; this exercise has no dropout.
+    """
+
+    def hidden(self, x):
+        return F.dropout(super().hidden(x), 0.1, self.training)
+
+
+@mistake("05.4", caught_by="test_ff_dtype")
+class NetworkInSinglePrecision(Network):
+    """the output is float32, whatever x is.
+
+    Leave .float() out.
+    """
+
+    def forward(self, x):
+        return super().forward(x).float()
+
+
+@mistake("05.4", caught_by="test_ff_gradients")
+class InnerNumbersWithoutGradient(Network):
+    """the inner numbers are cut off: in_proj never learns, and x gets no gradient.
+
+    No detach(), no .data and no torch.no_grad() on the way.
+    """
+
+    def hidden(self, x):
+        return super().hidden(x).detach()
+
+
+SHARED_PROJECTIONS = {}
+
+
+@mistake("05.4", caught_by="test_ff_instances")
+class NetworksThatShare(Network):
+    """all networks share one in_proj.
+
+    Make the projections in __init__, on self: what stands in the class body, or outside, is one
+    thing for all networks.
+    """
+
+    def __init__(self, d_model, d_ff):
+        super().__init__(d_model, d_ff)
+        self.in_proj = SHARED_PROJECTIONS.setdefault((d_model, d_ff), self.in_proj)

@@ -6,13 +6,15 @@ tokens are never what would hide them: 1, 0, tiny, equal. Oracles are loops over
 loops of `minitx.numpy_core`, differences, torch's own functions, and laws.
 """
 
+import math
+from functools import partial
 
 import numpy as np
 import torch
 from torch.nn import functional as F
 
 from minitx import numpy_core
-from minitx.grading import Tolerance, exercise, expect, expect_close
+from minitx.grading import Tolerance, exercise, expect, expect_close, expect_raises
 
 STACKS = "book/05_training.md"
 LOOP = "book/05_training_loop.md"
@@ -406,3 +408,440 @@ def test_back_dtype(sub, rng):
         for name, each in zip(BACK, got, strict=True):
             require_dtype(each, dtype, name)
         expect_back(got, want, KEPT[dtype], f"in {dtype}")
+
+
+# ---------------------------------------------------------------------------------------------
+# Modules
+
+
+def loaded(module, weights):
+    """A module of the learner's, with these weights."""
+    module.to(next(iter(weights.values())).dtype)
+    module.load(weights)
+    return module
+
+
+def expect_parameters(module, wanted):
+    """These weights under their names, and nothing else that is learned."""
+    missing = [name for name in wanted if name not in module.parameters]
+    expect(
+        not missing,
+        f"the module learns {', '.join(module.parameters) or 'nothing'}; there is no "
+        f"{' and no '.join(missing)}. Make each part in __init__ and hang it on self under the "
+        "name that the exercise gives it: what hangs on self in this way is found.",
+    )
+    extra = [name for name in module.parameters if name not in wanted]
+    expect(not extra, f"the module also learns {', '.join(extra)}: the exercise names all parts.")
+    for name, shape in wanted.items():
+        expect(
+            tuple(module.parameters[name]) == shape,
+            f"{name} has shape {tuple(module.parameters[name])}; wanted {shape}.",
+        )
+
+
+def expect_module_gradients(module, x, weights, definition, what):
+    """Gradients of a forward pass with respect to x and weights."""
+    leaves = {n: each.clone().requires_grad_() for n, each in {"x": x, **weights}.items()}
+    result = definition(leaves)
+    factors = torch.sin(torch.arange(result.numel(), dtype=torch.float64)).view_as(result)
+    wanted = torch.autograd.grad(result, list(leaves.values()), factors)
+    got = module.vjp(x.clone().requires_grad_(), cotangent=factors)
+    gradients = [*got.inputs, *(got.parameters.get(name) for name in weights)]
+    for name, gradient, want in zip(leaves, gradients, wanted, strict=True):
+        expect_gradient(gradient, want, name, what)
+
+
+# ---------------------------------------------------------------------------------------------
+# 05.3
+
+residual_block = exercise(
+    "05.3",
+    function="ResidualBlock",
+    title="A residual block",
+    page=f"{STACKS}#pre-post",
+    uses=("05.1",),
+    returns="module",
+    closed=(
+        "minitx.blocks.Residual.forward",
+        "minitx.blocks.EncoderBlock.forward",
+        "minitx.blocks.DecoderBlock.forward",
+        "torch.nn.TransformerEncoderLayer.forward",
+        "torch.nn.TransformerDecoderLayer.forward",
+    ),
+    hints=(
+        "What does the block give when the sublayer says 0? With pre-norm: x itself, untouched.",
+        "Draw both blocks as a road with a bypass. Where does the norm stand, and does the road "
+        "itself go through it?",
+        "`x + self.dropout(self.sublayer(self.norm(x)))`, or "
+        "`self.norm(x + self.dropout(self.sublayer(x)))`.",
+    ),
+)
+KINDS = {True: "pre-norm", False: "post-norm"}
+
+
+def block_weights(rng, C, dtype=torch.float64):
+    """Weights of a block; what its sublayer says is of the size of x."""
+    return {
+        "norm.weight": normal(rng, C, dtype=dtype) + 1,
+        "norm.bias": normal(rng, C, dtype=dtype),
+        "sublayer.weight": normal(rng, C, C, dtype=dtype) / math.sqrt(C),
+        "sublayer.bias": normal(rng, C, dtype=dtype),
+    }
+
+
+def block_loops(x, weights, pre_norm):
+    """Token by token, in float64."""
+    x, w = x.double(), {name: each.double() for name, each in weights.items()}
+
+    def norm(tokens):
+        return norm_loops(tokens, w["norm.weight"], w["norm.bias"], 1e-5)
+
+    def says(tokens):
+        rows = [w["sublayer.weight"] @ token + w["sublayer.bias"] for token in tokens.flatten(0, 1)]
+        return torch.stack(rows).view_as(tokens)
+
+    return x + says(norm(x)) if pre_norm else norm(x + says(x))
+
+
+def block_of(sub, C, pre_norm, weights, dropout=0.0):
+    return loaded(sub.ResidualBlock(C, pre_norm, dropout), weights)
+
+
+@residual_block.check(
+    points=1,
+    title="the worked example: twice the normalised token, or the sum normalised",
+    hint="(1, 3) + 2 (−1, 1), and (3, 9) normalised.",
+)
+def test_block_by_hand(sub, rng):
+    weights = {
+        "norm.weight": torch.ones(2),
+        "norm.bias": torch.zeros(2),
+        "sublayer.weight": 2 * torch.eye(2),
+        "sublayer.bias": torch.zeros(2),
+    }
+    x = torch.tensor([[[1.0, 3.0]]])
+    about = Tolerance(rtol=0.0, atol=1e-4, because="the norm adds 1e-5 to the variance")
+    for pre_norm, want in ((True, [-1.0, 5.0]), (False, [-1.0, 1.0])):
+        got = block_of(sub, 2, pre_norm, weights)(x)
+        expect_close(got, torch.tensor([[want]]), about, what=f"the {KINDS[pre_norm]} output")
+
+
+@residual_block.check(
+    points=1,
+    title="norm and sublayer under their names, and an output as wide as x",
+    hint="`self.norm = nn.LayerNorm(d_model)` and `self.sublayer = nn.Linear(d_model, d_model)`.",
+)
+def test_block_parameters(sub, rng):
+    for pre_norm in (True, False):
+        module = sub.ResidualBlock(6, pre_norm)
+        got = module(normal(rng, 2, 5, 6, dtype=torch.float32))
+        require_shape(got, (2, 5, 6), "(B, T, C)", "the output")
+        vectors = dict.fromkeys(("norm.weight", "norm.bias", "sublayer.bias"), (6,))
+        expect_parameters(module, {**vectors, "sublayer.weight": (6, 6)})
+
+
+@residual_block.check(
+    points=3,
+    title="pre-norm: the sublayer gets the normalised tokens, x itself is carried on",
+    hint="y = x + f(norm(x)), with the x that came in.",
+)
+def test_block_pre_norm(sub, rng):
+    for B, T, C in ((2, 5, 6), (3, 4, 7), (4, 4, 4)):
+        x, weights = 3 * normal(rng, B, T, C) + 1, block_weights(rng, C)
+        got = block_of(sub, C, True, weights)(x)
+        what = f"the pre-norm output for {(B, T, C)}"
+        expect_close(got, block_loops(x, weights, True), FLOAT64, what=what)
+
+
+@residual_block.check(
+    points=3,
+    title="post-norm: the sum is normalised",
+    hint="y = norm(x + f(x)): everything goes through the norm, the road too.",
+)
+def test_block_post_norm(sub, rng):
+    for B, T, C in ((2, 5, 6), (3, 4, 7), (4, 4, 4)):
+        x, weights = 3 * normal(rng, B, T, C) + 1, block_weights(rng, C)
+        got = block_of(sub, C, False, weights)(x)
+        what = f"the post-norm output for {(B, T, C)}"
+        expect_close(got, block_loops(x, weights, False), FLOAT64, what=what)
+
+
+@residual_block.check(
+    points=2,
+    title="a sublayer that says 0 leaves x as it is, or normalised",
+    hint="The bypass must not go through anything before the plus sign.",
+)
+def test_block_silent_sublayer(sub, rng):
+    x, weights = 3 * normal(rng, 2, 5, 6) + 1, block_weights(rng, 6)
+    weights |= {name: 0 * weights[name] for name in ("sublayer.weight", "sublayer.bias")}
+    got = block_of(sub, 6, True, weights)(x)
+    expect_close(got, x, SAME, what="the pre-norm output of a sublayer that says 0")
+    got = block_of(sub, 6, False, weights)(x)
+    want = block_loops(x, weights, False)
+    expect_close(got, want, FLOAT64, what="the post-norm output of a sublayer that says 0")
+
+
+@residual_block.check(
+    points=2,
+    title="dropout takes from what the sublayer says, never from x",
+    hint="self.dropout(self.sublayer(…)), inside the sum. Dropout 1 leaves x alone.",
+)
+def test_block_dropout(sub, rng):
+    x, weights = 3 * normal(rng, 2, 5, 6) + 1, block_weights(rng, 6)
+    silent = {n: each * ("sublayer" not in n) for n, each in weights.items()}
+    for pre_norm in (True, False):
+        got = block_of(sub, 6, pre_norm, weights, 1.0).train()(x)
+        what = f"the {KINDS[pre_norm]} output with dropout 1"
+        expect_close(got, block_loops(x, silent, pre_norm), FLOAT64, what=what)
+    said = block_loops(x, weights, True) - x
+    heard = (block_of(sub, 6, True, weights, 0.5).train()(x) - x) / said
+    none, double = heard.abs() < 1e-6, (heard - 2).abs() < 1e-6
+    expect(
+        bool(none.any() and double.any() and (none | double).all()),
+        "with dropout 0.5 in training, y − x of the pre-norm block must be 0 or twice what the "
+        "sublayer says, number by number, some of each: nn.Dropout divides what it leaves by the "
+        "share that it leaves.",
+    )
+
+
+@residual_block.check(
+    points=1,
+    title="no dropout in evaluation",
+    hint="nn.Dropout knows the mode by itself; F.dropout must be told, training=self.training.",
+)
+def test_block_evaluation(sub, rng):
+    x, weights = normal(rng, 2, 5, 6), block_weights(rng, 6)
+    for pre_norm in (True, False):
+        got = block_of(sub, 6, pre_norm, weights, 0.5).eval()(x)
+        want = block_loops(x, weights, pre_norm)
+        expect_close(got, want, FLOAT64, what=f"the {KINDS[pre_norm]} output in evaluation")
+
+
+@residual_block.check(
+    points=1,
+    title="the output has the dtype of x and of the weights",
+    hint="No .float(), no .double(), and no tensor of another dtype on the way.",
+)
+def test_block_dtype(sub, rng):
+    x, weights = normal(rng, 2, 5, 6), block_weights(rng, 6)
+    for dtype in (torch.float32, torch.float64):
+        same = {name: each.to(dtype) for name, each in weights.items()}
+        for pre_norm in (True, False):
+            got = block_of(sub, 6, pre_norm, same)(x.to(dtype))
+            require_dtype(got, dtype, "the output")
+            want = block_loops(x, weights, pre_norm).to(dtype)
+            expect_close(got, want, KEPT[dtype], what=f"the {KINDS[pre_norm]} output in {dtype}")
+
+
+@residual_block.check(
+    points=2,
+    title="gradients reach x by both roads, and all weights",
+    hint="The bypass is there for the gradient: no detach(), on no road.",
+)
+def test_block_gradients(sub, rng):
+    x, weights = normal(rng, 2, 5, 6), block_weights(rng, 6)
+    for pre_norm in (True, False):
+
+        def definition(w, pre_norm=pre_norm):
+            def norm(tokens):
+                return F.layer_norm(tokens, (6,), w["norm.weight"], w["norm.bias"])
+
+            inner = norm(w["x"]) if pre_norm else w["x"]
+            total = w["x"] + inner @ w["sublayer.weight"].T + w["sublayer.bias"]
+            return total if pre_norm else norm(total)
+
+        module = block_of(sub, 6, pre_norm, weights)
+        what = f"the {KINDS[pre_norm]} output"
+        expect_module_gradients(module, x, weights, definition, what)
+
+
+@residual_block.check(
+    points=1,
+    title="two blocks have weights and a kind of their own",
+    hint="Make the parts in __init__, on self: what stands in the class body is shared.",
+)
+def test_block_instances(sub, rng):
+    x, one, other = normal(rng, 2, 5, 6), block_weights(rng, 6), block_weights(rng, 6)
+    first = block_of(sub, 6, True, one)
+    require_life(first(x), "the output")
+    block_of(sub, 6, False, other)
+    what = "the output of a pre-norm block after a post-norm one was made and loaded"
+    expect_close(first(x), block_loops(x, one, True), FLOAT64, what=what)
+
+
+# ---------------------------------------------------------------------------------------------
+# 05.4
+
+feed_forward = exercise(
+    "05.4",
+    function="FeedForward",
+    title="The feed-forward network",
+    page=f"{STACKS}#feed-forward",
+    returns="module",
+    closed=(
+        "minitx.layers.FeedForward.forward",
+        "minitx.experts.SwitchFeedForward.forward",
+        "torch.nn.TransformerEncoderLayer.forward",
+        "torch.nn.TransformerDecoderLayer.forward",
+    ),
+    hints=(
+        "Two linear layers and one function between them. Which of the three can make negative "
+        "numbers?",
+        "Follow -3 through the worked example: project, cut off what is negative, project. No "
+        "token looks at another, and nn.Linear works on the last axis by itself.",
+        "`self.out_proj(torch.relu(self.in_proj(x)))`.",
+    ),
+)
+
+
+def ff_weights(rng, C, d_ff, dtype=torch.float64):
+    return {
+        "in_proj.weight": normal(rng, d_ff, C, dtype=dtype) / math.sqrt(C),
+        "in_proj.bias": normal(rng, d_ff, dtype=dtype),
+        "out_proj.weight": normal(rng, C, d_ff, dtype=dtype) / math.sqrt(d_ff),
+        "out_proj.bias": normal(rng, C, dtype=dtype),
+    }
+
+
+def ff_loops(x, weights):
+    """Every token by itself, every inner number by itself."""
+    w = {name: each.double().numpy() for name, each in weights.items()}
+    rows = []
+    for token in x.double().reshape(-1, x.shape[-1]).numpy():
+        y = w["out_proj.bias"].copy()
+        for key, offset, value in zip(
+            w["in_proj.weight"], w["in_proj.bias"], w["out_proj.weight"].T, strict=True
+        ):
+            y += max(float(sum(key * token)) + offset, 0.0) * value
+        rows.append(y)
+    return torch.from_numpy(np.stack(rows)).reshape(x.shape)
+
+
+def ff_of(sub, weights):
+    d_ff, C = weights["in_proj.weight"].shape
+    return loaded(sub.FeedForward(C, d_ff), weights)
+
+
+@feed_forward.check(
+    points=1,
+    title="the worked example: |x| + 10",
+    hint="−3 gives the inner numbers −3 and 3; relu keeps the second.",
+)
+def test_ff_by_hand(sub, rng):
+    weights = {
+        "in_proj.weight": torch.tensor([[1.0], [-1.0]]),
+        "in_proj.bias": torch.zeros(2),
+        "out_proj.weight": torch.tensor([[1.0, 1.0]]),
+        "out_proj.bias": torch.tensor([10.0]),
+    }
+    x = torch.tensor([[[-3.0], [3.0], [0.5]]])
+    want = torch.tensor([[[13.0], [13.0], [10.5]]])
+    expect_close(ff_of(sub, weights)(x), want, BY_HAND, what="the three tokens")
+
+
+@feed_forward.check(
+    points=1,
+    title="two projections under their names, and an output as wide as x",
+    hint="`nn.Linear(d_model, d_ff)` and back, both with biases.",
+)
+def test_ff_parameters(sub, rng):
+    for C, d_ff in ((6, 10), (5, 3)):
+        module = sub.FeedForward(C, d_ff)
+        got = module(normal(rng, 2, 5, C, dtype=torch.float32))
+        require_shape(got, (2, 5, C), "(..., C)", "the output")
+        matrices = {"in_proj.weight": (d_ff, C), "out_proj.weight": (C, d_ff)}
+        expect_parameters(module, {**matrices, "in_proj.bias": (d_ff,), "out_proj.bias": (C,)})
+
+
+@feed_forward.check(
+    points=3,
+    title="equal to the definition, token by token",
+    hint="in_proj, relu, out_proj, and nothing behind it.",
+)
+def test_ff_definition(sub, rng):
+    for B, T, C, d_ff, size in ((2, 5, 6, 11, 1.0), (3, 4, 7, 5, 3.0), (4, 4, 4, 4, 1.0)):
+        x, weights = size * normal(rng, B, T, C), ff_weights(rng, C, d_ff)
+        what = f"the output for C={C}, F={d_ff}"
+        expect_close(ff_of(sub, weights)(x), ff_loops(x, weights), FLOAT64, what=what)
+
+
+@feed_forward.check(
+    points=1,
+    title="any number of axes in front",
+    hint="One token, one sentence, or a batch: nn.Linear works on the last axis.",
+)
+def test_ff_axes(sub, rng):
+    weights = ff_weights(rng, 6, 11)
+    module = ff_of(sub, weights)
+    for shape in ((6,), (5, 6), (1, 1, 6), (2, 3, 4, 6)):
+        x = normal(rng, *shape)
+        expect_close(module(x), ff_loops(x, weights), FLOAT64, what=f"the output for {shape}")
+
+
+@feed_forward.check(
+    points=1,
+    title="no token hears of another",
+    hint="Nothing is summed, averaged or normalised over tokens or sentences.",
+)
+def test_ff_alone(sub, rng):
+    x, weights = normal(rng, 3, 5, 6), ff_weights(rng, 6, 11)
+    module = ff_of(sub, weights)
+    whole = require_life(module(x), "the output")
+    expect_close(module(x[1:2, 2:3]), whole[1:2, 2:3], SAME, what="one token by itself")
+
+
+@feed_forward.check(
+    points=1,
+    title="training and evaluation give the same, and so do two calls",
+    hint="There is no dropout in this exercise, and nothing that is kept from call to call.",
+)
+def test_ff_modes(sub, rng):
+    x, weights = normal(rng, 2, 5, 6), ff_weights(rng, 6, 11)
+    module = ff_of(sub, weights)
+    for mode in (True, False, True):
+        got = module.train(mode)(x)
+        what = f"the output in {'training' if mode else 'evaluation'}"
+        expect_close(got, ff_loops(x, weights), FLOAT64, what=what)
+
+
+@feed_forward.check(
+    points=1,
+    title="the output has the dtype of x and of the weights",
+    hint="No .float(), no .double(), and no tensor of another dtype on the way.",
+)
+def test_ff_dtype(sub, rng):
+    x, weights = normal(rng, 2, 5, 6), ff_weights(rng, 6, 11)
+    for dtype, tolerance in KEPT.items():
+        same = {name: each.to(dtype) for name, each in weights.items()}
+        got = require_dtype(ff_of(sub, same)(x.to(dtype)), dtype, "the output")
+        want = ff_loops(x.to(dtype), same).to(dtype)
+        expect_close(got, want, tolerance, what=f"the output in {dtype}")
+
+
+@feed_forward.check(
+    points=2,
+    title="gradients reach x and all weights",
+    hint="Whatever hangs on self must take part, and stay connected to the output.",
+)
+def test_ff_gradients(sub, rng):
+    x, weights = normal(rng, 2, 5, 6), ff_weights(rng, 6, 11)
+
+    def definition(w):
+        hidden = F.relu(F.linear(w["x"], w["in_proj.weight"], w["in_proj.bias"]))
+        return F.linear(hidden, w["out_proj.weight"], w["out_proj.bias"])
+
+    expect_module_gradients(ff_of(sub, weights), x, weights, definition, "the output")
+
+
+@feed_forward.check(
+    points=1,
+    title="two networks have weights of their own",
+    hint="Make the projections in __init__, on self: what stands in the class body is shared.",
+)
+def test_ff_instances(sub, rng):
+    x, one, other = normal(rng, 2, 5, 6), ff_weights(rng, 6, 11), ff_weights(rng, 6, 11)
+    first = ff_of(sub, one)
+    require_life(first(x), "the output")
+    ff_of(sub, other)
+    what = "the output of one network after another one was made and loaded"
+    expect_close(first(x), ff_loops(x, one), FLOAT64, what=what)

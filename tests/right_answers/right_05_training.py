@@ -1,6 +1,8 @@
 """Right answers to the exercises of chapter 5, written differently from the worked ones."""
 
 import torch
+from torch import nn
+from torch.nn import functional as F
 
 from minitx.grading import right_answer
 
@@ -113,3 +115,133 @@ def sentence_by_sentence(grad, x, weight, eps=1e-5):
         grad_weight = grad_weight + (dy * hat).sum(0)
         grad_bias = grad_bias + dy.sum(0)
     return torch.stack(made), grad_weight, grad_bias
+
+
+# ---------------------------------------------------------------------------------------------
+# 05.3
+
+
+class Parts(nn.Module):
+    """Norm, sublayer and dropout under their names."""
+
+    def __init__(self, d_model, pre_norm, dropout=0.0):
+        super().__init__()
+        self.add_module("sublayer", nn.Linear(d_model, d_model))
+        self.add_module("norm", nn.LayerNorm(d_model))
+        self.dropout = nn.Dropout(dropout)
+        self.first = pre_norm
+
+
+@right_answer("05.3")
+class InOneLine(Parts):
+    def forward(self, x):
+        before, behind = (self.norm, nn.Identity()) if self.first else (nn.Identity(), self.norm)
+        return behind(x + self.dropout(self.sublayer(before(x))))
+
+
+@right_answer("05.3")
+class WithNamesForTheSteps(Parts):
+    def forward(self, x):
+        residual = x
+        if self.first:
+            x = self.norm(x)
+        x = self.sublayer(x)
+        x = self.dropout(x)
+        x = residual + x
+        if not self.first:
+            x = self.norm(x)
+        return x
+
+
+@right_answer("05.3")
+class WithFunctionalDropout(Parts):
+    def forward(self, x):
+        said = self.sublayer(self.norm(x) if self.first else x)
+        total = F.dropout(said, self.dropout.p, training=self.training).add(x)
+        return total if self.first else self.norm(total)
+
+
+@right_answer("05.3")
+class NormByHand(Parts):
+    def normalised(self, x):
+        spread, middle = torch.var_mean(x, dim=-1, keepdim=True, correction=0)
+        return (x - middle) / (spread + 1e-5).sqrt() * self.norm.weight + self.norm.bias
+
+    def forward(self, x):
+        if self.first:
+            return torch.add(x, self.dropout(self.sublayer(self.normalised(x))))
+        return self.normalised(torch.add(self.dropout(self.sublayer(x)), x))
+
+
+@right_answer("05.3")
+def one_class_for_each_kind(d_model, pre_norm, dropout=0.0):
+    return (Before if pre_norm else Behind)(d_model, pre_norm, dropout)
+
+
+class Before(Parts):
+    def forward(self, x):
+        W, b = self.sublayer.weight, self.sublayer.bias
+        return self.dropout(self.norm(x) @ W.mT + b) + x
+
+
+class Behind(Parts):
+    def forward(self, x):
+        W, b = self.sublayer.weight, self.sublayer.bias
+        return self.norm(self.dropout(F.linear(x, W, b)) + x)
+
+
+# ---------------------------------------------------------------------------------------------
+# 05.4
+
+
+class TwoLayers(nn.Module):
+    def __init__(self, d_model, d_ff):
+        super().__init__()
+        self.out_proj = nn.Linear(d_ff, d_model)
+        self.in_proj = nn.Linear(d_model, d_ff)
+
+
+@right_answer("05.4")
+class WithTheFunction(TwoLayers):
+    def forward(self, x):
+        return self.out_proj(F.relu(self.in_proj(x), inplace=True))
+
+
+@right_answer("05.4")
+class WithAModuleForRelu(TwoLayers):
+    def __init__(self, d_model, d_ff):
+        super().__init__(d_model, d_ff)
+        self.activation = nn.ReLU()
+
+    def forward(self, x):
+        hidden = self.activation(self.in_proj(x))
+        return self.out_proj(hidden)
+
+
+@right_answer("05.4")
+class WithMatrices(TwoLayers):
+    def forward(self, x):
+        hidden = torch.einsum("...c,fc->...f", x, self.in_proj.weight) + self.in_proj.bias
+        hidden = torch.where(hidden > 0, hidden, 0.0)
+        return torch.einsum("...f,cf->...c", hidden, self.out_proj.weight) + self.out_proj.bias
+
+
+@right_answer("05.4")
+class OneKeyAfterAnother(TwoLayers):
+    def forward(self, x):
+        y = self.out_proj.bias.expand_as(x)
+        for key, offset, value in zip(
+            self.in_proj.weight, self.in_proj.bias, self.out_proj.weight.unbind(1), strict=True
+        ):
+            fit = (x * key).sum(-1, keepdim=True) + offset
+            y = y + fit.clamp_min(0) * value
+        return y
+
+
+@right_answer("05.4")
+class ConvolutionsOfWidthOne(TwoLayers):
+    def forward(self, x):
+        columns = x.reshape(1, -1, x.shape[-1]).mT
+        hidden = F.conv1d(columns, self.in_proj.weight[..., None], self.in_proj.bias).relu()
+        y = F.conv1d(hidden, self.out_proj.weight[..., None], self.out_proj.bias)
+        return y.mT.reshape(x.shape)
