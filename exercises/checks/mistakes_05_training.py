@@ -1,5 +1,7 @@
 """Typical wrong answers to the exercises of chapter 5, each with the sentence that names it."""
 
+import math
+
 import torch
 from torch import nn
 from torch.nn import functional as F
@@ -1259,3 +1261,581 @@ class NetworksThatShare(Network):
     def __init__(self, d_model, d_ff):
         super().__init__(d_model, d_ff)
         self.in_proj = SHARED_PROJECTIONS.setdefault((d_model, d_ff), self.in_proj)
+
+
+# ---------------------------------------------------------------------------------------------
+# 05.5
+
+
+def cross_entropy(
+    logits, targets, smoothing, ignored, *,
+    share=lambda V, s: (1 - s + s / V, s / V), log_probs=lambda z: z.log_softmax(-1), counts=None,
+    average=lambda losses, counts: (losses * counts).sum() / counts.sum().clamp(min=1),
+):  # fmt: skip
+    """The loss with a step exchanged; `share` gives the target's and the others' share."""
+    counts = targets != ignored if counts is None else counts
+    of_target, of_others = share(logits.shape[-1], smoothing)
+    log_p = log_probs(logits)
+    chosen = log_p.gather(-1, targets.where(counts & (targets >= 0), 0)[..., None])[..., 0]
+    losses = -of_target * chosen - of_others * (log_p.sum(-1) - chosen)
+    return average(losses, counts)
+
+
+@mistake("05.5", caught_by="test_loss_by_hand")
+def spread_over_the_wrong_ones(logits, targets, smoothing=0.1, ignore_index=-100):
+    """the share ε is spread over the V - 1 wrong tokens only, and the target has 1 - ε.
+
+    That convention exists, too. Here it is spread over all V, the right one included: the target
+    has 1 - ε + ε/V.
+    """
+    return cross_entropy(
+        logits, targets, smoothing, ignore_index, share=lambda V, s: (1 - s, s / (V - 1))
+    )
+
+
+@mistake("05.5", caught_by="test_loss_by_hand")
+def shares_that_do_not_sum_to_one(logits, targets, smoothing=0.1, ignore_index=-100):
+    """the target has 1 - ε and every other token ε/V, which sum to 1 - ε/V.
+
+    The target gets its part of the even share as well: 1 - ε + ε/V. With four tokens and ε = 0.1
+    that is 0.925, not 0.9.
+    """
+    return cross_entropy(
+        logits, targets, smoothing, ignore_index, share=lambda V, s: (1 - s, s / V)
+    )
+
+
+@mistake("05.5", caught_by="test_loss_by_hand")
+def shares_above_one(logits, targets, smoothing=0.1, ignore_index=-100):
+    """the target keeps all of its mass, 1, and every token gets ε/V besides.
+
+    What is spread is taken away from the target first: (1 - ε) · one-hot + ε/V.
+    """
+    return cross_entropy(
+        logits, targets, smoothing, ignore_index, share=lambda V, s: (1 + s / V, s / V)
+    )
+
+
+@mistake("05.5", caught_by="test_loss_by_hand")
+def even_share_not_divided(logits, targets, smoothing=0.1, ignore_index=-100):
+    """every token gets ε, where ε/V is wanted: the sum of -ln p stands where its mean belongs.
+
+    ε is shared by V tokens: take the mean of ln p over the vocabulary.
+    """
+    return cross_entropy(
+        logits, targets, smoothing, ignore_index, share=lambda V, s: (1 - s + s, s)
+    )
+
+
+@mistake("05.5", caught_by="test_loss_by_hand")
+def shares_exchanged(logits, targets, smoothing=0.1, ignore_index=-100):
+    """ε and 1 - ε stand in each other's place.
+
+    The target gets 1 - ε, the even share is ε, which is small.
+    """
+    return cross_entropy(logits, targets, 1 - smoothing, ignore_index)
+
+
+@mistake("05.5", caught_by="test_loss_by_hand")
+def smoothing_ignored(logits, targets, smoothing=0.1, ignore_index=-100):
+    """the target is certain: smoothing is not used.
+
+    Spread its share over all tokens.
+    """
+    return cross_entropy(logits, targets, 0.0, ignore_index)
+
+
+@mistake("05.5", caught_by="test_loss_definition")
+def always_a_tenth(logits, targets, smoothing=0.1, ignore_index=-100):
+    """the share is 0.1, whatever is given.
+
+    Use the parameter `smoothing`.
+    """
+    return cross_entropy(logits, targets, 0.1, ignore_index)
+
+
+@mistake("05.5", caught_by="test_loss_by_hand")
+def sign_of_the_loss(logits, targets, smoothing=0.1, ignore_index=-100):
+    """the sign is missing: the loss is the sum of q ln p, which is negative.
+
+    ln p is at most 0; the loss is -Σ q ln p.
+    """
+    return -cross_entropy(logits, targets, smoothing, ignore_index)
+
+
+@mistake("05.5", caught_by="test_loss_definition")
+def logits_taken_for_log_probs(logits, targets, smoothing=0.1, ignore_index=-100):
+    """the logits are used as they are, as if they were ln p already.
+
+    `logits.log_softmax(dim=-1)` makes them so.
+    """
+    return cross_entropy(logits, targets, smoothing, ignore_index, log_probs=lambda z: z)
+
+
+@mistake("05.5", caught_by="test_loss_by_hand")
+def logarithm_forgotten(logits, targets, smoothing=0.1, ignore_index=-100):
+    """the probabilities stand where their logarithms belong.
+
+    log_softmax in place of softmax.
+    """
+    return cross_entropy(
+        logits, targets, smoothing, ignore_index, log_probs=lambda z: z.softmax(-1)
+    )
+
+
+@mistake("05.5", caught_by="test_loss_by_hand")
+def softmax_twice(logits, targets, smoothing=0.1, ignore_index=-100):
+    """log_softmax is given probabilities: there are two softmaxes.
+
+    It takes the logits. With two of them even a perfect model has a loss near ln V.
+    """
+    return cross_entropy(
+        logits, targets, smoothing, ignore_index, log_probs=lambda z: z.softmax(-1).log_softmax(-1)
+    )
+
+
+@mistake("05.5", caught_by="test_loss_large_logits")
+def logarithm_of_the_softmax(logits, targets, smoothing=0.1, ignore_index=-100):
+    """the logarithm of the softmax is taken, in two steps.
+
+    A probability that rounds to 0 has the logarithm -∞. log_softmax never computes it.
+    """
+    return cross_entropy(
+        logits, targets, smoothing, ignore_index, log_probs=lambda z: z.softmax(-1).log()
+    )
+
+
+@mistake("05.5", caught_by="test_loss_large_logits")
+def a_little_added_to_p(logits, targets, smoothing=0.1, ignore_index=-100):
+    """a little is added to the probabilities before the logarithm, ln(p + 1e-9).
+
+    That caps the loss where the model is most wrong. log_softmax needs no such help.
+    """
+    return cross_entropy(
+        logits, targets, smoothing, ignore_index, log_probs=lambda z: (z.softmax(-1) + 1e-9).log()
+    )
+
+
+@mistake("05.5", caught_by="test_loss_definition")
+def softmax_over_the_positions(logits, targets, smoothing=0.1, ignore_index=-100):
+    """the softmax runs over the positions of a sentence, not over the vocabulary.
+
+    The vocabulary is the last axis of (B, T, V): dim=-1.
+    """
+    return cross_entropy(
+        logits, targets, smoothing, ignore_index, log_probs=lambda z: z.log_softmax(1)
+    )
+
+
+@mistake("05.5", caught_by="test_loss_by_hand")
+def loss_in_bits(logits, targets, smoothing=0.1, ignore_index=-100):
+    """the logarithm is to base 2: the loss is in bits.
+
+    It is in nats: the natural logarithm.
+    """
+    return cross_entropy(logits, targets, smoothing, ignore_index) / math.log(2)
+
+
+@mistake("05.5", caught_by="test_loss_padding")
+def divided_by_all_positions(logits, targets, smoothing=0.1, ignore_index=-100):
+    """the sum is divided by the number of all positions, padding included.
+
+    The loss then shrinks when padding is added. Divide by how many count: counts.sum().
+    """
+    return cross_entropy(
+        logits, targets, smoothing, ignore_index, average=lambda x, c: (x * c).mean()
+    )
+
+
+@mistake("05.5", caught_by="test_loss_padding")
+def padding_counts(logits, targets, smoothing=0.1, ignore_index=-100):
+    """padding counts, as if token 0 had been right there.
+
+    Leave positions whose target is ignore_index out of the sum, and out of the number by which it
+    is divided.
+    """
+    everything = torch.ones_like(targets, dtype=torch.bool)
+    return cross_entropy(logits, targets, smoothing, ignore_index, counts=everything)
+
+
+@mistake("05.5", caught_by="test_loss_padding")
+def even_share_of_padding_counts(logits, targets, smoothing=0.1, ignore_index=-100):
+    """the even share of the padding's positions counts, the target's share does not.
+
+    What does not count leaves both parts of the loss.
+    """
+    counts = targets != ignore_index
+    log_p = logits.log_softmax(-1)
+    chosen = log_p.gather(-1, targets.where(counts, 0)[..., None])[..., 0] * counts
+    total = (1 - smoothing) * chosen.sum() + smoothing * log_p.mean(-1).sum()
+    return -total / counts.sum().clamp(min=1)
+
+
+@mistake("05.5", caught_by="test_loss_padding")
+def mean_of_the_sentences(logits, targets, smoothing=0.1, ignore_index=-100):
+    """the mean of each sentence is taken, then the mean of these.
+
+    A token of a short sentence then counts more. One sum over the batch, divided by all that count.
+    """
+
+    def average(losses, counts):
+        return ((losses * counts).sum(1) / counts.sum(1).clamp(min=1)).mean()
+
+    return cross_entropy(logits, targets, smoothing, ignore_index, average=average)
+
+
+@mistake("05.5", caught_by="test_loss_definition")
+def loss_summed(logits, targets, smoothing=0.1, ignore_index=-100):
+    """the losses are summed over the positions, not averaged.
+
+    Divide by the number of positions that count.
+    """
+    return cross_entropy(
+        logits, targets, smoothing, ignore_index, average=lambda x, c: (x * c).sum()
+    )
+
+
+@mistake("05.5", caught_by="test_loss_definition")
+def summed_over_the_sentence(logits, targets, smoothing=0.1, ignore_index=-100):
+    """the losses are summed over a sentence and averaged over the sentences.
+
+    Divide the sum over the whole batch by the number of positions that count.
+    """
+    return cross_entropy(
+        logits, targets, smoothing, ignore_index, average=lambda x, c: (x * c).sum() / len(x)
+    )
+
+
+@mistake("05.5", caught_by="test_loss_definition")
+def averaged_over_the_vocabulary_as_well(logits, targets, smoothing=0.1, ignore_index=-100):
+    """q ln p is averaged over the vocabulary as well: the loss is V times too small.
+
+    Sum over the V tokens of a position; the mean is over positions only. (`F.kl_div` with
+    reduction="mean" does this.)
+    """
+    return cross_entropy(logits, targets, smoothing, ignore_index) / logits.shape[-1]
+
+
+@mistake("05.5", caught_by="test_loss_definition")
+def entropy_subtracted(logits, targets, smoothing=0.1, ignore_index=-100):
+    """the entropy of q is subtracted: that is the divergence of q and p, as F.kl_div gives it.
+
+    Its gradient is the same, its value is not. Wanted is the cross-entropy, -Σ q ln p.
+    """
+    V = logits.shape[-1]
+    top, low = 1 - smoothing + smoothing / V, smoothing / V
+    entropy = -top * math.log(top) - ((V - 1) * low * math.log(low) if low else 0.0)
+    loss = cross_entropy(logits, targets, smoothing, ignore_index)
+    return loss - entropy * (targets != ignore_index).any()
+
+
+@mistake("05.5", caught_by="test_loss_other_index")
+def only_minus_100_ignored(logits, targets, smoothing=0.1, ignore_index=-100):
+    """only targets of -100 are left out, whatever ignore_index says.
+
+    Compare with the parameter: `targets != ignore_index`.
+    """
+    return cross_entropy(logits, targets, smoothing, -100)
+
+
+@mistake("05.5", caught_by="test_loss_padding")
+def zero_taken_for_padding(logits, targets, smoothing=0.1, ignore_index=-100):
+    """token 0 is taken for padding and left out, whatever ignore_index says.
+
+    Compare with the parameter: `targets != ignore_index`.
+    """
+    return cross_entropy(logits, targets, smoothing, ignore_index, counts=targets > 0)
+
+
+@mistake("05.5", caught_by="test_loss_padding")
+def gathered_at_minus_100(logits, targets, smoothing=0.1, ignore_index=-100):
+    """gather is asked for column -100 where there is padding.
+
+    Put a column that exists there first, `targets.where(counts, 0)`; the result is thrown away.
+    """
+    counts = targets != ignore_index
+    log_p = logits.log_softmax(-1)
+    chosen = log_p.gather(-1, targets[..., None])[..., 0]
+    losses = -(1 - smoothing) * chosen - smoothing * log_p.mean(-1)
+    return (losses * counts).sum() / counts.sum().clamp(min=1)
+
+
+@mistake("05.5", caught_by="test_loss_nothing_counts")
+def nothing_divided_by_nothing(logits, targets, smoothing=0.1, ignore_index=-100):
+    """a batch of nothing but padding gives 0/0.
+
+    Divide by the number of positions that count, at least 1: `.clamp(min=1)`.
+    """
+    return cross_entropy(
+        logits, targets, smoothing, ignore_index, average=lambda x, c: (x * c).sum() / c.sum()
+    )
+
+
+@mistake("05.5", caught_by="test_loss_dtype")
+def loss_in_single_precision(logits, targets, smoothing=0.1, ignore_index=-100):
+    """the loss is computed in float32, whatever the logits are.
+
+    Leave .float() out.
+    """
+    return cross_entropy(logits.float(), targets, smoothing, ignore_index)
+
+
+@mistake("05.5", caught_by="test_loss_gradients")
+def even_share_without_gradient(logits, targets, smoothing=0.1, ignore_index=-100):
+    """the value is right, but the even share is cut off from the logits.
+
+    No detach(), no .item() and no torch.no_grad(): both parts of the loss teach.
+    """
+    counts = targets != ignore_index
+    log_p = logits.log_softmax(-1)
+    chosen = log_p.gather(-1, targets.where(counts, 0)[..., None])[..., 0]
+    losses = -(1 - smoothing) * chosen - smoothing * log_p.detach().mean(-1)
+    return (losses * counts).sum() / counts.sum().clamp(min=1)
+
+
+@mistake("05.5", caught_by="test_loss_gradients")
+def loss_without_gradient(logits, targets, smoothing=0.1, ignore_index=-100):
+    """the value is right, but cut off from the logits: nothing can be learned from it.
+
+    .item(), float(), detach() and torch.tensor(…) cut the way back.
+    """
+    return cross_entropy(logits.detach(), targets, smoothing, ignore_index)
+
+
+# ---------------------------------------------------------------------------------------------
+# 05.6
+
+
+def refuse(step, warmup_steps):
+    """As it should be."""
+    for number in (step, warmup_steps):
+        if number < 1:
+            raise ValueError(f"got {number}")
+
+
+@mistake("05.6", caught_by="test_rate_by_hand")
+def warm_up_to_the_half(step, d_model, warmup_steps):
+    """the exponent of warmup_steps is -1/2, not -3/2.
+
+    step · warmup^(-3/2): then both numbers are equal at the peak, and the rise is gentle.
+    """
+    refuse(step, warmup_steps)
+    return d_model**-0.5 * min(step**-0.5, step * warmup_steps**-0.5)
+
+
+@mistake("05.6", caught_by="test_rate_by_hand")
+def rate_divided_by_the_warm_up(step, d_model, warmup_steps):
+    """the rise is step / warmup: the exponent of warmup_steps is -1.
+
+    step · warmup^(-3/2).
+    """
+    refuse(step, warmup_steps)
+    return d_model**-0.5 * min(step**-0.5, step / warmup_steps)
+
+
+@mistake("05.6", caught_by="test_rate_by_hand")
+def larger_of_the_two(step, d_model, warmup_steps):
+    """the larger of the two numbers is taken, max in place of min.
+
+    min: the rise before the peak, the fall behind it.
+    """
+    refuse(step, warmup_steps)
+    return d_model**-0.5 * max(step**-0.5, step * warmup_steps**-1.5)
+
+
+@mistake("05.6", caught_by="test_rate_by_hand")
+def width_forgotten(step, d_model, warmup_steps):
+    """the factor of the width is missing.
+
+    d_model^(-1/2) stands in front of the minimum.
+    """
+    refuse(step, warmup_steps)
+    return min(step**-0.5, step * warmup_steps**-1.5)
+
+
+@mistake("05.6", caught_by="test_rate_by_hand")
+def root_of_the_width(step, d_model, warmup_steps):
+    """the rate is multiplied by the root of the width, not divided by it.
+
+    d_model^(-1/2): wider models have smaller rates.
+    """
+    refuse(step, warmup_steps)
+    return d_model**0.5 * min(step**-0.5, step * warmup_steps**-1.5)
+
+
+@mistake("05.6", caught_by="test_rate_by_hand")
+def divided_by_the_width(step, d_model, warmup_steps):
+    """the rate is divided by the width, not by its root.
+
+    d_model^(-1/2).
+    """
+    refuse(step, warmup_steps)
+    return min(step**-0.5, step * warmup_steps**-1.5) / d_model
+
+
+@mistake("05.6", caught_by="test_rate_by_hand")
+def counted_from_zero(step, d_model, warmup_steps):
+    """1 is added to the step.
+
+    Steps are counted from 1 here: use step as it is.
+    """
+    refuse(step, warmup_steps)
+    return d_model**-0.5 * min((step + 1) ** -0.5, (step + 1) * warmup_steps**-1.5)
+
+
+@mistake("05.6", caught_by="test_rate_by_hand")
+def fall_without_root(step, d_model, warmup_steps):
+    """the fall is 1/step, without a root.
+
+    step^(-1/2) behind the peak.
+    """
+    refuse(step, warmup_steps)
+    return d_model**-0.5 * min(1 / step, step * warmup_steps**-1.5)
+
+
+@mistake("05.6", caught_by="test_rate_by_hand")
+def no_warm_up(step, d_model, warmup_steps):
+    """there is no warm-up: the rate is 1/√(C · step) from the first step on.
+
+    Take the smaller of that and step · warmup^(-3/2).
+    """
+    refuse(step, warmup_steps)
+    return d_model**-0.5 * step**-0.5
+
+
+@mistake("05.6", caught_by="test_rate_by_hand")
+def no_fall(step, d_model, warmup_steps):
+    """the rate rises for ever: the falling branch is missing.
+
+    Take the smaller of step^(-1/2) and step · warmup^(-3/2).
+    """
+    refuse(step, warmup_steps)
+    return d_model**-0.5 * step * warmup_steps**-1.5
+
+
+@mistake("05.6", caught_by="test_rate_by_hand")
+def constant_behind_the_peak(step, d_model, warmup_steps):
+    """the rate stays at its peak when the warm-up is over.
+
+    Behind the peak it falls with the root of the step.
+    """
+    refuse(step, warmup_steps)
+    return d_model**-0.5 * min(step, warmup_steps) * warmup_steps**-1.5
+
+
+@mistake("05.6", caught_by="test_rate_by_hand")
+def rise_of_a_root(step, d_model, warmup_steps):
+    """the rise goes with the root of the step.
+
+    Before the peak the rate is proportional to the step itself.
+    """
+    refuse(step, warmup_steps)
+    rise = step**0.5 / warmup_steps
+    return d_model**-0.5 * min(step**-0.5, rise)
+
+
+@mistake("05.6", caught_by="test_rate_by_hand")
+def share_of_the_peak(step, d_model, warmup_steps):
+    """the peak is 1: the rate is given as a share of it.
+
+    The peak is 1/√(C · warmup): multiply by it.
+    """
+    refuse(step, warmup_steps)
+    return min(step / warmup_steps, (warmup_steps / step) ** 0.5)
+
+
+@mistake("05.6", caught_by="test_rate_by_hand")
+def linear_fall(step, d_model, warmup_steps):
+    """the rate falls in proportion to 1/step behind the peak, warmup / step of it.
+
+    It falls with the root: √(warmup / step) of the peak.
+    """
+    refuse(step, warmup_steps)
+    peak = (d_model * warmup_steps) ** -0.5
+    return peak * min(step / warmup_steps, warmup_steps / step)
+
+
+@mistake("05.6", caught_by="test_rate_by_hand")
+def usual_warm_up(step, d_model, warmup_steps):
+    """the warm-up is 4,000 steps, whatever is given.
+
+    Use the parameter `warmup_steps`.
+    """
+    refuse(step, warmup_steps)
+    return d_model**-0.5 * min(step**-0.5, step * 4000**-1.5)
+
+
+@mistake("05.6", caught_by="test_rate_by_hand")
+def usual_width(step, d_model, warmup_steps):
+    """the width is 512, whatever is given.
+
+    Use the parameter `d_model`.
+    """
+    refuse(step, warmup_steps)
+    return 512**-0.5 * min(step**-0.5, step * warmup_steps**-1.5)
+
+
+@mistake("05.6", caught_by="test_rate_by_hand")
+def times_a_base_rate(step, d_model, warmup_steps):
+    """the rate is multiplied by 0.001, a base rate.
+
+    The formula gives the rate itself. (A scheduler of torch multiplies by the optimiser's rate,
+    which then must be 1.)
+    """
+    refuse(step, warmup_steps)
+    return 1e-3 * d_model**-0.5 * min(step**-0.5, step * warmup_steps**-1.5)
+
+
+@mistake("05.6", caught_by="test_rate_definition")
+def rounded_rate(step, d_model, warmup_steps):
+    """the rate is rounded to six decimals.
+
+    Rates are small, the first ones below 0.000001: leave round() out.
+    """
+    refuse(step, warmup_steps)
+    return round(d_model**-0.5 * min(step**-0.5, step * warmup_steps**-1.5), 6)
+
+
+@mistake("05.6", caught_by="test_rate_refuses")
+def step_zero_let_in(step, d_model, warmup_steps):
+    """step 0 and below are let in.
+
+    They are counted from 1: raise a ValueError that says what came.
+    """
+    refuse(1, warmup_steps)
+    if step < 1:
+        return 0.0
+    return d_model**-0.5 * min(step**-0.5, step * warmup_steps**-1.5)
+
+
+@mistake("05.6", caught_by="test_rate_refuses")
+def no_warm_up_let_in(step, d_model, warmup_steps):
+    """a warm-up of 0 steps is let in, as a rate that only falls.
+
+    Raise a ValueError that says what came.
+    """
+    refuse(step, 1)
+    if warmup_steps < 1:
+        return d_model**-0.5 * step**-0.5
+    return d_model**-0.5 * min(step**-0.5, step * warmup_steps**-1.5)
+
+
+@mistake("05.6", caught_by="test_rate_refuses")
+def nothing_refused(step, d_model, warmup_steps):
+    """nothing is refused: a step or a warm-up of 0 ends in Python's own error.
+
+    Ask before you compute, and raise a ValueError whose message holds the number.
+    """
+    return d_model**-0.5 * min(step**-0.5, step * warmup_steps**-1.5)
+
+
+@mistake("05.6", caught_by="test_rate_extremes")
+def first_step_refused(step, d_model, warmup_steps):
+    """1 is refused as well.
+
+    Only what is below 1 is refused: `if step < 1`, not `<= 1`.
+    """
+    for number in (step, warmup_steps):
+        if number <= 1:
+            raise ValueError(f"got {number}")
+    return d_model**-0.5 * min(step**-0.5, step * warmup_steps**-1.5)

@@ -845,3 +845,312 @@ def test_ff_instances(sub, rng):
     ff_of(sub, other)
     what = "the output of one network after another one was made and loaded"
     expect_close(first(x), ff_loops(x, one), FLOAT64, what=what)
+
+
+# ---------------------------------------------------------------------------------------------
+# 05.5
+
+label_smoothed_loss = exercise(
+    "05.5",
+    function="label_smoothed_loss",
+    title="Cross-entropy with smoothed labels",
+    page=f"{LOOP}#label-smoothing",
+    returns="tensor",
+    closed=(
+        "torch.nn.functional.cross_entropy",
+        "torch.nn.CrossEntropyLoss.forward",
+        "minitx.training.losses.label_smoothed_cross_entropy",
+    ),
+    hints=(
+        "Write down q for one position with four tokens. Does it sum to 1?",
+        "Two parts: the target's share and the even share. The first needs one ln p per position, "
+        "the second their mean over all V. Which positions are in the sum, and how many are there?",
+        "`log_probs = logits.log_softmax(-1)`; losses "
+        "`-(1 - smoothing) * log_probs.gather(-1, places)[..., 0] - smoothing * "
+        "log_probs.mean(-1)`, where `places` has a 0 for padding; summed where it counts, divided "
+        "by how many count.",
+    ),
+)
+IGNORED = -100
+LOSS = Tolerance(rtol=1e-6, atol=1e-7, because="float64, with room for shares in float32")
+
+
+def smoothed_loops(logits, targets, smoothing, ignored=IGNORED):
+    """One position and one token of the vocabulary at a time."""
+    V, losses = logits.shape[-1], []
+    rows = logits.double().reshape(-1, V).tolist()
+    for row, target in zip(rows, targets.flatten().tolist(), strict=True):
+        if target == ignored:
+            continue
+        largest = max(row)
+        log_sum = largest + math.log(sum(math.exp(each - largest) for each in row))
+        share = [smoothing / V + (1 - smoothing) * (k == target) for k in range(V)]
+        losses.append(sum(q * (log_sum - each) for q, each in zip(share, row, strict=True)))
+    return torch.tensor(sum(losses) / max(len(losses), 1), dtype=torch.float64)
+
+
+def to_predict(rng, B, T, V, dtype=torch.float64):
+    logits = 2 * normal(rng, B, T, V)
+    return logits.to(dtype), torch.from_numpy(rng.integers(V, size=(B, T)))
+
+
+def padded(targets, lengths, ignored=IGNORED):
+    """Targets of which lengths[b] are left in sentence b."""
+    places = torch.arange(targets.shape[1])
+    return targets.where(places < torch.tensor(lengths)[:, None], ignored)
+
+
+@label_smoothed_loss.check(
+    points=1,
+    title="the worked example: four tokens, ε = 0.1",
+    hint="0.925 ln 2 + 0.025 (2 + 3 + 3) ln 2.",
+)
+def test_loss_by_hand(sub, rng):
+    logits = torch.tensor([[[0.5, 0.25, 0.125, 0.125]]]).log()
+    got = sub.label_smoothed_loss(logits, torch.tensor([[0]]), 0.1)
+    expect_close(got, torch.tensor(1.125 * math.log(2)), BY_HAND, what="the loss")
+
+
+@label_smoothed_loss.check(
+    points=3,
+    title="equal to the definition, one position at a time",
+    hint="The target gets 1 − ε + ε/V, every other token ε/V; then the mean over all positions.",
+)
+def test_loss_definition(sub, rng):
+    for B, T, V, smoothing in ((2, 5, 7, 0.1), (3, 4, 6, 0.3), (1, 3, 11, 0.5)):
+        logits, targets = to_predict(rng, B, T, V)
+        got = sub.label_smoothed_loss(logits, targets, smoothing)
+        want = smoothed_loops(logits, targets, smoothing)
+        expect_close(got, want, LOSS, what=f"the loss for V={V}, ε={smoothing}")
+
+
+@label_smoothed_loss.check(
+    points=1,
+    title="without smoothing it is the plain cross-entropy; unless told, ε is 0.1",
+    hint="With ε = 0 only −ln p of the target is left.",
+)
+def test_loss_without_smoothing(sub, rng):
+    logits, targets = to_predict(rng, 2, 5, 7)
+    want = F.cross_entropy(logits.flatten(0, 1), targets.flatten())
+    got = sub.label_smoothed_loss(logits, targets, 0.0)
+    expect_close(got, want, LOSS, what="the loss for ε = 0")
+    want = smoothed_loops(logits, targets, 0.1)
+    expect_close(sub.label_smoothed_loss(logits, targets), want, LOSS, what="the loss")
+
+
+@label_smoothed_loss.check(
+    points=3,
+    title="padding counts neither above nor below the fraction line",
+    hint="Sum over the positions that count, divide by how many they are, over the whole batch.",
+)
+def test_loss_padding(sub, rng):
+    for lengths in ([5, 2], [1, 4], [3, 0]):
+        logits, targets = to_predict(rng, 2, 5, 7)
+        targets = padded(targets, lengths)
+        got = sub.label_smoothed_loss(logits, targets, 0.2)
+        want = smoothed_loops(logits, targets, 0.2)
+        expect_close(got, want, LOSS, what=f"the loss for lengths {lengths}")
+
+
+@label_smoothed_loss.check(
+    points=2,
+    title="another ignore_index, which is a token of the vocabulary",
+    hint="Positions with this target do not count; the token keeps its ε/V everywhere else.",
+)
+def test_loss_other_index(sub, rng):
+    for ignored in (0, 3):
+        logits, targets = to_predict(rng, 2, 5, 7)
+        targets[0, 1], targets[1, 1] = 0, 3
+        targets = padded(targets, [5, 3], ignored)
+        got = sub.label_smoothed_loss(logits, targets, 0.2, ignored)
+        want = smoothed_loops(logits, targets, 0.2, ignored)
+        expect_close(got, want, LOSS, what=f"the loss for ignore_index {ignored}")
+
+
+@label_smoothed_loss.check(
+    points=1,
+    title="nothing but padding gives 0, and no gradient that is no number",
+    hint="Divide by the number of positions that count, but at least by 1.",
+)
+def test_loss_nothing_counts(sub, rng):
+    logits, targets = to_predict(rng, 2, 5, 7)
+    counted = sub.label_smoothed_loss(logits, targets)
+    expect(float(counted) != 0, "the loss is 0 where something counts, too.")
+    nothing = torch.full_like(targets, IGNORED)
+    want = torch.tensor(0.0, dtype=torch.float64)
+    got = sub.label_smoothed_loss(logits, nothing)
+    expect_close(got, want, SAME, what="the loss of padding only")
+
+
+@label_smoothed_loss.check(
+    points=1,
+    title="large logits neither overflow nor become the logarithm of 0",
+    hint="log_softmax computes ln p without ever computing p.",
+)
+def test_loss_large_logits(sub, rng):
+    logits, targets = to_predict(rng, 2, 5, 7)
+    for size in (1000.0, -1000.0):
+        large = logits.clone()
+        large[:, :, 2] = size
+        got = sub.label_smoothed_loss(large, targets, 0.1)
+        want = smoothed_loops(large, targets, 0.1)
+        expect_close(got, want, LOSS, what=f"the loss with logits of {size:,.0f}")
+
+
+@label_smoothed_loss.check(
+    points=1,
+    title="equal sizes hide nothing",
+    hint="With B = T = V every axis fits: the distribution is over the last one.",
+)
+def test_loss_equal_sizes(sub, rng):
+    for B, T, V in ((4, 4, 4), (2, 5, 5), (1, 1, 2)):
+        logits, targets = to_predict(rng, B, T, V)
+        got = sub.label_smoothed_loss(logits, targets, 0.2)
+        want = smoothed_loops(logits, targets, 0.2)
+        expect_close(got, want, LOSS, what=f"the loss for {(B, T, V)}")
+
+
+@label_smoothed_loss.check(
+    points=1,
+    title="the loss has the dtype of the logits",
+    hint="No .float(), no .double(), and no tensor of another dtype on the way.",
+)
+def test_loss_dtype(sub, rng):
+    for dtype in (torch.float32, torch.float64):
+        logits, targets = to_predict(rng, 2, 5, 7, dtype=dtype)
+        targets = padded(targets, [5, 2])
+        got = require_dtype(sub.label_smoothed_loss(logits, targets, 0.1), dtype, "the loss")
+        want = smoothed_loops(logits, targets, 0.1).to(dtype)
+        expect_close(
+            got, want, max(KEPT[dtype], LOSS, key=lambda t: t.rtol), what=f"the loss in {dtype}"
+        )
+
+
+@label_smoothed_loss.check(
+    points=2,
+    title="the gradient reaches the logits, and is 0 at padding",
+    hint="Keep to tensor operations; what does not count is multiplied by 0, or left out.",
+)
+def test_loss_gradients(sub, rng):
+    logits, targets = to_predict(rng, 2, 5, 7)
+    targets = padded(targets, [5, 2])
+
+    def definition(logits):
+        flat = logits.flatten(0, 1)
+        return F.cross_entropy(flat, targets.flatten(), label_smoothing=0.2)
+
+    one = torch.tensor(1.0, dtype=torch.float64)
+    inputs = {"logits": logits}
+    expect_gradients(
+        sub.label_smoothed_loss, definition, inputs, one, "the loss", rest=(targets, 0.2)
+    )
+
+
+label_smoothed_loss.waive(
+    "label_smoothed_loss:L3:0->1",
+    reason="column 1 is there as well as column 0, and what is found in it is thrown away",
+)
+label_smoothed_loss.waive(
+    "label_smoothed_loss:L4:0->-1",
+    reason="of an axis of length 1, the first is the last",
+)
+
+
+# ---------------------------------------------------------------------------------------------
+# 05.6
+
+noam_rate = exercise(
+    "05.6",
+    function="noam_rate",
+    title="The rate of 2017",
+    page=f"{LOOP}#warm-up",
+    returns="number",
+    closed=("minitx.training.schedules.noam_rate",),
+    hints=(
+        "At which step are the two numbers in the minimum equal?",
+        "Before the peak the rate is a straight line through 0, after it an inverse root. Both "
+        "have the same factor in front, made of the width.",
+        "`d_model**-0.5 * min(step**-0.5, step * warmup_steps**-1.5)`, after the two refusals.",
+    ),
+)
+RATE = Tolerance(rtol=1e-9, atol=0.0, because="rates are small: what counts is their ratio")
+
+
+def rate_branches(step, d_model, warmup_steps):
+    peak = 1 / math.sqrt(d_model * warmup_steps)
+    share = step / warmup_steps if step < warmup_steps else math.sqrt(warmup_steps / step)
+    return peak * share
+
+
+@noam_rate.check(
+    points=1,
+    title="the worked example: width 4, four steps of warm-up",
+    hint="1/16 at step 1, 1/4 at step 4, 1/8 at step 16.",
+)
+def test_rate_by_hand(sub, rng):
+    for step, want in ((1, 1 / 16), (4, 1 / 4), (16, 1 / 8)):
+        expect_close(sub.noam_rate(step, 4, 4), want, RATE, what=f"the rate at step {step}")
+
+
+@noam_rate.check(
+    points=3,
+    title="equal to the definition, before the peak and behind it",
+    hint="The smaller of step^−½ and step · warmup^−3/2, times C^−½.",
+)
+def test_rate_definition(sub, rng):
+    for d_model, warmup in ((512, 4000), (64, 7), (1024, 100)):
+        for step in (1, 2, 3, warmup - 1, warmup, warmup + 1, 3 * warmup, 100_000):
+            got = sub.noam_rate(step, d_model, warmup)
+            what = f"the rate at step {step} with C={d_model}, warm-up {warmup}"
+            expect_close(got, rate_branches(step, d_model, warmup), RATE, what=what)
+
+
+@noam_rate.check(
+    points=2,
+    title="twice as large at step 2 as at step 1; half as large after four times the warm-up",
+    hint="Up in proportion to the step, down with its root.",
+)
+def test_rate_laws(sub, rng):
+    for d_model, warmup in ((512, 4000), (48, 10)):
+        first, second, peak, late = (
+            sub.noam_rate(step, d_model, warmup) for step in (1, 2, warmup, 4 * warmup)
+        )
+        expect(all(each > 0 for each in (first, second, peak, late)), "a rate must be above 0.")
+        expect_close(second / first, 2.0, RATE, what="the rate at step 2 by that at step 1")
+        expect_close(late / peak, 0.5, RATE, what="the rate at 4 · warm-up by that at the peak")
+
+
+@noam_rate.check(
+    points=1,
+    title="a model four times as wide has half the rate",
+    hint="The factor in front is C^−½.",
+)
+def test_rate_width(sub, rng):
+    for step in (3, 50):
+        narrow, wide = sub.noam_rate(step, 64, 10), sub.noam_rate(step, 256, 10)
+        expect(narrow > 0, "a rate must be above 0.")
+        expect_close(wide / narrow, 0.5, RATE, what=f"the ratio of the rates at step {step}")
+
+
+@noam_rate.check(
+    points=1,
+    title="one step of warm-up, and one number of width",
+    hint="Step 1 with a warm-up of 1 is the peak itself: nothing is refused here.",
+)
+def test_rate_extremes(sub, rng):
+    for step, d_model, warmup in ((1, 1, 1), (9, 1, 1), (1, 4, 1), (1, 4, 9)):
+        want = rate_branches(step, d_model, warmup)
+        what = f"the rate at step {step} with C={d_model}, warm-up {warmup}"
+        expect_close(sub.noam_rate(step, d_model, warmup), want, RATE, what=what)
+
+
+@noam_rate.check(
+    points=2,
+    title="step 0 and a warm-up of 0 are refused",
+    hint="`raise ValueError(...)` with the number that is wrong in the message.",
+)
+def test_rate_refuses(sub, rng):
+    for step, warmup, wrong in ((0, 4000, 0), (-3, 4000, -3), (5, 0, 0), (5, -7, -7)):
+        what = f"step {step} with a warm-up of {warmup}"
+        call = partial(sub.noam_rate, step, 512, warmup)
+        expect_raises(ValueError, call, what=what, says=(str(wrong),))

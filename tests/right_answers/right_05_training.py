@@ -1,5 +1,8 @@
 """Right answers to the exercises of chapter 5, written differently from the worked ones."""
 
+import math
+
+import numpy as np
 import torch
 from torch import nn
 from torch.nn import functional as F
@@ -245,3 +248,102 @@ class ConvolutionsOfWidthOne(TwoLayers):
         hidden = F.conv1d(columns, self.in_proj.weight[..., None], self.in_proj.bias).relu()
         y = F.conv1d(hidden, self.out_proj.weight[..., None], self.out_proj.bias)
         return y.mT.reshape(x.shape)
+
+
+# ---------------------------------------------------------------------------------------------
+# 05.5
+
+
+@right_answer("05.5")
+def over_what_is_left(logits, targets, smoothing=0.1, ignore_index=-100):
+    counts = targets.ne(ignore_index)
+    if not counts.any():
+        return logits.sum() * 0
+    log_p = torch.log_softmax(logits[counts], dim=1)
+    right = log_p[torch.arange(len(log_p)), targets[counts]]
+    return -((1 - smoothing) * right + smoothing * log_p.mean(1)).mean()
+
+
+@right_answer("05.5")
+def with_nll_loss(logits, targets, smoothing=0.1, ignore_index=-100):
+    log_p = logits.log_softmax(-1).flatten(0, 1)
+    flat = targets.flatten()
+    n = int((flat != ignore_index).sum())
+    certain = F.nll_loss(log_p, flat, ignore_index=ignore_index, reduction="sum")
+    even = -(log_p.mean(-1)[flat != ignore_index]).sum()
+    return ((1 - smoothing) * certain + smoothing * even) / max(n, 1)
+
+
+@right_answer("05.5")
+def with_a_scattered_table(logits, targets, smoothing=0.1, ignore_index=-100):
+    V = logits.size(-1)
+    counts = (targets != ignore_index).to(logits.dtype)
+    q = torch.full_like(logits, smoothing / V)
+    q.scatter_(-1, targets.masked_fill(counts == 0, 0)[..., None], 1 - smoothing + smoothing / V)
+    losses = torch.einsum("btv,btv->bt", q, -F.log_softmax(logits, dim=2))
+    return torch.dot(losses.flatten(), counts.flatten()) / counts.sum().clamp(min=1.0)
+
+
+@right_answer("05.5")
+def with_logsumexp(logits, targets, smoothing=0.1, ignore_index=-100):
+    counts = targets != ignore_index
+    top = logits.gather(2, torch.where(counts, targets, 0).unsqueeze(2)).squeeze(2)
+    losses = logits.logsumexp(-1) - (1 - smoothing) * top - smoothing * logits.mean(-1)
+    losses = torch.where(counts, losses, torch.zeros_like(losses))
+    return losses.sum() / max(int(counts.sum()), 1)
+
+
+@right_answer("05.5")
+def from_the_divergence(logits, targets, smoothing=0.1, ignore_index=-100):
+    V = logits.shape[-1]
+    counts = targets != ignore_index
+    q = (1 - smoothing) * F.one_hot(targets.clamp(min=0), V).to(logits.dtype) + smoothing / V
+    rest = F.kl_div(logits.log_softmax(-1), q, reduction="none").sum(-1)
+    losses = (rest - torch.special.xlogy(q, q).sum(-1)) * counts
+    return losses.sum() / counts.sum().clamp_min(1)
+
+
+# ---------------------------------------------------------------------------------------------
+# 05.6
+
+
+@right_answer("05.6")
+def two_branches(step, d_model, warmup_steps):
+    if not step >= 1 or not warmup_steps >= 1:
+        raise ValueError(f"step ({step}) and warmup_steps ({warmup_steps}) must be above 0")
+    if step < warmup_steps:
+        return step / (math.sqrt(d_model) * warmup_steps * math.sqrt(warmup_steps))
+    return 1 / math.sqrt(d_model * step)
+
+
+@right_answer("05.6")
+def with_the_peak(step, d_model, warmup_steps):
+    if min(step, warmup_steps) <= 0:
+        raise ValueError(f"wanted at least 1, got {step} and {warmup_steps}")
+    peak = (d_model * warmup_steps) ** -0.5
+    return peak * min(step / warmup_steps, math.sqrt(warmup_steps / step))
+
+
+@right_answer("05.6")
+def by_logarithms(step, d_model, warmup_steps):
+    for name, number in {"step": step, "warmup_steps": warmup_steps}.items():
+        if number < 1:
+            raise ValueError(f"{name} = {number}")
+    s, w = math.log(step), math.log(warmup_steps)
+    return math.exp(-0.5 * math.log(d_model) + min(-0.5 * s, s - 1.5 * w))
+
+
+@right_answer("05.6")
+def with_numpy(step, d_model, warmup_steps):
+    if step < 1:
+        raise ValueError(f"step is {step}")
+    if warmup_steps < 1:
+        raise ValueError(f"warmup_steps is {warmup_steps}")
+    return np.minimum(1 / np.sqrt(step), step / warmup_steps**1.5) / np.sqrt(d_model)
+
+
+@right_answer("05.6")
+def in_one_quotient(step, d_model, warmup_steps):
+    if step < 1 or warmup_steps < 1:
+        raise ValueError(f"refused: step {step}, warm-up {warmup_steps}")
+    return 1 / (d_model**0.5 * max(step**0.5, warmup_steps**1.5 / step))
