@@ -1839,3 +1839,652 @@ def first_step_refused(step, d_model, warmup_steps):
         if number <= 1:
             raise ValueError(f"got {number}")
     return d_model**-0.5 * min(step**-0.5, step * warmup_steps**-1.5)
+
+
+# ---------------------------------------------------------------------------------------------
+# 05.7
+
+
+def adamw(
+    parameter, gradient, m, v, step, rate, beta1, beta2, eps, decay, *,
+    power=lambda beta, step: beta**step, ratio=lambda m, v, eps: m / (v.sqrt() + eps),
+    pull=lambda ratio, decay, parameter: ratio + decay * parameter,
+    give=lambda parameter, m, v, m_hat, v_hat: (parameter, m, v),
+):  # fmt: skip
+    """The step with a part exchanged."""
+    m = beta1 * m + (1 - beta1) * gradient
+    v = beta2 * v + (1 - beta2) * gradient.square()
+    m_hat, v_hat = m / (1 - power(beta1, step)), v / (1 - power(beta2, step))
+    moved = parameter - rate * pull(ratio(m_hat, v_hat, eps), decay, parameter)
+    return give(moved, m, v, m_hat, v_hat)
+
+
+@mistake("05.7", caught_by="test_adamw_by_hand")
+def decay_in_the_gradient(
+    parameter, gradient, m, v, step, rate, beta1=0.9, beta2=0.98, eps=1e-9, weight_decay=0.01
+):
+    """λθ is added to the gradient: that is L2 regularisation, Adam without the W.
+
+    It is then divided by the size of the gradients, so that weights with large gradients hardly
+    decay. Subtract rate · λ · θ from the weight itself.
+    """
+    gradient = gradient + weight_decay * parameter
+    return adamw(parameter, gradient, m, v, step, rate, beta1, beta2, eps, 0.0)
+
+
+@mistake("05.7", caught_by="test_adamw_by_hand")
+def nothing_corrected(
+    parameter, gradient, m, v, step, rate, beta1=0.9, beta2=0.98, eps=1e-9, weight_decay=0.01
+):
+    """the averages are not corrected.
+
+    They begin at 0 and are too small at first: divide m by 1 - β₁ᵗ and v by 1 - β₂ᵗ.
+    """
+    return adamw(
+        parameter, gradient, m, v, step, rate, beta1, beta2, eps, weight_decay,
+        power=lambda beta, step: 0.0,
+    )  # fmt: skip
+
+
+@mistake("05.7", caught_by="test_adamw_by_hand")
+def only_m_corrected(
+    parameter, gradient, m, v, step, rate, beta1=0.9, beta2=0.98, eps=1e-9, weight_decay=0.01
+):
+    """m is corrected and v is not.
+
+    Both begin at 0: divide v by 1 - β₂ᵗ as well.
+    """
+    return adamw(
+        parameter, gradient, m, v, step, rate, beta1, beta2, eps, weight_decay,
+        ratio=lambda m, v, eps: m / ((v * (1 - beta2**step)).sqrt() + eps),
+    )  # fmt: skip
+
+
+@mistake("05.7", caught_by="test_adamw_by_hand")
+def only_v_corrected(
+    parameter, gradient, m, v, step, rate, beta1=0.9, beta2=0.98, eps=1e-9, weight_decay=0.01
+):
+    """v is corrected and m is not.
+
+    Both begin at 0: divide m by 1 - β₁ᵗ as well.
+    """
+    return adamw(
+        parameter, gradient, m, v, step, rate, beta1, beta2, eps, weight_decay,
+        ratio=lambda m, v, eps: m * (1 - beta1**step) / (v.sqrt() + eps),
+    )  # fmt: skip
+
+
+@mistake("05.7", caught_by="test_adamw_by_hand")
+def corrected_one_step_late(
+    parameter, gradient, m, v, step, rate, beta1=0.9, beta2=0.98, eps=1e-9, weight_decay=0.01
+):
+    """the correction has step + 1 in its exponent, as if steps were counted from 0.
+
+    They are counted from 1: 1 - β**step.
+    """
+    return adamw(
+        parameter, gradient, m, v, step, rate, beta1, beta2, eps, weight_decay,
+        power=lambda beta, step: beta ** (step + 1),
+    )  # fmt: skip
+
+
+@mistake("05.7", caught_by="test_adamw_definition")
+def first_correction_kept(
+    parameter, gradient, m, v, step, rate, beta1=0.9, beta2=0.98, eps=1e-9, weight_decay=0.01
+):
+    """the correction is 1 - β at every step: the power is missing.
+
+    1 - β**step, which soon becomes 1.
+    """
+    return adamw(
+        parameter, gradient, m, v, step, rate, beta1, beta2, eps, weight_decay,
+        power=lambda beta, step: beta,
+    )  # fmt: skip
+
+
+@mistake("05.7", caught_by="test_adamw_definition")
+def step_times_beta(
+    parameter, gradient, m, v, step, rate, beta1=0.9, beta2=0.98, eps=1e-9, weight_decay=0.01
+):
+    """the correction multiplies β by the step, where its power belongs.
+
+    `beta**step`, not `beta * step`.
+    """
+    return adamw(
+        parameter, gradient, m, v, step, rate, beta1, beta2, eps, weight_decay,
+        power=lambda beta, step: beta * step,
+    )  # fmt: skip
+
+
+@mistake("05.7", caught_by="test_adamw_definition")
+def adam_eps_inside_the_root(
+    parameter, gradient, m, v, step, rate, beta1=0.9, beta2=0.98, eps=1e-9, weight_decay=0.01
+):
+    """ε stands inside the root.
+
+    Here it is outside: √v̂ + ε. (In layer norm it is inside.)
+    """
+    return adamw(
+        parameter, gradient, m, v, step, rate, beta1, beta2, eps, weight_decay,
+        ratio=lambda m, v, eps: m / (v + eps).sqrt(),
+    )  # fmt: skip
+
+
+@mistake("05.7", caught_by="test_adamw_definition")
+def adam_without_eps(
+    parameter, gradient, m, v, step, rate, beta1=0.9, beta2=0.98, eps=1e-9, weight_decay=0.01
+):
+    """ε is left out: a weight without any gradient becomes 0/0.
+
+    Divide by √v̂ + ε.
+    """
+    return adamw(
+        parameter, gradient, m, v, step, rate, beta1, beta2, eps, weight_decay,
+        ratio=lambda m, v, eps: m / v.sqrt(),
+    )  # fmt: skip
+
+
+@mistake("05.7", caught_by="test_adamw_by_hand")
+def root_of_v_forgotten(
+    parameter, gradient, m, v, step, rate, beta1=0.9, beta2=0.98, eps=1e-9, weight_decay=0.01
+):
+    """m̂ is divided by v̂: the root is missing.
+
+    v is an average of squares: its root has the size of the gradient.
+    """
+    return adamw(
+        parameter, gradient, m, v, step, rate, beta1, beta2, eps, weight_decay,
+        ratio=lambda m, v, eps: m / (v + eps),
+    )  # fmt: skip
+
+
+@mistake("05.7", caught_by="test_adamw_definition")
+def momentum_only(
+    parameter, gradient, m, v, step, rate, beta1=0.9, beta2=0.98, eps=1e-9, weight_decay=0.01
+):
+    """m̂ is not divided by √v̂: that is gradient descent with momentum.
+
+    Divide by √v̂ + ε.
+    """
+    return adamw(
+        parameter, gradient, m, v, step, rate, beta1, beta2, eps, weight_decay,
+        ratio=lambda m, v, eps: m,
+    )  # fmt: skip
+
+
+@mistake("05.7", caught_by="test_adamw_definition")
+def gradient_for_m(
+    parameter, gradient, m, v, step, rate, beta1=0.9, beta2=0.98, eps=1e-9, weight_decay=0.01
+):
+    """the gradient itself stands above the fraction line, not its average m̂.
+
+    Use m, brought up to date and corrected.
+    """
+    return adamw(
+        parameter, gradient, m, v, step, rate, beta1, beta2, eps, weight_decay,
+        ratio=lambda _, v, eps: gradient / (v.sqrt() + eps),
+    )  # fmt: skip
+
+
+@mistake("05.7", caught_by="test_adamw_by_hand")
+def old_averages_used(
+    parameter, gradient, m, v, step, rate, beta1=0.9, beta2=0.98, eps=1e-9, weight_decay=0.01
+):
+    """the weight is moved with the averages of the step before.
+
+    Bring m and v up to date first, then move.
+    """
+    ratio = m / (1 - beta1**step) / ((v / (1 - beta2**step)).sqrt() + eps)
+    return adamw(
+        parameter, gradient, m, v, step, rate, beta1, beta2, eps, weight_decay,
+        ratio=lambda *_: ratio,
+    )  # fmt: skip
+
+
+@mistake("05.7", caught_by="test_adamw_by_hand")
+def decay_without_rate(
+    parameter, gradient, m, v, step, rate, beta1=0.9, beta2=0.98, eps=1e-9, weight_decay=0.01
+):
+    """the decay is λθ, not multiplied by the rate.
+
+    rate · λ · θ: the decay follows the schedule, too.
+    """
+    return adamw(
+        parameter, gradient, m, v, step, rate, beta1, beta2, eps, weight_decay,
+        pull=lambda ratio, decay, theta: ratio + decay * theta / rate,
+    )  # fmt: skip
+
+
+@mistake("05.7", caught_by="test_adamw_by_hand")
+def decay_of_the_new_weight(
+    parameter, gradient, m, v, step, rate, beta1=0.9, beta2=0.98, eps=1e-9, weight_decay=0.01
+):
+    """the decay is taken from the weight that has been moved already.
+
+    Both pulls begin at the old θ.
+    """
+    return adamw(
+        parameter, gradient, m, v, step, rate, beta1, beta2, eps, weight_decay,
+        pull=lambda ratio, decay, theta: ratio + decay * (theta - rate * ratio),
+    )  # fmt: skip
+
+
+@mistake("05.7", caught_by="test_adamw_by_hand")
+def no_decay(
+    parameter, gradient, m, v, step, rate, beta1=0.9, beta2=0.98, eps=1e-9, weight_decay=0.01
+):
+    """there is no decay: weight_decay is not used.
+
+    Subtract rate · λ · θ as well.
+    """
+    return adamw(parameter, gradient, m, v, step, rate, beta1, beta2, eps, 0.0)
+
+
+@mistake("05.7", caught_by="test_adamw_by_hand")
+def decay_that_grows(
+    parameter, gradient, m, v, step, rate, beta1=0.9, beta2=0.98, eps=1e-9, weight_decay=0.01
+):
+    """the decay is added: it pushes away from 0.
+
+    It is subtracted, as the step of the gradient is.
+    """
+    return adamw(parameter, gradient, m, v, step, rate, beta1, beta2, eps, -weight_decay)
+
+
+@mistake("05.7", caught_by="test_adamw_by_hand")
+def uphill(
+    parameter, gradient, m, v, step, rate, beta1=0.9, beta2=0.98, eps=1e-9, weight_decay=0.01
+):
+    """the step of the gradient is added: uphill.
+
+    Minus: the gradient points to where the loss grows.
+    """
+    return adamw(
+        parameter, gradient, m, v, step, rate, beta1, beta2, eps, weight_decay,
+        pull=lambda ratio, decay, theta: decay * theta - ratio,
+    )  # fmt: skip
+
+
+@mistake("05.7", caught_by="test_adamw_by_hand")
+def betas_exchanged(
+    parameter, gradient, m, v, step, rate, beta1=0.9, beta2=0.98, eps=1e-9, weight_decay=0.01
+):
+    """β₁ and β₂ stand in each other's place.
+
+    β₁ belongs to m, the average of the gradient; β₂ to v, that of its square.
+    """
+    return adamw(parameter, gradient, m, v, step, rate, beta2, beta1, eps, weight_decay)
+
+
+@mistake("05.7", caught_by="test_adamw_by_hand")
+def shares_of_the_averages_exchanged(
+    parameter, gradient, m, v, step, rate, beta1=0.9, beta2=0.98, eps=1e-9, weight_decay=0.01
+):
+    """β and 1 - β stand in each other's place: hardly anything of the averages is kept.
+
+    m ← β₁ m + (1 - β₁) g: most is kept, a little is new.
+    """
+    m = (1 - beta1) * m + beta1 * gradient
+    v = (1 - beta2) * v + beta2 * gradient.square()
+    ratio = m / (1 - beta1**step) / ((v / (1 - beta2**step)).sqrt() + eps)
+    return parameter - rate * (ratio + weight_decay * parameter), m, v
+
+
+@mistake("05.7", caught_by="test_adamw_by_hand")
+def gradient_added_whole(
+    parameter, gradient, m, v, step, rate, beta1=0.9, beta2=0.98, eps=1e-9, weight_decay=0.01
+):
+    """the new gradient is added to the averages whole, without 1 - β.
+
+    m ← β₁ m + (1 - β₁) g, and v alike: the shares sum to 1.
+    """
+    m = beta1 * m + gradient
+    v = beta2 * v + gradient.square()
+    ratio = m / (1 - beta1**step) / ((v / (1 - beta2**step)).sqrt() + eps)
+    return parameter - rate * (ratio + weight_decay * parameter), m, v
+
+
+@mistake("05.7", caught_by="test_adamw_by_hand")
+def squares_of_m_averaged(
+    parameter, gradient, m, v, step, rate, beta1=0.9, beta2=0.98, eps=1e-9, weight_decay=0.01
+):
+    """v averages the squares of m, where those of the gradient belong.
+
+    v ← β₂ v + (1 - β₂) g².
+    """
+    m = beta1 * m + (1 - beta1) * gradient
+    v = beta2 * v + (1 - beta2) * m.square()
+    ratio = m / (1 - beta1**step) / ((v / (1 - beta2**step)).sqrt() + eps)
+    return parameter - rate * (ratio + weight_decay * parameter), m, v
+
+
+@mistake("05.7", caught_by="test_adamw_by_hand")
+def sizes_averaged(
+    parameter, gradient, m, v, step, rate, beta1=0.9, beta2=0.98, eps=1e-9, weight_decay=0.01
+):
+    """v averages the sizes of the gradient, without squares.
+
+    v ← β₂ v + (1 - β₂) g²: the root comes afterwards.
+    """
+    m = beta1 * m + (1 - beta1) * gradient
+    v = beta2 * v + (1 - beta2) * gradient.abs()
+    ratio = m / (1 - beta1**step) / ((v / (1 - beta2**step)).sqrt() + eps)
+    return parameter - rate * (ratio + weight_decay * parameter), m, v
+
+
+@mistake("05.7", caught_by="test_adamw_by_hand")
+def corrected_averages_returned(
+    parameter, gradient, m, v, step, rate, beta1=0.9, beta2=0.98, eps=1e-9, weight_decay=0.01
+):
+    """the corrected averages are returned, m̂ and v̂.
+
+    The next step would correct them again: return m and v as they are.
+    """
+    return adamw(
+        parameter, gradient, m, v, step, rate, beta1, beta2, eps, weight_decay,
+        give=lambda theta, m, v, m_hat, v_hat: (theta, m_hat, v_hat),
+    )  # fmt: skip
+
+
+@mistake("05.7", caught_by="test_adamw_by_hand")
+def averages_exchanged(
+    parameter, gradient, m, v, step, rate, beta1=0.9, beta2=0.98, eps=1e-9, weight_decay=0.01
+):
+    """m and v are returned in each other's place.
+
+    The order is (parameter, m, v).
+    """
+    return adamw(
+        parameter, gradient, m, v, step, rate, beta1, beta2, eps, weight_decay,
+        give=lambda theta, m, v, m_hat, v_hat: (theta, v, m),
+    )  # fmt: skip
+
+
+@mistake("05.7", caught_by="test_adamw_by_hand")
+def averages_as_they_came(
+    parameter, gradient, m, v, step, rate, beta1=0.9, beta2=0.98, eps=1e-9, weight_decay=0.01
+):
+    """m and v are returned as they came.
+
+    They must be brought up to date, or every step is the first.
+    """
+    return adamw(
+        parameter, gradient, m, v, step, rate, beta1, beta2, eps, weight_decay,
+        give=lambda theta, *_: (theta, m.clone(), v.clone()),
+    )  # fmt: skip
+
+
+@mistake("05.7", caught_by="test_adamw_definition")
+def averages_changed_in_place(
+    parameter, gradient, m, v, step, rate, beta1=0.9, beta2=0.98, eps=1e-9, weight_decay=0.01
+):
+    """m and v are changed in place, with mul_ and add_.
+
+    An optimiser may do that with tensors of its own. Here they belong to the caller: make new ones.
+    """
+    made = adamw(parameter, gradient, m, v, step, rate, beta1, beta2, eps, weight_decay)
+    m.copy_(made[1])
+    v.copy_(made[2])
+    return made
+
+
+@mistake("05.7", caught_by="test_adamw_dtype")
+def adam_in_double_precision(
+    parameter, gradient, m, v, step, rate, beta1=0.9, beta2=0.98, eps=1e-9, weight_decay=0.01
+):
+    """everything is computed and returned in float64, whatever came.
+
+    Leave .double() out, or go back to the dtype of the parameter at the end.
+    """
+    given = (each.double() for each in (parameter, gradient, m, v))
+    return adamw(*given, step, rate, beta1, beta2, eps, weight_decay)
+
+
+# ---------------------------------------------------------------------------------------------
+# 05.8
+
+
+def global_norm(gradients):
+    """As it should be."""
+    return sum(g.double().square().sum() for g in gradients).sqrt()
+
+
+def cut(gradients, norm, max_norm, told=None):
+    factor = (max_norm / norm).clamp(max=1.0)
+    return [g * factor for g in gradients], norm if told is None else told
+
+
+@mistake("05.8", caught_by="test_clip_by_hand")
+def each_tensor_alone(gradients, max_norm):
+    """each tensor is clipped by a norm of its own.
+
+    That turns the gradient: long tensors are cut, short ones not. One norm over all, one factor.
+    """
+    norms = [g.double().square().sum().sqrt() for g in gradients]
+    made = [g * (max_norm / norm).clamp(max=1.0) for g, norm in zip(gradients, norms, strict=True)]
+    return made, global_norm(gradients)
+
+
+@mistake("05.8", caught_by="test_clip_by_hand")
+def each_number_alone(gradients, max_norm):
+    """each number is limited to ±max_norm: that is clipping by value.
+
+    It turns the gradient. Shorten all of it by one factor.
+    """
+    return [g.clamp(-max_norm, max_norm) for g in gradients], global_norm(gradients)
+
+
+@mistake("05.8", caught_by="test_clip_by_hand")
+def norms_added_up(gradients, max_norm):
+    """the norms of the tensors are added up.
+
+    Add their squares, and take the root of the sum: √(3² + 4²) = 5.
+    """
+    return cut(gradients, sum(g.double().square().sum().sqrt() for g in gradients), max_norm)
+
+
+@mistake("05.8", caught_by="test_clip_by_hand")
+def sizes_added_up(gradients, max_norm):
+    """the sizes of all numbers are added up: that is the 1-norm.
+
+    Add their squares, and take the root of the sum.
+    """
+    return cut(gradients, sum(g.double().abs().sum() for g in gradients), max_norm)
+
+
+@mistake("05.8", caught_by="test_clip_by_hand")
+def largest_size(gradients, max_norm):
+    """the largest number is taken for the norm.
+
+    The norm is the root of the sum of all squares.
+    """
+    return cut(gradients, torch.stack([g.double().abs().max() for g in gradients]).max(), max_norm)
+
+
+@mistake("05.8", caught_by="test_clip_by_hand")
+def longest_tensor(gradients, max_norm):
+    """the norm of the longest tensor is taken for that of all.
+
+    Sum the squares over all tensors, then take one root.
+    """
+    norms = torch.stack([g.double().square().sum().sqrt() for g in gradients])
+    return cut(gradients, norms.max(), max_norm)
+
+
+@mistake("05.8", caught_by="test_clip_by_hand")
+def first_tensor_only(gradients, max_norm):
+    """the norm is that of the first tensor.
+
+    Sum the squares over all tensors, then take one root.
+    """
+    return cut(gradients, global_norm(gradients[:1]), max_norm)
+
+
+@mistake("05.8", caught_by="test_clip_by_hand")
+def norm_without_root(gradients, max_norm):
+    """the root is missing: the sum of the squares is taken for the norm.
+
+    The norm is the root of the sum.
+    """
+    return cut(gradients, global_norm(gradients).square(), max_norm)
+
+
+@mistake("05.8", caught_by="test_clip_long")
+def root_of_the_mean_square(gradients, max_norm):
+    """the norm is divided by the root of how many numbers there are.
+
+    The norm sums all squares; it does not average them.
+    """
+    count = sum(g.numel() for g in gradients)
+    return cut(gradients, global_norm(gradients) / count**0.5, max_norm)
+
+
+@mistake("05.8", caught_by="test_clip_long")
+def mean_square_of_each_tensor(gradients, max_norm):
+    """the mean of the squares of each tensor stands where their sum belongs.
+
+    `.square().sum()` for each tensor.
+    """
+    return cut(gradients, sum(g.double().square().mean() for g in gradients).sqrt(), max_norm)
+
+
+@mistake("05.8", caught_by="test_clip_by_hand")
+def always_of_that_length(gradients, max_norm):
+    """the gradient is always brought to the length max_norm, short ones too.
+
+    Gradients are cut, never lengthened: the factor is at most 1.
+    """
+    norm = global_norm(gradients)
+    return [g * (max_norm / norm) for g in gradients], norm
+
+
+@mistake("05.8", caught_by="test_clip_by_hand")
+def norm_afterwards(gradients, max_norm):
+    """the norm *after* clipping is returned.
+
+    One watches the norm before: afterwards it is max_norm most of the time.
+    """
+    norm = global_norm(gradients)
+    return cut(gradients, norm, max_norm, norm.clamp(max=max_norm))
+
+
+@mistake("05.8", caught_by="test_clip_by_hand")
+def factor_returned(gradients, max_norm):
+    """the factor is returned in place of the norm.
+
+    Return the norm before clipping.
+    """
+    norm = global_norm(gradients)
+    return cut(gradients, norm, max_norm, (max_norm / norm).clamp(max=1.0))
+
+
+@mistake("05.8", caught_by="test_clip_by_hand")
+def norm_comes_first(gradients, max_norm):
+    """the norm is returned first and the list second.
+
+    The order is (clipped, norm).
+    """
+    return cut(gradients, global_norm(gradients), max_norm)[::-1]
+
+
+@mistake("05.8", caught_by="test_clip_by_hand")
+def factor_upside_down(gradients, max_norm):
+    """the factor is upside down, norm / max_norm, for gradients that are too long.
+
+    max_norm / norm: a gradient that is twice too long is halved.
+    """
+    norm = global_norm(gradients)
+    return [g * (norm / max_norm).clamp(min=1.0) for g in gradients], norm
+
+
+@mistake("05.8", caught_by="test_clip_by_hand")
+def to_the_length_one(gradients, max_norm):
+    """the gradient is shortened to 1, whatever max_norm is.
+
+    Shorten it to max_norm, and only if it is longer than that.
+    """
+    return cut(gradients, global_norm(gradients), 1.0)
+
+
+@mistake("05.8", caught_by="test_clip_by_hand")
+def divided_by_its_length(gradients, max_norm):
+    """a gradient that is too long is divided by max_norm.
+
+    Multiply it by max_norm / norm: its length then is max_norm.
+    """
+    norm = global_norm(gradients)
+    return [g / max_norm if norm > max_norm else g * 1 for g in gradients], norm
+
+
+@mistake("05.8", caught_by="test_clip_by_hand")
+def long_gradients_thrown_away(gradients, max_norm):
+    """a gradient that is too long becomes 0.
+
+    It is shortened, not thrown away: its direction is worth something.
+    """
+    norm = global_norm(gradients)
+    return [g * (norm <= max_norm) for g in gradients], norm
+
+
+@mistake("05.8", caught_by="test_clip_long")
+def only_long_tensors_shortened(gradients, max_norm):
+    """only tensors longer than max_norm are multiplied by the factor, which is that of all.
+
+    All of the gradient is shortened, or its direction changes.
+    """
+    norm = global_norm(gradients)
+    factor = (max_norm / norm).clamp(max=1.0)
+    made = [g * factor if global_norm([g]) > max_norm else g * 1 for g in gradients]
+    return made, norm
+
+
+@mistake("05.8", caught_by="test_clip_zeros")
+def zero_by_zero(gradients, max_norm):
+    """a gradient of zeros ends in a division by 0.
+
+    Ask whether the norm is above max_norm before you divide, or limit the factor to 1 as a tensor.
+    """
+    norm = float(global_norm(gradients))
+    factor = min(1.0, max_norm / norm)
+    return [g * factor for g in gradients], norm
+
+
+@mistake("05.8", caught_by="test_clip_infinity")
+def infinity_by_infinity(gradients, max_norm):
+    """max_norm is divided by the larger of norm and max_norm: ∞/∞ when nothing is to be cut.
+
+    Divide by the norm, and limit the factor to 1.
+    """
+    norm = global_norm(gradients)
+    return [g * (max_norm / norm.clamp(min=max_norm)) for g in gradients], norm
+
+
+@mistake("05.8", caught_by="test_clip_half")
+def squares_in_half_precision(gradients, max_norm):
+    """the squares are taken in the gradients' own dtype: in float16 300² is infinite.
+
+    Take them in float32 or float64: `gradient.float().square().sum()`.
+    """
+    norm = sum(g.square().sum() for g in gradients).sqrt()
+    return cut(gradients, norm, max_norm)
+
+
+@mistake("05.8", caught_by="test_clip_half")
+def given_back_in_float32(gradients, max_norm):
+    """the clipped gradients are float32, whatever came.
+
+    Only the norm needs a wider format: multiply the gradients as they are.
+    """
+    clipped, norm = cut(gradients, global_norm(gradients), max_norm)
+    return [g.float() for g in clipped], norm
+
+
+@mistake("05.8", caught_by="test_clip_long")
+def clipped_in_place(gradients, max_norm):
+    """the gradients are multiplied in place.
+
+    torch's own function does that. Here they belong to the caller: make new tensors.
+    """
+    norm = global_norm(gradients)
+    factor = (max_norm / norm).clamp(max=1.0)
+    return [g.mul_(factor) for g in gradients], norm

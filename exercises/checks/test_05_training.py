@@ -1154,3 +1154,279 @@ def test_rate_refuses(sub, rng):
         what = f"step {step} with a warm-up of {warmup}"
         call = partial(sub.noam_rate, step, 512, warmup)
         expect_raises(ValueError, call, what=what, says=(str(wrong),))
+
+
+# ---------------------------------------------------------------------------------------------
+# 05.7
+
+adamw_step = exercise(
+    "05.7",
+    function="adamw_step",
+    title="One step of AdamW",
+    page=f"{LOOP}#adamw",
+    returns=("tensor", "tensor", "tensor"),
+    closed=ADAM,
+    legal=lambda sizes: sizes.get("step", 1) >= 1,
+    hints=(
+        "Four things happen to every number by itself: two averages are brought up to date, two "
+        "are corrected. Which of these are kept for the next step?",
+        "Follow the worked example. The decay is taken from the old weight, it is multiplied by "
+        "the rate, and it knows nothing of the gradient.",
+        "`m = beta1 * m + (1 - beta1) * gradient`, v alike with the square; "
+        "`pull = m / (1 - beta1**step) / ((v / (1 - beta2**step)).sqrt() + eps) + weight_decay * "
+        "parameter`; then `parameter - rate * pull`.",
+    ),
+)
+UPDATED = "the parameter", "m", "v"
+
+
+def adamw_floats(
+    parameter, gradient, m, v, step, rate, beta1=0.9, beta2=0.98, eps=1e-9, weight_decay=0.01
+):
+    """Number by number."""
+    made = [torch.zeros(parameter.shape, dtype=torch.float64) for _ in range(3)]
+    for place in np.ndindex(*parameter.shape):
+        theta, g = float(parameter[place]), float(gradient[place])
+        first = beta1 * float(m[place]) + (1 - beta1) * g
+        second = beta2 * float(v[place]) + (1 - beta2) * g * g
+        size = math.sqrt(second / (1 - beta2**step)) + eps
+        moved = theta * (1 - rate * weight_decay) - rate * first / (1 - beta1**step) / size
+        for tensor, number in zip(made, (moved, first, second), strict=True):
+            tensor[place] = number
+    return made
+
+
+def to_update(rng, *shape, dtype=torch.float64):
+    """A parameter, a gradient and averages that could be its own."""
+    parameter, gradient, m, v = (normal(rng, *shape) for _ in range(4))
+    return [each.to(dtype) for each in (parameter, gradient, m / 3, v.square() / 2 + 0.01)]
+
+
+def expect_updated(got, want, what, tolerance=FLOAT64):
+    for name, each, wanted in zip(UPDATED, got, want, strict=True):
+        expect_close(each, wanted, tolerance, what=f"{name} {what}")
+
+
+@adamw_step.check(
+    points=1,
+    title="the worked example: one weight, the first step",
+    hint="m = 0.05, v = 0.005, the corrected ratio is 1; 2 − 0.02 − 0.1.",
+)
+def test_adamw_by_hand(sub, rng):
+    parameter, gradient, m, v = (torch.tensor([x]) for x in (2.0, 0.5, 0.0, 0.0))
+    got = sub.adamw_step(parameter, gradient, m, v, 1, 0.1, 0.9, 0.98, 0.0, 0.1)
+    want = [torch.tensor([x]) for x in (1.88, 0.05, 0.005)]
+    expect_updated(got, want, "after the first step", BY_HAND)
+
+
+@adamw_step.check(
+    points=4,
+    title="equal to the definition, at early and late steps",
+    hint="Correct with 1 − βᵗ, t being the step; ε outside the root; both pulls from the old θ.",
+)
+def test_adamw_definition(sub, rng):
+    options = {"beta1": 0.8, "beta2": 0.95, "eps": 0.1, "weight_decay": 0.3}
+    for step, shape in ((1, (5,)), (2, (3, 4)), (7, (2, 3, 5)), (1000, (7,))):
+        inputs = to_update(rng, *shape)
+        got = sub.adamw_step(*inputs, step, 0.2, **options)
+        want = adamw_floats(*inputs, step, 0.2, **options)
+        expect_updated(got, want, f"at step {step}")
+
+
+@adamw_step.check(
+    points=1,
+    title="without options: 0.9, 0.98, 1e-9 and a decay of 0.01",
+    hint="Leave the first line as it came, and use the parameters.",
+)
+def test_adamw_defaults(sub, rng):
+    for step in (1, 3):
+        inputs = to_update(rng, 3, 4)
+        got = sub.adamw_step(*inputs, step, 0.2)
+        expect_updated(got, adamw_floats(*inputs, step, 0.2), f"at step {step}")
+
+
+@adamw_step.check(
+    points=2,
+    title="ten steps in a row, from averages of 0",
+    hint="What you return as m and v goes into the next step: the averages, uncorrected.",
+)
+def test_adamw_in_a_row(sub, rng):
+    parameter = normal(rng, 5)
+    mine = theirs = [parameter, torch.zeros_like(parameter), torch.zeros_like(parameter)]
+    for step in range(1, 11):
+        gradient = normal(rng, 5) * 10.0 ** (step % 3)
+        mine = sub.adamw_step(mine[0], gradient, *mine[1:], step, 0.1, weight_decay=0.1)
+        theirs = adamw_floats(theirs[0], gradient, *theirs[1:], step, 0.1, weight_decay=0.1)
+        expect_updated(mine, theirs, f"after step {step}")
+
+
+@adamw_step.check(
+    points=2,
+    title="the decay does not go through the gradient",
+    hint="θ shrinks by rate · λ of itself, whatever the averages are; that is what the W is for.",
+)
+def test_adamw_decay(sub, rng):
+    parameter = normal(rng, 5)
+    zeros = [torch.zeros(5, dtype=torch.float64) for _ in range(3)]
+    got = sub.adamw_step(parameter, *zeros, 1, 0.2, weight_decay=0.3)
+    want = [parameter * (1 - 0.2 * 0.3), *zeros[1:]]
+    expect_updated(got, want, "for a gradient of 0")
+    _, gradient, m, v = to_update(rng, 5)
+    large = 1e6 * v
+    with_decay, without = (
+        sub.adamw_step(parameter, gradient, m, large, 50, 0.2, weight_decay=decay)[0]
+        for decay in (0.3, 0.0)
+    )
+    want = 0.2 * 0.3 * parameter
+    expect_close(without - with_decay, want, FLOAT64, what="what the decay takes from θ")
+
+
+@adamw_step.check(
+    points=1,
+    title="any shape, and the dtype of the parameter",
+    hint="Every number is updated by itself; no tensor of another dtype on the way.",
+)
+def test_adamw_dtype(sub, rng):
+    for dtype, shape in ((torch.float32, (3, 4)), (torch.float64, ()), (torch.float32, (1,))):
+        inputs = to_update(rng, *shape, dtype=dtype)
+        got = sub.adamw_step(*inputs, 3, 0.2)
+        want = [each.to(dtype) for each in adamw_floats(*inputs, 3, 0.2)]
+        for name, each in zip(UPDATED, got, strict=True):
+            require_dtype(each, dtype, name)
+        expect_updated(got, want, f"in {dtype} of shape {shape}", KEPT[dtype])
+
+
+# ---------------------------------------------------------------------------------------------
+# 05.8
+
+clip_by_norm = exercise(
+    "05.8",
+    function="clip_by_norm",
+    title="Clip by the global norm",
+    page=f"{LOOP}#clipping",
+    returns=("any", "number"),
+    closed=(
+        "torch.nn.utils.clip_grad_norm_",
+        "torch.nn.utils.clip_grad_norm",
+        "torch.nn.utils.clip_grads_with_norm_",
+        "torch.nn.utils.get_total_norm",
+    ),
+    hints=(
+        "How many norms are there for a list of ten tensors?",
+        "Work through (3) and (4): squares, their sum over both tensors, the root. One factor for "
+        "all, and never above 1.",
+        "`norm = sum(g.double().square().sum() for g in gradients).sqrt()`, "
+        "`factor = (max_norm / norm).clamp(max=1.0)`, `[g * factor for g in gradients]`.",
+    ),
+)
+CLIPPED = Tolerance(rtol=1e-5, atol=1e-7, because="torch adds 1e-6 to the norm; you may, too")
+SHORT = Tolerance(rtol=1e-6, atol=0.0, because="short gradients stay as they are")
+HALF = Tolerance(rtol=2e-3, atol=1e-3, because="float16 has three digits")
+
+
+def norm_of(gradients):
+    return math.sqrt(sum(x * x for g in gradients for x in g.double().flatten().tolist()))
+
+
+def expect_clipped(sub, gradients, max_norm, what, tolerance=CLIPPED):
+    """The clipped tensors and the norm."""
+    clipped, norm = sub.clip_by_norm(gradients, max_norm)
+    want = norm_of(gradients)
+    expect_close(float(norm), want, tolerance, what=f"the norm of {what}")
+    expect(
+        isinstance(clipped, list | tuple) and len(clipped) == len(gradients),
+        f"wanted a list of {len(gradients)} tensors, one for each gradient, as the first result.",
+    )
+    factor = min(1.0, max_norm / want) if want else 1.0
+    for i, (got, gradient) in enumerate(zip(clipped, gradients, strict=True)):
+        wanted = (gradient.double() * factor).to(gradient.dtype)
+        expect_close(got, wanted, tolerance, what=f"tensor {i} of {what}")
+    return clipped
+
+
+def gradients_of(rng, size=1.0, dtype=torch.float64):
+    """Tensors of several shapes; one of them is much longer than the others."""
+    shapes = ((3, 4), (4,), (2, 3, 5), (1,))
+    factors = (1.0, 3.0, 0.2, 0.5)
+    return [(size * f * normal(rng, *s)).to(dtype) for s, f in zip(shapes, factors, strict=True)]
+
+
+@clip_by_norm.check(
+    points=1,
+    title="the worked example: (3) and (4)",
+    hint="The norm is 5: both are divided by 5, or, if 10 is allowed, by nothing.",
+)
+def test_clip_by_hand(sub, rng):
+    gradients = [torch.tensor([3.0]), torch.tensor([4.0])]
+    for max_norm in (1.0, 10.0):
+        expect_clipped(sub, gradients, max_norm, f"(3) and (4), max_norm {max_norm:g}")
+
+
+@clip_by_norm.check(
+    points=3,
+    title="long gradients: one norm, one factor, the direction stays",
+    hint="The sum of all squares of all tensors, one root, one factor.",
+)
+def test_clip_long(sub, rng):
+    for size, max_norm in ((1.0, 0.5), (100.0, 1.0), (1.0, 3.0)):
+        gradients = gradients_of(rng, size)
+        expect_clipped(sub, gradients, max_norm, f"gradients of size {size:g}")
+
+
+@clip_by_norm.check(
+    points=2,
+    title="short gradients stay as they are",
+    hint="The factor is at most 1: gradients are cut, never lengthened.",
+)
+def test_clip_short(sub, rng):
+    for size in (0.1, 0.01):
+        gradients = gradients_of(rng, size)
+        room = 1.5 * norm_of(gradients)
+        expect_clipped(sub, gradients, room, f"gradients of size {size:g}", SHORT)
+
+
+@clip_by_norm.check(
+    points=1,
+    title="a gradient of zeros stays one",
+    hint="0/0 lies in wait: its norm is 0, and it is not too long.",
+)
+def test_clip_zeros(sub, rng):
+    gradients = gradients_of(rng)
+    require_life(sub.clip_by_norm(gradients, 1.0)[0][0], "the first tensor")
+    zeros = [0 * each for each in gradients]
+    expect_clipped(sub, zeros, 1.0, "zeros", SHORT)
+
+
+@clip_by_norm.check(
+    points=1,
+    title="a max_norm of infinity cuts nothing",
+    hint="It is how one only measures the norm: the factor is 1, not ∞/∞.",
+)
+def test_clip_infinity(sub, rng):
+    gradients = gradients_of(rng, 10.0)
+    expect_clipped(sub, gradients, math.inf, "gradients that may have any length", SHORT)
+
+
+@clip_by_norm.check(
+    points=1,
+    title="one tensor, many tensors, tensors without axes",
+    hint="Any number of tensors of any shapes.",
+)
+def test_clip_shapes(sub, rng):
+    for shapes in (((3, 4),), ((), (2,), ()), ((2,),) * 30):
+        gradients = [normal(rng, *shape) for shape in shapes]
+        max_norm = norm_of(gradients) / 2
+        expect_clipped(sub, gradients, max_norm, f"{len(shapes)} tensors")
+
+
+@clip_by_norm.check(
+    points=2,
+    title="in float16 nothing overflows, and the dtype stays",
+    hint="300² is above 65,504: take the squares in float32 or float64, and give float16 back.",
+)
+def test_clip_half(sub, rng):
+    gradients = gradients_of(rng, 300.0, torch.float16)
+    for max_norm in (1.0, 1e6):
+        clipped = expect_clipped(sub, gradients, max_norm, "large float16 gradients", HALF)
+        for each in clipped:
+            require_dtype(each, torch.float16, "a clipped tensor")

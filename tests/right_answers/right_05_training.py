@@ -347,3 +347,110 @@ def in_one_quotient(step, d_model, warmup_steps):
     if step < 1 or warmup_steps < 1:
         raise ValueError(f"refused: step {step}, warm-up {warmup_steps}")
     return 1 / (d_model**0.5 * max(step**0.5, warmup_steps**1.5 / step))
+
+
+# ---------------------------------------------------------------------------------------------
+# 05.7
+
+
+@right_answer("05.7")
+def as_torch_does_it(
+    parameter, gradient, m, v, step, rate, beta1=0.9, beta2=0.98, eps=1e-9, weight_decay=0.01
+):
+    parameter = parameter.clone().mul_(1 - rate * weight_decay)
+    m = m.lerp(gradient, 1 - beta1)
+    v = v.clone().mul_(beta2).addcmul_(gradient, gradient, value=1 - beta2)
+    size = rate / (1 - beta1**step)
+    root = v.sqrt() / math.sqrt(1 - beta2**step)
+    return parameter.addcdiv_(m, root.add_(eps), value=-size), m, v
+
+
+@right_answer("05.7")
+def in_two_steps(
+    parameter, gradient, m, v, step, rate, beta1=0.9, beta2=0.98, eps=1e-9, weight_decay=0.01
+):
+    new_m = m + (1 - beta1) * (gradient - m)
+    new_v = v + (1 - beta2) * (gradient**2 - v)
+    m_hat, v_hat = new_m / (1 - beta1**step), new_v / (1 - beta2**step)
+    decayed = parameter * (1 - rate * weight_decay)
+    return decayed - rate * m_hat / (torch.sqrt(v_hat) + eps), new_m, new_v
+
+
+@right_answer("05.7")
+def with_the_corrections_joined(
+    parameter, gradient, m, v, step, rate, beta1=0.9, beta2=0.98, eps=1e-9, weight_decay=0.01
+):
+    m, v = (b * a + (1 - b) * g for a, b, g in ((m, beta1, gradient), (v, beta2, gradient.pow(2))))
+    c1, c2 = 1 - math.pow(beta1, step), math.sqrt(1 - math.pow(beta2, step))
+    update = (m * c2 / c1) / (v.sqrt() + eps * c2)
+    return parameter - rate * update - rate * weight_decay * parameter, m, v
+
+
+@right_answer("05.7")
+def flat_and_back(
+    parameter, gradient, m, v, step, rate, beta1=0.9, beta2=0.98, eps=1e-9, weight_decay=0.01
+):
+    shape = parameter.shape
+    p, g, first, second = (x.reshape(-1).double() for x in (parameter, gradient, m, v))
+    first = torch.add(beta1 * first, g, alpha=1 - beta1)
+    second = torch.add(beta2 * second, g * g, alpha=1 - beta2)
+    p = p - rate * weight_decay * p
+    p = p - rate * (first / (1 - beta1**step)) / ((second / (1 - beta2**step)) ** 0.5 + eps)
+    return tuple(x.to(parameter.dtype).reshape(shape) for x in (p, first, second))
+
+
+@right_answer("05.7")
+def as_a_list(
+    parameter, gradient, m, v, step, rate, beta1=0.9, beta2=0.98, eps=1e-9, weight_decay=0.01
+):
+    averages = torch.stack([m, v])
+    new = torch.stack([gradient, gradient.square()])
+    betas = averages.new_tensor([beta1, beta2]).view(2, *[1] * m.dim())
+    averages = betas * averages + (1 - betas) * new
+    m_hat, v_hat = averages / (1 - betas**step)
+    pull = torch.addcdiv(weight_decay * parameter, m_hat, v_hat.sqrt() + eps)
+    return [torch.sub(parameter, pull, alpha=rate), averages[0], averages[1]]
+
+
+# ---------------------------------------------------------------------------------------------
+# 05.8
+
+
+@right_answer("05.8")
+def with_torchs_small_number(gradients, max_norm):
+    wide = [g.to(torch.promote_types(g.dtype, torch.float32)) for g in gradients]
+    norm = torch.linalg.vector_norm(torch.stack([torch.linalg.vector_norm(g) for g in wide]))
+    factor = max_norm / (norm + 1e-6)
+    return [g * torch.clamp(factor, max=1.0).to(g.dtype) for g in gradients], norm
+
+
+@right_answer("05.8")
+def by_a_branch(gradients, max_norm):
+    norm = math.sqrt(sum(float((g.float() ** 2).sum()) for g in gradients))
+    if norm <= max_norm:
+        return [g.clone() for g in gradients], norm
+    return [g * (max_norm / norm) for g in gradients], norm
+
+
+@right_answer("05.8")
+def as_one_vector(gradients, max_norm):
+    flat = torch.cat([g.reshape(-1).double() for g in gradients])
+    norm = flat.norm()
+    flat = flat * min(1.0, max_norm / max(norm.item(), 1e-30))
+    pieces = flat.split([g.numel() for g in gradients])
+    made = [p.view(g.shape).to(g.dtype) for p, g in zip(pieces, gradients, strict=True)]
+    return made, norm.item()
+
+
+@right_answer("05.8")
+def with_numpy_and_a_tuple(gradients, max_norm):
+    norm = np.sqrt(sum(np.square(g.double().numpy()).sum() for g in gradients))
+    factor = float(max_norm / norm) if norm > max_norm else 1.0
+    return tuple(factor * g for g in gradients), norm
+
+
+@right_answer("05.8")
+def with_hypot(gradients, max_norm):
+    norm = math.hypot(*(g.double().norm().item() for g in gradients))
+    too_long = norm > max_norm
+    return [g * max_norm / norm if too_long else g + 0 for g in gradients], norm
