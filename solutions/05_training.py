@@ -1219,7 +1219,7 @@ def accumulate_gradients_loop(weight, batches):
 # %% tags=["solution"]
 def accumulate_gradients_vectors(weight, batches):
     """Rung 2: n_i times the gradient of the mean of batch i."""
-    weight = weight.detach().clone().requires_grad_()
+    weight = weight.clone().requires_grad_()
     counts = [int((targets != -100).sum()) for _, targets in batches]
     loss, gradient = 0.0, torch.zeros_like(weight)
     for (x, targets), count in zip(batches, counts, strict=True):
@@ -1238,7 +1238,7 @@ def accumulate_gradients_vectors(weight, batches):
 # %% tags=["solution"]
 def accumulate_gradients_from_parts(weight, batches):
     """With the loss of 5.5, without smoothing: its mean times its tokens."""
-    weight = weight.detach().clone().requires_grad_()
+    weight = weight.clone().requires_grad_()
     loss, tokens = 0.0, 0
     for x, targets in batches:
         count = int((targets != -100).sum())
@@ -1269,7 +1269,7 @@ def accumulate_gradients(weight, batches):
         torch.cat, concat, concatenate, hstack, vstack.
     """
     ### BEGIN SOLUTION
-    weight = weight.detach().clone().requires_grad_()
+    weight = weight.clone().requires_grad_()
     loss = tokens = 0
     for x, targets in batches:
         logits = (x @ weight.T).mT

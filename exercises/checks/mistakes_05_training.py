@@ -2488,3 +2488,615 @@ def clipped_in_place(gradients, max_norm):
     norm = global_norm(gradients)
     factor = (max_norm / norm).clamp(max=1.0)
     return [g.mul_(factor) for g in gradients], norm
+
+
+# ---------------------------------------------------------------------------------------------
+# 05.9
+
+
+def sums_of(weight, batches, ignored=-100):
+    """[(sum of losses, its gradient, tokens)] of each batch, as they should be."""
+    weight = weight.detach().clone().requires_grad_()
+    made = []
+    for x, targets in batches:
+        logits = (x @ weight.T).flatten(0, 1)
+        loss = F.cross_entropy(logits, targets.flatten(), reduction="sum", ignore_index=ignored)
+        (gradient,) = torch.autograd.grad(loss, weight)
+        made.append((loss.detach(), gradient, int((targets != ignored).sum())))
+    return made
+
+
+def weighted(sums, weights):
+    """Sums of losses and gradients, each batch with a factor."""
+    pairs = list(zip(sums, weights, strict=True))
+    return sum(f * s[0] for s, f in pairs), sum(f * s[1] for s, f in pairs)
+
+
+def over_all(sums):
+    return [1 / sum(n for _, _, n in sums)] * len(sums)
+
+
+def mean_of_means(sums):
+    return [1 / (n * len(sums)) if n else math.nan for _, _, n in sums]
+
+
+@mistake("05.9", caught_by="test_accumulate_by_hand")
+def mean_of_the_means(weight, batches):
+    """the mean of each batch is taken, then the mean of these.
+
+    Batches have different numbers of tokens: add the *sums*, and divide once by all tokens.
+    """
+    sums = sums_of(weight, batches)
+    return weighted(sums, mean_of_means(sums))
+
+
+@mistake("05.9", caught_by="test_accumulate_by_hand")
+def gradient_of_the_mean_of_means(weight, batches):
+    """the loss is right, and the gradient is the mean of the batches' mean gradients.
+
+    Call backward on sums, and divide the gradient once by all tokens.
+    """
+    sums = sums_of(weight, batches)
+    return weighted(sums, over_all(sums))[0], weighted(sums, mean_of_means(sums))[1]
+
+
+@mistake("05.9", caught_by="test_accumulate_unequal")
+def loss_of_the_mean_of_means(weight, batches):
+    """the gradient is right, and the loss is the mean of the batches' mean losses.
+
+    Add the sums of the losses, and divide once by all tokens.
+    """
+    sums = sums_of(weight, batches)
+    return weighted(sums, mean_of_means(sums))[0], weighted(sums, over_all(sums))[1]
+
+
+@mistake("05.9", caught_by="test_accumulate_by_hand")
+def means_added_up(weight, batches):
+    """the mean losses of the batches are added up, and nothing is divided.
+
+    That is what backward does if it is called on means. Use sums, and divide once by all tokens.
+    """
+    sums = sums_of(weight, batches)
+    return weighted(sums, [1 / n if n else math.nan for _, _, n in sums])
+
+
+@mistake("05.9", caught_by="test_accumulate_by_hand")
+def nothing_divided(weight, batches):
+    """the sums are returned: nothing is divided by the number of tokens.
+
+    Divide the loss and the gradient by all tokens that count.
+    """
+    return weighted(sums_of(weight, batches), [1.0] * len(batches))
+
+
+@mistake("05.9", caught_by="test_accumulate_by_hand")
+def only_the_loss_divided(weight, batches):
+    """the loss is divided by the number of tokens, the gradient is not.
+
+    Divide both.
+    """
+    sums = sums_of(weight, batches)
+    return weighted(sums, over_all(sums))[0], weighted(sums, [1.0] * len(sums))[1]
+
+
+@mistake("05.9", caught_by="test_accumulate_by_hand")
+def only_the_gradient_divided(weight, batches):
+    """the gradient is divided by the number of tokens, the loss is not.
+
+    Divide both.
+    """
+    sums = sums_of(weight, batches)
+    return weighted(sums, [1.0] * len(sums))[0], weighted(sums, over_all(sums))[1]
+
+
+@mistake("05.9", caught_by="test_accumulate_by_hand")
+def divided_by_the_batches(weight, batches):
+    """the sums are divided by the number of batches.
+
+    Divide by the number of tokens that count, over all batches.
+    """
+    return weighted(sums_of(weight, batches), [1 / len(batches)] * len(batches))
+
+
+@mistake("05.9", caught_by="test_accumulate_by_hand")
+def divided_twice(weight, batches):
+    """the means of the batches are divided by the number of all tokens.
+
+    F.cross_entropy averages unless it is told reduction="sum": then divide once.
+    """
+    sums = sums_of(weight, batches)
+    tokens = sum(n for _, _, n in sums)
+    return weighted(sums, [1 / (n * tokens) if n else math.nan for _, _, n in sums])
+
+
+@mistake("05.9", caught_by="test_accumulate_padding")
+def padding_in_the_number(weight, batches):
+    """the sums are divided by the number of all positions, padding included.
+
+    Count the targets that are not -100.
+    """
+    positions = sum(targets.numel() for _, targets in batches)
+    return weighted(sums_of(weight, batches), [1 / positions] * len(batches))
+
+
+@mistake("05.9", caught_by="test_accumulate_padding")
+def means_weighted_by_positions(weight, batches):
+    """the mean of each batch is weighted by its positions, padding included.
+
+    Weight it by its tokens that count: then it is the sum over all, divided by all.
+    """
+    sums = sums_of(weight, batches)
+    positions = [targets.numel() for _, targets in batches]
+    shares = [p / sum(positions) for p in positions]
+    return weighted(
+        sums, [p / n if n else math.nan for p, (_, _, n) in zip(shares, sums, strict=True)]
+    )
+
+
+@mistake("05.9", caught_by="test_accumulate_by_hand")
+def means_weighted_by_sentences(weight, batches):
+    """the mean of each batch is weighted by its number of sentences.
+
+    Weight it by its tokens that count.
+    """
+    sums = sums_of(weight, batches)
+    sentences = [len(targets) for _, targets in batches]
+    shares = [s / sum(sentences) for s in sentences]
+    return weighted(
+        sums, [s / n if n else math.nan for s, (_, _, n) in zip(shares, sums, strict=True)]
+    )
+
+
+@mistake("05.9", caught_by="test_accumulate_empty_batch")
+def mean_of_nothing(weight, batches):
+    """the mean of each batch is weighted by its tokens, and a batch without tokens gives 0 · NaN.
+
+    Its mean is 0/0, and 0 times that is no number. Use sums, or leave such a batch out.
+    """
+    sums = sums_of(weight, batches)
+    tokens = sum(n for _, _, n in sums)
+    return weighted(sums, [1 / tokens if n else math.nan for _, _, n in sums])
+
+
+@mistake("05.9", caught_by="test_accumulate_by_hand")
+def last_gradient_only(weight, batches):
+    """the gradient is that of the last batch, divided by all tokens; the others were lost.
+
+    Add the gradients up: `.grad` does it by itself as long as nobody sets it to 0 in between.
+    """
+    sums = sums_of(weight, batches)
+    share = over_all(sums)[0]
+    return weighted(sums, over_all(sums))[0], sums[-1][1] * share
+
+
+@mistake("05.9", caught_by="test_accumulate_by_hand")
+def last_batch_only(weight, batches):
+    """only the last batch counts.
+
+    Add sums and tokens up over all batches.
+    """
+    loss, gradient, n = sums_of(weight, batches)[-1]
+    return loss / n, gradient / n
+
+
+@mistake("05.9", caught_by="test_accumulate_unequal")
+def first_batch_only(weight, batches):
+    """only the first batch counts: the function returns inside its loop.
+
+    Return behind the loop.
+    """
+    loss, gradient, n = sums_of(weight, batches)[0]
+    return loss / n, gradient / n
+
+
+@mistake("05.9", caught_by="test_accumulate_unequal")
+def averaged_on_the_way(weight, batches):
+    """the average is brought up to date in the loop, (average + new) / 2.
+
+    The first batches then count less and less. Add up, and divide once at the end.
+    """
+    loss, gradient = None, None
+    for total, new, n in sums_of(weight, batches):
+        mean, slope = total / max(n, 1), new / max(n, 1)
+        loss = mean if loss is None else (loss + mean) / 2
+        gradient = slope if gradient is None else (gradient + slope) / 2
+    return loss, gradient
+
+
+@mistake("05.9", caught_by="test_accumulate_padding")
+def padding_learned(weight, batches):
+    """padding counts, as if token 0 had been right there.
+
+    Leave targets of -100 out, of the sum and of the number of tokens.
+    """
+    filled = [(x, targets.clamp(min=0)) for x, targets in batches]
+    sums = sums_of(weight, filled)
+    return weighted(sums, over_all(sums))
+
+
+@mistake("05.9", caught_by="test_accumulate_by_hand")
+def token_zero_left_out(weight, batches):
+    """token 0 is taken for padding: only targets above 0 count.
+
+    Padding is -100: `targets != -100`.
+    """
+    cleared = [(x, targets.where(targets > 0, -100)) for x, targets in batches]
+    sums = sums_of(weight, cleared)
+    tokens = max(sum(n for _, _, n in sums), 1)
+    return weighted(sums, [1 / tokens] * len(sums))
+
+
+@mistake("05.9", caught_by="test_accumulate_by_hand")
+def gradient_turned_round(weight, batches):
+    """the sign of the gradient is turned round.
+
+    The gradient points uphill; it is the optimiser that subtracts it.
+    """
+    sums = sums_of(weight, batches)
+    loss, gradient = weighted(sums, over_all(sums))
+    return loss, -gradient
+
+
+@mistake("05.9", caught_by="test_accumulate_by_hand")
+def gradient_transposed(weight, batches):
+    """the gradient is transposed, (C, V).
+
+    It has the shape of the weight, (V, C).
+    """
+    sums = sums_of(weight, batches)
+    loss, gradient = weighted(sums, over_all(sums))
+    return loss, gradient.mT
+
+
+@mistake("05.9", caught_by="test_accumulate_equal_sizes")
+def weight_as_it_is_stored(weight, batches):
+    """x is multiplied by weight as it is stored, x @ weight.
+
+    logits = x @ weight.T. With V = C the wrong product fits as well.
+    """
+    sums = sums_of(weight.T, batches)
+    loss, gradient = weighted(sums, over_all(sums))
+    return loss, gradient.T
+
+
+@mistake("05.9", caught_by="test_accumulate_equal_sizes")
+def classes_on_the_wrong_axis(weight, batches):
+    """F.cross_entropy is given logits (B, T, V): it takes axis 1, the tokens, for the vocabulary.
+
+    It wants (B, V, T), `logits.mT`, or two axes, `logits.flatten(0, 1)`. With T = V the wrong one
+    fits as well.
+    """
+    weight = weight.detach().clone().requires_grad_()
+    loss, tokens = 0.0, 0
+    for x, targets in batches:
+        total = F.cross_entropy(x @ weight.T, targets, reduction="sum")
+        total.backward()
+        loss, tokens = loss + total.item(), tokens + int((targets != -100).sum())
+    return loss / tokens, weight.grad / tokens
+
+
+@mistake("05.9", caught_by="test_accumulate_lets_go")
+def loss_with_its_graph(weight, batches):
+    """the losses are added up with their graphs.
+
+    Each of them keeps all activations of its batch in memory, and nothing is saved. Add
+    `total.detach()` or `total.item()`.
+    """
+    weight = weight.detach().clone().requires_grad_()
+    loss, tokens = 0.0, 0
+    for x, targets in batches:
+        loss = loss + F.cross_entropy((x @ weight.T).mT, targets, reduction="sum")
+        tokens = tokens + int((targets != -100).sum())
+    (gradient,) = torch.autograd.grad(loss, weight, retain_graph=True)
+    return loss / tokens, gradient / tokens
+
+
+@mistake("05.9", caught_by="test_accumulate_by_hand")
+def gradient_comes_first(weight, batches):
+    """the gradient is returned first and the loss second.
+
+    The order is (loss, gradient).
+    """
+    sums = sums_of(weight, batches)
+    return weighted(sums, over_all(sums))[::-1]
+
+
+@mistake("05.9", caught_by="test_accumulate_dtype")
+def accumulated_in_single_precision(weight, batches):
+    """everything is computed in float32, whatever the weight is.
+
+    Leave .float() out: the gradient has the dtype of the weight.
+    """
+    sums = sums_of(weight.float(), [(x.float(), targets) for x, targets in batches])
+    return weighted(sums, over_all(sums))
+
+
+# ---------------------------------------------------------------------------------------------
+# 05.10
+
+
+def in_half(weight, x, targets, factor, loss_of=lambda errors: errors.square().mean()):
+    """The float16 gradient of the loss times a factor."""
+    half = weight.detach().half().requires_grad_()
+    errors = (x.half() @ half).float() - targets
+    (loss_of(errors) * factor).backward()
+    return half.grad
+
+
+def decide(
+    gradient, scale, streak, interval, *, bad=lambda g: not g.isfinite().all(), skipped=None,
+    less=lambda scale: scale / 2, more=lambda scale: scale * 2,
+):  # fmt: skip
+    """What comes behind the backward pass."""
+    if bad(gradient):
+        return skipped, less(scale), 0
+    if streak + 1 == interval:
+        return gradient, more(scale), 0
+    return gradient, scale, streak + 1
+
+
+def unscaled(weight, x, targets, scale):
+    return in_half(weight, x, targets, scale).float() / scale
+
+
+@mistake("05.10", caught_by="test_scaled_by_hand")
+def loss_not_scaled(weight, x, targets, scale, streak, interval):
+    """the loss is not scaled, and nothing is unscaled.
+
+    Small gradients become 0 on their way back through float16: `(loss * scale).backward()`, and
+    divide the gradient.
+    """
+    return decide(in_half(weight, x, targets, 1.0).float(), scale, streak, interval)
+
+
+@mistake("05.10", caught_by="test_scaled_by_hand")
+def gradient_not_unscaled(weight, x, targets, scale, streak, interval):
+    """the loss is scaled, and the gradient is not divided by the scale.
+
+    `half.grad.float() / scale`.
+    """
+    return decide(in_half(weight, x, targets, scale).float(), scale, streak, interval)
+
+
+@mistake("05.10", caught_by="test_scaled_by_hand")
+def unscaled_without_scaling(weight, x, targets, scale, streak, interval):
+    """the gradient is divided by the scale, and the loss was not multiplied by it.
+
+    `(loss * scale).backward()`.
+    """
+    return decide(in_half(weight, x, targets, 1.0).float() / scale, scale, streak, interval)
+
+
+@mistake("05.10", caught_by="test_scaled_small")
+def gradient_scaled_too_late(weight, x, targets, scale, streak, interval):
+    """the gradients are multiplied by the scale behind the backward pass.
+
+    What has become 0 on the way stays 0. Scale the loss, *before* backward.
+    """
+    half = in_half(weight, x, targets, 1.0) * scale
+    return decide(half.float() / scale, scale, streak, interval)
+
+
+@mistake("05.10", caught_by="test_scaled_small")
+def unscaled_in_float16(weight, x, targets, scale, streak, interval):
+    """the gradient is divided by the scale in float16, where small results become 0 all the same.
+
+    First `.float()`, then divide.
+    """
+    gradient = (in_half(weight, x, targets, scale) / scale).float()
+    return decide(gradient, scale, streak, interval)
+
+
+@mistake("05.10", caught_by="test_scaled_small")
+def loss_in_float16(weight, x, targets, scale, streak, interval):
+    """the loss itself is float16, and so is its product with the scale.
+
+    A scale above 65,504 is infinite there, and a small loss is 0. Compute the loss in float32,
+    from `prediction.float()`.
+    """
+    half = weight.detach().half().requires_grad_()
+    loss = ((x.half() @ half).float() - targets).square().mean().half()
+    (loss * torch.tensor(scale).half()).backward()
+    return decide(half.grad.float() / scale, scale, streak, interval)
+
+
+@mistake("05.10", caught_by="test_scaled_by_hand")
+def everything_in_float32(weight, x, targets, scale, streak, interval):
+    """everything is computed in float32: nothing vanishes, nothing overflows.
+
+    The exercise is about float16: `weight.half()` and `x.half()`.
+    """
+    errors = x.float() @ weight - targets
+    gradient = 2 * errors @ x.float() / len(x)
+    return decide(gradient, scale, streak, interval)
+
+
+@mistake("05.10", caught_by="test_scaled_by_hand")
+def nothing_skipped(weight, x, targets, scale, streak, interval):
+    """an infinite gradient is returned: nobody looks at it.
+
+    Ask `gradient.isfinite().all()`, and return None if it is not so.
+    """
+    gradient = unscaled(weight, x, targets, scale)
+    return decide(gradient, scale, streak, interval, bad=lambda g: False)
+
+
+@mistake("05.10", caught_by="test_scaled_nan")
+def only_infinities_skipped(weight, x, targets, scale, streak, interval):
+    """infinite gradients are skipped, and those that are no number are not.
+
+    `isfinite()` is false for both.
+    """
+    gradient = unscaled(weight, x, targets, scale)
+    return decide(gradient, scale, streak, interval, bad=lambda g: g.isinf().any())
+
+
+@mistake("05.10", caught_by="test_scaled_by_hand")
+def only_nan_skipped(weight, x, targets, scale, streak, interval):
+    """gradients that are no number are skipped, and infinite ones are not.
+
+    `isfinite()` is false for both.
+    """
+    gradient = unscaled(weight, x, targets, scale)
+    return decide(gradient, scale, streak, interval, bad=lambda g: g.isnan().any())
+
+
+@mistake("05.10", caught_by="test_scaled_overflow")
+def skipped_if_nothing_is_finite(weight, x, targets, scale, streak, interval):
+    """a step is skipped only if no entry is finite.
+
+    One bad entry is enough: `not gradient.isfinite().all()`.
+    """
+    gradient = unscaled(weight, x, targets, scale)
+    return decide(gradient, scale, streak, interval, bad=lambda g: not g.isfinite().any())
+
+
+@mistake("05.10", caught_by="test_scaled_overflow")
+def first_entry_looked_at(weight, x, targets, scale, streak, interval):
+    """only the first entry of the gradient is looked at.
+
+    Any entry may be infinite: `gradient.isfinite().all()`.
+    """
+    gradient = unscaled(weight, x, targets, scale)
+    return decide(gradient, scale, streak, interval, bad=lambda g: not g[0].isfinite())
+
+
+@mistake("05.10", caught_by="test_scaled_by_hand")
+def loss_looked_at(weight, x, targets, scale, streak, interval):
+    """it is the loss that is asked whether it is finite, not the gradient.
+
+    The loss is float32 and fits; the gradients have gone through float16.
+    """
+    loss = ((x.half() @ weight.half()).float() - targets).square().mean() * scale
+    gradient = unscaled(weight, x, targets, scale)
+    return decide(gradient, scale, streak, interval, bad=lambda g: not loss.isfinite())
+
+
+@mistake("05.10", caught_by="test_scaled_by_hand")
+def scale_kept_after_overflow(weight, x, targets, scale, streak, interval):
+    """the scale stays as it is when a step is skipped.
+
+    Halve it, or every step to come is skipped as well.
+    """
+    gradient = unscaled(weight, x, targets, scale)
+    return decide(gradient, scale, streak, interval, less=lambda scale: scale)
+
+
+@mistake("05.10", caught_by="test_scaled_by_hand")
+def scale_doubled_after_overflow(weight, x, targets, scale, streak, interval):
+    """the scale is doubled when a step is skipped.
+
+    It was too large: halve it.
+    """
+    gradient = unscaled(weight, x, targets, scale)
+    return decide(gradient, scale, streak, interval, less=lambda scale: scale * 2)
+
+
+@mistake("05.10", caught_by="test_scaled_by_hand")
+def zeros_in_place_of_none(weight, x, targets, scale, streak, interval):
+    """a step that must be skipped gives a gradient of zeros.
+
+    Return None: with zeros Adam would still move the weights, and its averages with them.
+    """
+    gradient = unscaled(weight, x, targets, scale)
+    return decide(gradient, scale, streak, interval, skipped=torch.zeros_like(gradient))
+
+
+@mistake("05.10", caught_by="test_scaled_by_hand")
+def bad_entries_replaced(weight, x, targets, scale, streak, interval):
+    """entries that are not finite are replaced by 0, and the step is made.
+
+    Whatever else overflowed on the way is wrong, too: skip the step, halve the scale.
+    """
+    gradient = unscaled(weight, x, targets, scale)
+    gradient = gradient.nan_to_num(0.0, 0.0, 0.0)
+    return decide(gradient, scale, streak, interval)
+
+
+@mistake("05.10", caught_by="test_scaled_by_hand")
+def streak_goes_on_after_overflow(weight, x, targets, scale, streak, interval):
+    """the streak is kept when a step is skipped.
+
+    It counts steps in a row: begin again at 0.
+    """
+    gradient, new, count = decide(unscaled(weight, x, targets, scale), scale, streak, interval)
+    return gradient, new, streak if gradient is None else count
+
+
+@mistake("05.10", caught_by="test_scaled_by_hand")
+def streak_not_counted(weight, x, targets, scale, streak, interval):
+    """the streak is returned as it came: this step is not counted.
+
+    A step that went well makes it one more.
+    """
+    gradient, new, count = decide(unscaled(weight, x, targets, scale), scale, streak, interval)
+    return gradient, new, streak if count else 0
+
+
+@mistake("05.10", caught_by="test_scaled_streak")
+def streak_goes_on_after_growth(weight, x, targets, scale, streak, interval):
+    """the streak goes on when the scale has been doubled, and the scale is never doubled again.
+
+    Begin again at 0.
+    """
+    gradient, new, count = decide(unscaled(weight, x, targets, scale), scale, streak, interval)
+    return gradient, new, streak + 1 if new > scale else count
+
+
+@mistake("05.10", caught_by="test_scaled_streak")
+def not_doubled_in_time(weight, x, targets, scale, streak, interval):
+    """the scale is not doubled by the step that completes the row: one step late, or never.
+
+    This step counts: `streak + 1 == interval`. A scale that never grows again is lowered for good
+    by every bad batch.
+    """
+    return decide(unscaled(weight, x, targets, scale), scale, streak, interval + 1)
+
+
+@mistake("05.10", caught_by="test_scaled_by_hand")
+def doubled_every_time(weight, x, targets, scale, streak, interval):
+    """the scale is doubled after every step that went well.
+
+    Only when the streak reaches the interval.
+    """
+    return decide(unscaled(weight, x, targets, scale), scale, streak, streak + 1)
+
+
+@mistake("05.10", caught_by="test_scaled_streak")
+def unscaled_by_the_new_scale(weight, x, targets, scale, streak, interval):
+    """the gradient is divided by the scale after it was doubled.
+
+    The loss was multiplied by the old one.
+    """
+    gradient, new, count = decide(unscaled(weight, x, targets, scale), scale, streak, interval)
+    return gradient if gradient is None else gradient * scale / new, new, count
+
+
+@mistake("05.10", caught_by="test_scaled_definition")
+def squares_summed(weight, x, targets, scale, streak, interval):
+    """the squares are summed over the examples, not averaged.
+
+    The loss is their mean.
+    """
+    gradient = in_half(weight, x, targets, scale, lambda e: e.square().sum()).float() / scale
+    return decide(gradient, scale, streak, interval)
+
+
+@mistake("05.10", caught_by="test_scaled_by_hand")
+def half_the_mean_square(weight, x, targets, scale, streak, interval):
+    """half the mean square is the loss: the factor 2 of the gradient is missing.
+
+    The loss is the mean square itself.
+    """
+    gradient = in_half(weight, x, targets, scale, lambda e: e.square().mean() / 2).float() / scale
+    return decide(gradient, scale, streak, interval)
+
+
+@mistake("05.10", caught_by="test_scaled_dtype")
+def gradient_left_in_float16(weight, x, targets, scale, streak, interval):
+    """the gradient is float16.
+
+    It belongs to the float32 master weights: `.float()` before it is divided.
+    """
+    gradient, new, count = decide(unscaled(weight, x, targets, scale), scale, streak, interval)
+    return gradient if gradient is None else gradient.half(), new, count

@@ -1430,3 +1430,342 @@ def test_clip_half(sub, rng):
         clipped = expect_clipped(sub, gradients, max_norm, "large float16 gradients", HALF)
         for each in clipped:
             require_dtype(each, torch.float16, "a clipped tensor")
+
+
+# ---------------------------------------------------------------------------------------------
+# 05.9
+
+accumulate_gradients = exercise(
+    "05.9",
+    function="accumulate_gradients",
+    title="Accumulate gradients",
+    page=f"{LOOP}#accumulation",
+    uses=("05.5",),
+    returns=("number", "tensor"),
+    closed=LARGE_BATCH,
+    hints=(
+        "Each batch gives a sum of losses and a number of tokens. Which of the two may be divided "
+        "by the other, and when?",
+        "Work through the two batches of one and three tokens. torch adds to `.grad` at every "
+        "`backward`; what is added must be gradients of *sums*, not of means.",
+        "Make the weight a leaf, `weight.clone().requires_grad_()`. For each batch "
+        '`F.cross_entropy((x @ weight.T).mT, targets, reduction="sum")` and `backward()`; at the '
+        "end divide the sum of the losses and `weight.grad` by all tokens whose target is not "
+        "-100.",
+    ),
+)
+
+
+def tokens_of(weight, batches):
+    """(loss, gradient, count) summed token by token, in NumPy."""
+    W = weight.double().numpy()
+    loss, gradient, count = 0.0, np.zeros_like(W), 0
+    for x, targets in batches:
+        C = x.shape[-1]
+        rows = x.double().reshape(-1, C).numpy()
+        for row, target in zip(rows, targets.flatten().tolist(), strict=True):
+            if target == IGNORED:
+                continue
+            logits = W @ row
+            shares = np.exp(logits - logits.max())
+            shares /= shares.sum()
+            loss -= math.log(shares[target])
+            shares[target] -= 1
+            gradient += np.outer(shares, row)
+            count += 1
+    return loss, torch.from_numpy(gradient), count
+
+
+def batches_of(rng, V, C, *sizes, lengths=None, dtype=torch.float64):
+    """Pairs (x, targets); lengths[i] are those of the sentences of batch i."""
+    pairs = []
+    for i, (B, T) in enumerate(sizes):
+        x, targets = (
+            normal(rng, B, T, C, dtype=dtype),
+            torch.from_numpy(rng.integers(V, size=(B, T))),
+        )
+        pairs.append((x, targets if lengths is None else padded(targets, lengths[i])))
+    return pairs
+
+
+def expect_accumulated(sub, weight, batches, what, tolerance=FLOAT64):
+    total, gradient, count = tokens_of(weight, batches)
+    loss, got = sub.accumulate_gradients(weight.clone(), batches)
+    expect_close(float(loss), total / count, tolerance, what=f"the loss of {what}")
+    want = (gradient / count).to(weight.dtype)
+    expect_close(got, want, tolerance, what=f"the gradient of {what}")
+
+
+@accumulate_gradients.check(
+    points=1,
+    title="one token and three tokens, by hand",
+    hint="With weights of 0 all shares are ½. The sums are −1 and −½, and there are four tokens.",
+)
+def test_accumulate_by_hand(sub, rng):
+    one = torch.tensor([[[2.0]]]), torch.tensor([[0]])
+    three = torch.ones(1, 3, 1), torch.tensor([[0, 0, 1]])
+    loss, gradient = sub.accumulate_gradients(torch.zeros(2, 1), [one, three])
+    expect_close(float(loss), math.log(2), BY_HAND, what="the loss")
+    want = torch.tensor([[-0.375], [0.375]])
+    expect_close(gradient, want, BY_HAND, what="the gradient (V=2, C=1)")
+
+
+@accumulate_gradients.check(
+    points=3,
+    title="equal to the large batch, with unequal numbers of tokens",
+    hint="Every token of every batch counts the same.",
+)
+def test_accumulate_unequal(sub, rng):
+    for sizes in (((2, 5), (2, 3)), ((1, 7), (3, 2), (2, 4)), ((4, 1), (1, 9))):
+        weight, batches = normal(rng, 11, 6), batches_of(rng, 11, 6, *sizes)
+        expect_accumulated(sub, weight, batches, f"batches of {sizes}")
+
+
+@accumulate_gradients.check(
+    points=3,
+    title="padding does not count",
+    hint="Count the targets that are not -100; F.cross_entropy leaves them out by itself.",
+)
+def test_accumulate_padding(sub, rng):
+    for lengths in (([5, 2], [3, 1]), ([1, 1], [3, 3]), ([5, 5], [1, 2])):
+        weight = normal(rng, 11, 6)
+        batches = batches_of(rng, 11, 6, (2, 5), (2, 3), lengths=lengths)
+        expect_accumulated(sub, weight, batches, f"batches with lengths {lengths}")
+
+
+@accumulate_gradients.check(
+    points=2,
+    title="a batch of nothing but padding does no harm",
+    hint="Its mean would be 0/0. Its sum is 0, over 0 tokens.",
+)
+def test_accumulate_empty_batch(sub, rng):
+    weight = normal(rng, 11, 6)
+    for lengths in (([5, 2], [0, 0]), ([0, 0], [3, 1])):
+        batches = batches_of(rng, 11, 6, (2, 5), (2, 3), lengths=lengths)
+        expect_accumulated(sub, weight, batches, f"batches with lengths {lengths}")
+
+
+@accumulate_gradients.check(
+    points=1,
+    title="one batch alone, and many small ones",
+    hint="However many there are, divide once, by all tokens.",
+)
+def test_accumulate_counts(sub, rng):
+    for sizes in (((2, 5),), ((1, 1),), ((1, 2),) * 7):
+        weight, batches = normal(rng, 5, 3), batches_of(rng, 5, 3, *sizes)
+        expect_accumulated(sub, weight, batches, f"batches of {sizes}")
+
+
+@accumulate_gradients.check(
+    points=1,
+    title="equal sizes hide nothing",
+    hint="With T = V = C every axis fits: the logits are x @ weight.T, the vocabulary their last.",
+)
+def test_accumulate_equal_sizes(sub, rng):
+    for V, C, sizes in ((4, 4, ((4, 4), (2, 4))), (3, 3, ((2, 3), (3, 3)))):
+        weight, batches = normal(rng, V, C), batches_of(rng, V, C, *sizes)
+        expect_accumulated(sub, weight, batches, f"batches with V = C = {V}")
+
+
+@accumulate_gradients.check(
+    points=1,
+    title="the loss does not hang on a graph",
+    hint="total.detach() or total.item(): whoever adds up losses with their graphs keeps all "
+    "batches in memory.",
+)
+def test_accumulate_lets_go(sub, rng):
+    weight, batches = normal(rng, 11, 6), batches_of(rng, 11, 6, (2, 5), (2, 3))
+    expect_accumulated(sub, weight, batches, "two batches")
+    loss, gradient = sub.accumulate_gradients(weight.clone(), batches)
+    for name, each in (("loss", loss), ("gradient", gradient)):
+        expect(
+            not getattr(each, "requires_grad", False),
+            f"the {name} still requires a gradient: it keeps the graph of a batch, with all its "
+            "activations, in memory.",
+        )
+
+
+@accumulate_gradients.check(
+    points=1,
+    title="the gradient has the dtype of the weight",
+    hint="No .float(), no .double(), and no tensor of another dtype on the way.",
+)
+def test_accumulate_dtype(sub, rng):
+    for dtype in (torch.float32, torch.float64):
+        weight = normal(rng, 11, 6, dtype=dtype)
+        batches = batches_of(rng, 11, 6, (2, 5), (2, 3), dtype=dtype)
+        require_dtype(sub.accumulate_gradients(weight.clone(), batches)[1], dtype, "the gradient")
+        expect_accumulated(sub, weight, batches, f"batches in {dtype}", KEPT[dtype])
+
+
+accumulate_gradients.waive(
+    "accumulate_gradients:L1:weight.clone()->weight",
+    reason="every call is given a weight of its own, whose numbers do not change by it",
+)
+
+
+# ---------------------------------------------------------------------------------------------
+# 05.10
+
+scaled_backward = exercise(
+    "05.10",
+    function="scaled_backward",
+    title="Loss scaling",
+    page=f"{LOOP}#loss-scaling",
+    returns=("any", "number", "number"),
+    closed=(
+        "torch.amp.GradScaler.scale",
+        "torch.amp.GradScaler.unscale_",
+        "torch.amp.GradScaler.step",
+    ),
+    legal=lambda sizes: 0 <= sizes.get("streak", 0) < sizes.get("interval", 1),
+    hints=(
+        "What must be large while it goes back through float16, and what must be right in the end?",
+        "Four lines: forward in float16, the loss in float32; its scaled backward pass; unscale in "
+        "float32; look at every entry. Then decide on the scale.",
+        "`half = weight.half().requires_grad_()`, `loss = ((x.half() @ half).float() - targets)"
+        ".square().mean()`, `(loss * scale).backward()`, `gradient = half.grad.float() / scale`, "
+        "and `gradient.isfinite().all()`.",
+    ),
+)
+SIXTEEN = Tolerance(rtol=1e-2, atol=1e-2, because="float16 has three digits, and errors cancel")
+TINY = Tolerance(rtol=2e-2, atol=1e-10, because="float16 has three digits; gradients near 1e-8")
+EXACT = Tolerance(rtol=0.0, atol=0.0, because="powers of two")
+
+
+def slope(weight, x, targets):
+    """The gradient in float64, of what float16 makes of weight and x."""
+    x, weight = x.half().double(), weight.half().double()
+    return (2 * (x @ weight - targets.double()) @ x / len(x)).float()
+
+
+def examples(rng, N, C):
+    x, weight, targets = normal(rng, N, C), normal(rng, C), normal(rng, N)
+    return [each.float() for each in (weight, x, targets)]
+
+
+def expect_scaled(got, want, tolerance, what):
+    """want: (gradient or None, scale, streak)."""
+    gradient, scale, streak = got
+    if want[0] is None:
+        expect(
+            gradient is None,
+            f"{what}: a gradient that is not finite must be None, so that nobody uses it.",
+        )
+    else:
+        expect(
+            gradient is not None,
+            f"{what}: the gradient is None, though all of its entries are finite.",
+        )
+        expect_close(gradient, want[0], tolerance, what=f"the gradient {what}")
+    expect_close(float(scale), float(want[1]), EXACT, what=f"the new scale {what}")
+    expect_close(float(streak), float(want[2]), EXACT, what=f"the new streak {what}")
+
+
+@scaled_backward.check(
+    points=2,
+    title="the worked example: scale 1,024 and scale 65,536",
+    hint="1,024 fits into float16, and so does 1,024 times the gradient; 65,536 does not.",
+)
+def test_scaled_by_hand(sub, rng):
+    weight, x, targets = torch.tensor([1.0]), torch.tensor([[1.0]]), torch.tensor([0.5])
+    got = sub.scaled_backward(weight, x, targets, 1024.0, 0, 10)
+    expect_scaled(got, (torch.tensor([1.0]), 1024, 1), SIXTEEN, "for scale 1024")
+    got = sub.scaled_backward(weight, x, targets, 65536.0, 3, 10)
+    expect_scaled(got, (None, 32768, 0), SIXTEEN, "for scale 65536")
+
+
+@scaled_backward.check(
+    points=3,
+    title="the gradient of the mean square, unscaled",
+    hint="Scale the loss, divide the gradient: the scale is not seen in the result.",
+)
+def test_scaled_definition(sub, rng):
+    for scale, N, C in ((1.0, 5, 3), (128.0, 4, 6), (1024.0, 3, 7)):
+        inputs = examples(rng, N, C)
+        got = sub.scaled_backward(*inputs, scale, 0, 10)
+        expect_scaled(got, (slope(*inputs), scale, 1), SIXTEEN, f"for scale {scale:g}")
+
+
+@scaled_backward.check(
+    points=3,
+    title="small gradients survive",
+    hint="Scale before the backward pass, unscale behind it in float32: in float16 1e-8 is 0.",
+)
+def test_scaled_small(sub, rng):
+    for exponent, small, smaller in ((18, 100.0, 1e-7), (15, 1e-3, 1e-5), (18, 1e-3, 1e-5)):
+        _, x, targets = examples(rng, 4, 3)
+        inputs = torch.zeros(3), x * small, targets * smaller
+        scale = 2.0**exponent
+        got = sub.scaled_backward(*inputs, scale, 0, 10)
+        expect_scaled(got, (slope(*inputs), scale, 1), TINY, f"for scale 2^{exponent}")
+
+
+@scaled_backward.check(
+    points=3,
+    title="an infinite entry: no gradient, half the scale, streak 0",
+    hint="Look at the gradient, at all of its entries: one is enough.",
+)
+def test_scaled_overflow(sub, rng):
+    one = torch.zeros(2), torch.tensor([[1.0, -2.0]]), torch.tensor([20.0])
+    got = sub.scaled_backward(*one, 2.0**126, 4, 5)
+    expect_scaled(got, (None, 2.0**125, 0), SIXTEEN, "for a scale that makes the loss infinite")
+    weight, x, targets = examples(rng, 4, 3)
+    for scale in (2.0**24, 2.0**40):
+        got = sub.scaled_backward(weight, x, targets, scale, 3, 10)
+        expect_scaled(got, (None, scale / 2, 0), SIXTEEN, f"for scale {scale:g}")
+    for place in (0, 2):  # one column of large numbers: one infinite entry
+        x = torch.full((4, 3), 0.1)
+        x[:, place] = 50.0
+        weight, targets = torch.zeros(3), torch.full((4,), -0.1)
+        got = sub.scaled_backward(weight, x, targets, 65536.0, 4, 5)
+        expect_scaled(got, (None, 32768, 0), SIXTEEN, f"with an infinite entry {place}")
+
+
+@scaled_backward.check(
+    points=1,
+    title="entries that are no number count as well",
+    hint="isfinite() is false for infinities and for NaN.",
+)
+def test_scaled_nan(sub, rng):
+    weight, x, targets = examples(rng, 4, 3)
+    targets[1] = math.nan
+    got = sub.scaled_backward(weight, x, targets, 64.0, 3, 10)
+    expect_scaled(got, (None, 32, 0), SIXTEEN, "with a target that is no number")
+
+
+@scaled_backward.check(
+    points=2,
+    title="the streak grows, and at its end the scale is doubled",
+    hint="streak + 1 == interval: double, and begin at 0 again. The gradient is that of the old "
+    "scale.",
+)
+def test_scaled_streak(sub, rng):
+    for streak, interval in ((0, 3), (1, 3), (2, 3), (0, 1), (6, 7), (5, 2000)):
+        inputs = examples(rng, 4, 3)
+        grows = streak + 1 == interval
+        got = sub.scaled_backward(*inputs, 256.0, streak, interval)
+        want = slope(*inputs), 512 if grows else 256, 0 if grows else streak + 1
+        expect_scaled(got, want, SIXTEEN, f"for streak {streak} of {interval}")
+
+
+@scaled_backward.check(
+    points=1,
+    title="the gradient is float32, as the master weights are",
+    hint="half.grad is float16: .float() before it is divided.",
+)
+def test_scaled_dtype(sub, rng):
+    inputs = examples(rng, 4, 3)
+    gradient = sub.scaled_backward(*inputs, 64.0, 0, 10)[0]
+    expect(gradient is not None, "the gradient is None, though all of its entries are finite.")
+    require_dtype(gradient, torch.float32, "the gradient")
+
+
+scaled_backward.waive(
+    "scaled_backward:L2:(x.half() @ half).float() - targets->targets - (x.half() @ half).float()",
+    reason="the errors are squared",
+)
+scaled_backward.waive(
+    "scaled_backward:L2:(x.half() @ half).float()->x.half() @ half",
+    reason="the targets are float32, and so is what is subtracted from them",
+)

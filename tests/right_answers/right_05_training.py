@@ -454,3 +454,149 @@ def with_hypot(gradients, max_norm):
     norm = math.hypot(*(g.double().norm().item() for g in gradients))
     too_long = norm > max_norm
     return [g * max_norm / norm if too_long else g + 0 for g in gradients], norm
+
+
+# ---------------------------------------------------------------------------------------------
+# 05.9
+
+
+@right_answer("05.9")
+def tokens_counted_first(weight, batches):
+    weight = weight.clone().requires_grad_(True)
+    tokens = sum(int(targets.ne(-100).sum()) for _, targets in batches)
+    loss = 0.0
+    for x, targets in batches:
+        logits = F.linear(x, weight)
+        part = F.cross_entropy(logits.flatten(0, 1), targets.flatten(), reduction="sum") / tokens
+        part.backward()
+        loss += part.item()
+    return loss, weight.grad
+
+
+@right_answer("05.9")
+def with_autograd_grad(weight, batches):
+    leaf = weight.detach().requires_grad_()
+    loss, gradient, tokens = 0.0, torch.zeros_like(weight), 0
+    for x, targets in batches:
+        counts = targets != -100
+        log_p = (x[counts] @ leaf.T).log_softmax(-1)
+        total = -log_p[range(len(log_p)), targets[counts]].sum()
+        gradient = gradient + torch.autograd.grad(total, leaf)[0]
+        loss, tokens = loss + float(total), tokens + len(log_p)
+    return loss / tokens, gradient / tokens
+
+
+@right_answer("05.9")
+def with_a_formula_for_the_gradient(weight, batches):
+    V = weight.shape[0]
+    loss, gradient, tokens = 0.0, 0.0, 0
+    for x, targets in batches:
+        real = targets >= 0
+        vectors, right = x[real], targets[real]
+        log_p = torch.log_softmax(vectors @ weight.mT, dim=1)
+        loss = loss - log_p.gather(1, right[:, None]).sum()
+        error = log_p.exp() - F.one_hot(right, V).to(weight.dtype)
+        gradient = gradient + error.mT @ vectors
+        tokens += len(right)
+    return loss / tokens, gradient / tokens
+
+
+@right_answer("05.9")
+def with_a_running_mean(weight, batches):
+    W = torch.nn.Parameter(weight.clone())
+    loss, gradient, seen = 0.0, torch.zeros_like(weight), 0
+    for x, targets in batches:
+        n = int((targets != -100).sum())
+        if n == 0:
+            continue
+        mean = F.cross_entropy((x @ W.T).permute(0, 2, 1), targets)
+        (new,) = torch.autograd.grad(mean, [W])
+        seen += n
+        loss += (mean.item() - loss) * n / seen
+        gradient += (new - gradient) * n / seen
+    return loss, gradient
+
+
+@right_answer("05.9")
+def with_a_linear_layer(weight, batches):
+    layer = nn.Linear(*weight.T.shape, bias=False, dtype=weight.dtype)
+    with torch.no_grad():
+        layer.weight.copy_(weight)
+    losses, counts = [], []
+    for x, targets in batches:
+        loss = F.nll_loss(layer(x).log_softmax(-1).mT, targets, reduction="sum")
+        loss.backward()
+        losses.append(loss.item())
+        counts.append((targets != -100).sum().item())
+    return sum(losses) / sum(counts), layer.weight.grad.div(sum(counts))
+
+
+# ---------------------------------------------------------------------------------------------
+# 05.10
+
+
+@right_answer("05.10")
+def with_an_autograd_grad(weight, x, targets, scale, streak, interval):
+    master = weight.detach().clone().requires_grad_()
+    half = master.half()
+    prediction = torch.mv(x.half(), half)
+    loss = F.mse_loss(prediction.float(), targets)
+    (scaled,) = torch.autograd.grad(loss * scale, half)
+    gradient = scaled.to(torch.float32).div(scale)
+    if torch.isfinite(gradient).all():
+        streak += 1
+        return (gradient, scale * 2, 0) if streak >= interval else (gradient, scale, streak)
+    return None, scale * 0.5, 0
+
+
+@right_answer("05.10")
+def through_the_master_weights(weight, x, targets, scale, streak, interval):
+    master = weight.detach().clone().requires_grad_()
+    loss = (((x.half() * master.half()).sum(1)).float() - targets).pow(2).mean()
+    loss.mul(scale).backward()
+    gradient = master.grad / scale
+    if gradient.isinf().any() or gradient.isnan().any():
+        return None, scale / 2, 0
+    done = streak + 1
+    return gradient, scale * (1 + (done == interval)), done % interval
+
+
+@right_answer("05.10")
+def gradient_by_hand_in_float16(weight, x, targets, scale, streak, interval):
+    xs = x.half()
+    errors = (xs @ weight.half()).float() - targets
+    back = (errors * (2 * scale / len(xs))).half()
+    gradient = (back @ xs).float() * (1 / scale)
+    good = bool(gradient.sum().isfinite())
+    if not good:
+        return None, scale / 2, 0
+    if streak == interval - 1:
+        return gradient, 2 * scale, 0
+    return gradient, scale, streak + 1
+
+
+@right_answer("05.10")
+def inverse_of_the_scale(weight, x, targets, scale, streak, interval):
+    w16 = torch.nn.Parameter(weight.half())
+    residual = torch.sub((x.half() @ w16).float(), targets)
+    torch.mean(residual * residual * scale).backward()
+    gradient = w16.grad.float() * scale**-1
+    finite = torch.isfinite(gradient)
+    if not bool(finite.all()):
+        return None, 0.5 * scale, 0
+    streak = streak + 1
+    if streak == interval:
+        scale, streak = scale * 2.0, 0
+    return gradient, scale, streak
+
+
+@right_answer("05.10")
+def as_a_list_of_three(weight, x, targets, scale, streak, interval):
+    w = weight.to(torch.float16).requires_grad_()
+    p = torch.einsum("nc,c->n", x.to(torch.float16), w)
+    loss = torch.dot(p.float() - targets, p.float() - targets) / p.numel()
+    loss.backward(gradient=torch.tensor(float(scale)))
+    g = w.grad.double().div(scale).float()
+    if (~g.isfinite()).sum() > 0:
+        return [None, scale / 2, 0]
+    return [g, scale * 2 if streak + 1 == interval else scale, (streak + 1) % interval]
