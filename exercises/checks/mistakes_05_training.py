@@ -3100,3 +3100,416 @@ def gradient_left_in_float16(weight, x, targets, scale, streak, interval):
     """
     gradient, new, count = decide(unscaled(weight, x, targets, scale), scale, streak, interval)
     return gradient if gradient is None else gradient.half(), new, count
+
+
+# ---------------------------------------------------------------------------------------------
+# 05.11
+
+
+def noam(step, C, warmup_steps):
+    return C**-0.5 * min(step**-0.5, step * warmup_steps**-1.5)
+
+
+def shortened(gradient, norm, max_norm):
+    return gradient * (max_norm / norm).clamp(max=1.0)
+
+
+def whole_step(
+    weight, m, v, batches, step, warmup_steps, max_norm, *,
+    shares=over_all, clip=shortened, rate=noam, update=adamw, decay=0.01, betas=(0.9, 0.98),
+    tell=lambda loss, norm, clipped: (loss, norm), sums=sums_of,
+):  # fmt: skip
+    """The step with a part exchanged."""
+    made = sums(weight, batches)
+    loss, gradient = weighted(made, shares(made))
+    norm = gradient.norm()
+    clipped = clip(gradient, norm, max_norm)
+    now = rate(step, weight.shape[1], warmup_steps)
+    moved = update(weight, clipped, m, v, step, now, *betas, 1e-9, decay)
+    return *moved, *tell(loss, norm, clipped)
+
+
+@mistake("05.11", caught_by="test_step_clipping")
+def clipped_before_the_division(weight, m, v, batches, step, warmup_steps, max_norm=1.0):
+    """the sum of the gradients is clipped, and divided by the tokens afterwards.
+
+    The sum is nearly always too long; clipped and then divided, it is tiny. Divide first.
+    """
+    sums = sums_of(weight, batches)
+    tokens = sum(n for _, _, n in sums)
+    return whole_step(
+        weight, m, v, batches, step, warmup_steps, max_norm,
+        shares=lambda sums: [1.0] * len(sums),
+        clip=lambda g, norm, most: shortened(g, norm, most) / tokens,
+        tell=lambda loss, norm, clipped: (loss / tokens, norm),
+    )  # fmt: skip
+
+
+@mistake("05.11", caught_by="test_step_clipping")
+def clipped_in_every_batch(weight, m, v, batches, step, warmup_steps, max_norm=1.0):
+    """what has been accumulated is clipped after every batch.
+
+    Clip once, when all batches are in: the norm is that of the whole gradient.
+    """
+    tokens = sum(n for _, _, n in sums_of(weight, batches))
+
+    def sums(weight, batches):
+        whole, losses = torch.zeros_like(weight), 0.0
+        for loss, gradient, _ in sums_of(weight, batches):
+            whole = whole + gradient / tokens
+            whole, losses = shortened(whole, whole.norm(), max_norm), losses + loss / tokens
+        return [(losses, whole, 1)]
+
+    return whole_step(weight, m, v, batches, step, warmup_steps, max_norm, sums=sums)
+
+
+@mistake("05.11", caught_by="test_step_clipping")
+def never_clipped(weight, m, v, batches, step, warmup_steps, max_norm=1.0):
+    """the gradient is not clipped: max_norm is not used.
+
+    Shorten it to max_norm before Adam's averages see it.
+    """
+    return whole_step(
+        weight, m, v, batches, step, warmup_steps, max_norm, clip=lambda g, norm, most: g
+    )
+
+
+@mistake("05.11", caught_by="test_step_clipping")
+def clipped_to_one(weight, m, v, batches, step, warmup_steps, max_norm=1.0):
+    """the gradient is clipped to 1, whatever max_norm is.
+
+    Use the parameter `max_norm`.
+    """
+    return whole_step(weight, m, v, batches, step, warmup_steps, 1.0)
+
+
+@mistake("05.11", caught_by="test_step_clipping")
+def always_brought_to_max_norm(weight, m, v, batches, step, warmup_steps, max_norm=1.0):
+    """the gradient is brought to the length max_norm, also where it is shorter.
+
+    Gradients are cut, never lengthened: the factor is at most 1.
+    """
+    return whole_step(
+        weight, m, v, batches, step, warmup_steps, max_norm,
+        clip=lambda g, norm, most: g * most / norm,
+    )  # fmt: skip
+
+
+@mistake("05.11", caught_by="test_step_clipping")
+def every_number_clipped(weight, m, v, batches, step, warmup_steps, max_norm=1.0):
+    """each number of the gradient is limited to ±max_norm.
+
+    That is clipping by value, which turns the gradient: shorten all of it by one factor.
+    """
+    return whole_step(
+        weight, m, v, batches, step, warmup_steps, max_norm,
+        clip=lambda g, norm, most: g.clamp(-most, most),
+    )  # fmt: skip
+
+
+@mistake("05.11", caught_by="test_step_clipping")
+def update_clipped(weight, m, v, batches, step, warmup_steps, max_norm=1.0):
+    """it is the update that is clipped: Adam sees the whole gradient.
+
+    Clip the gradient first: a bad one must not fill the averages.
+    """
+
+    def update(weight, gradient, m, v, step, rate, beta1, beta2, eps, decay):
+        moved, m, v = adamw(weight, gradient, m, v, step, 1.0, beta1, beta2, eps, 0.0)
+        pull = weight - moved
+        pull = shortened(pull, pull.norm(), max_norm) + decay * weight
+        return weight - rate * pull, m, v
+
+    return whole_step(
+        weight, m, v, batches, step, warmup_steps, max_norm,
+        clip=lambda g, norm, most: g, update=update,
+    )  # fmt: skip
+
+
+@mistake("05.11", caught_by="test_step_clipping")
+def norm_of_the_clipped(weight, m, v, batches, step, warmup_steps, max_norm=1.0):
+    """the norm *after* clipping is told.
+
+    Keep the norm before: it is what shows that a training goes wrong.
+    """
+    return whole_step(
+        weight, m, v, batches, step, warmup_steps, max_norm,
+        tell=lambda loss, norm, clipped: (loss, clipped.norm()),
+    )  # fmt: skip
+
+
+@mistake("05.11", caught_by="test_step_by_hand")
+def rate_of_the_next_step(weight, m, v, batches, step, warmup_steps, max_norm=1.0):
+    """the rate is that of step + 1.
+
+    Steps are counted from 1, and so are those of the schedule: use step as it is.
+    """
+    return whole_step(
+        weight, m, v, batches, step, warmup_steps, max_norm,
+        rate=lambda step, C, warmup: noam(step + 1, C, warmup),
+    )  # fmt: skip
+
+
+@mistake("05.11", caught_by="test_step_by_hand")
+def rate_of_the_step_before(weight, m, v, batches, step, warmup_steps, max_norm=1.0):
+    """the rate is that of step - 1, 0 in the first step.
+
+    Set the rate before the update, not behind it, and use step as it is.
+    """
+    return whole_step(
+        weight, m, v, batches, step, warmup_steps, max_norm,
+        rate=lambda step, C, warmup: noam(step - 1, C, warmup) if step > 1 else 0.0,
+    )  # fmt: skip
+
+
+@mistake("05.11", caught_by="test_step_definition")
+def rate_of_the_peak(weight, m, v, batches, step, warmup_steps, max_norm=1.0):
+    """the rate is that of the peak at every step.
+
+    `noam_rate(step, C, warmup_steps)`: the schedule depends on the step.
+    """
+    return whole_step(
+        weight, m, v, batches, step, warmup_steps, max_norm,
+        rate=lambda step, C, warmup: noam(warmup, C, warmup),
+    )  # fmt: skip
+
+
+@mistake("05.11", caught_by="test_step_by_hand")
+def rate_from_the_vocabulary(weight, m, v, batches, step, warmup_steps, max_norm=1.0):
+    """the width in the rate is V, the first axis of the weight.
+
+    The weight is (V, C): the width of the model is its second axis.
+    """
+    return whole_step(
+        weight, m, v, batches, step, warmup_steps, max_norm,
+        rate=lambda step, C, warmup: noam(step, len(weight), warmup),
+    )  # fmt: skip
+
+
+@mistake("05.11", caught_by="test_step_definition")
+def batches_averaged(weight, m, v, batches, step, warmup_steps, max_norm=1.0):
+    """the mean of each batch is taken, then the mean of these.
+
+    Add sums, and divide once by all tokens that count.
+    """
+    return whole_step(weight, m, v, batches, step, warmup_steps, max_norm, shares=mean_of_means)
+
+
+@mistake("05.11", caught_by="test_step_definition")
+def step_without_division(weight, m, v, batches, step, warmup_steps, max_norm=1.0):
+    """loss and gradient are sums: nothing is divided by the number of tokens.
+
+    Divide both by all tokens that count, before clipping.
+    """
+    return whole_step(
+        weight, m, v, batches, step, warmup_steps, max_norm, shares=lambda sums: [1.0] * len(sums)
+    )
+
+
+@mistake("05.11", caught_by="test_step_padding")
+def step_over_all_positions(weight, m, v, batches, step, warmup_steps, max_norm=1.0):
+    """the sums are divided by the number of all positions, padding included.
+
+    Count the targets that are not -100.
+    """
+    positions = sum(targets.numel() for _, targets in batches)
+    return whole_step(
+        weight, m, v, batches, step, warmup_steps, max_norm,
+        shares=lambda sums: [1 / positions] * len(sums),
+    )  # fmt: skip
+
+
+@mistake("05.11", caught_by="test_step_padding")
+def step_with_padding(weight, m, v, batches, step, warmup_steps, max_norm=1.0):
+    """padding counts, as if token 0 had been right there.
+
+    Leave targets of -100 out.
+    """
+    filled = [(x, targets.clamp(min=0)) for x, targets in batches]
+    return whole_step(weight, m, v, filled, step, warmup_steps, max_norm)
+
+
+@mistake("05.11", caught_by="test_step_definition")
+def step_of_the_last_batch(weight, m, v, batches, step, warmup_steps, max_norm=1.0):
+    """only the last batch is used: the gradients of the others were set to 0 again.
+
+    Gradients are set to 0 once per *step*, not once per batch.
+    """
+    return whole_step(weight, m, v, batches[-1:], step, warmup_steps, max_norm)
+
+
+@mistake("05.11", caught_by="test_step_definition")
+def one_update_for_each_batch(weight, m, v, batches, step, warmup_steps, max_norm=1.0):
+    """there is one update for every batch.
+
+    Accumulate over all batches first; the update stands behind the loop.
+    """
+    total = tokens = 0
+    for batch in batches:
+        n = max(int((batch[1] != -100).sum()), 1)
+        weight, m, v, loss, norm = whole_step(
+            weight, m, v, [batch], step, warmup_steps, max_norm, shares=lambda sums, n=n: [1 / n]
+        )
+        total, tokens = total + loss * n, tokens + n
+    return weight, m, v, total / tokens, norm
+
+
+@mistake("05.11", caught_by="test_step_by_hand")
+def loss_after_the_update(weight, m, v, batches, step, warmup_steps, max_norm=1.0):
+    """the loss is measured after the update.
+
+    Tell the loss whose gradient was used; another forward pass would cost as much again.
+    """
+    made = whole_step(weight, m, v, batches, step, warmup_steps, max_norm)
+    sums = sums_of(made[0], batches)
+    return *made[:3], weighted(sums, over_all(sums))[0], made[4]
+
+
+@mistake("05.11", caught_by="test_step_definition")
+def step_with_l2(weight, m, v, batches, step, warmup_steps, max_norm=1.0):
+    """the decay goes through the gradient: λθ is added to it, Adam without the W.
+
+    Subtract rate · λ · θ from the weight itself.
+    """
+
+    def update(weight, gradient, *rest):
+        *rest, decay = rest
+        return adamw(weight, gradient + decay * weight, *rest, 0.0)
+
+    return whole_step(weight, m, v, batches, step, warmup_steps, max_norm, update=update)
+
+
+@mistake("05.11", caught_by="test_step_definition")
+def step_without_decay(weight, m, v, batches, step, warmup_steps, max_norm=1.0):
+    """the weight does not decay.
+
+    AdamW has a decay of 0.01 here.
+    """
+    return whole_step(weight, m, v, batches, step, warmup_steps, max_norm, decay=0.0)
+
+
+@mistake("05.11", caught_by="test_step_by_hand")
+def step_with_torchs_beta(weight, m, v, batches, step, warmup_steps, max_norm=1.0):
+    """β₂ is 0.999, torch's default.
+
+    Here it is 0.98, as in 2017.
+    """
+    return whole_step(weight, m, v, batches, step, warmup_steps, max_norm, betas=(0.9, 0.999))
+
+
+@mistake("05.11", caught_by="test_step_by_hand")
+def step_without_correction(weight, m, v, batches, step, warmup_steps, max_norm=1.0):
+    """the averages are not corrected.
+
+    Divide m by 1 - 0.9ᵗ and v by 1 - 0.98ᵗ.
+    """
+
+    def update(*given):
+        return adamw(*given, power=lambda beta, step: 0.0)
+
+    return whole_step(weight, m, v, batches, step, warmup_steps, max_norm, update=update)
+
+
+@mistake("05.11", caught_by="test_step_definition")
+def always_the_first_correction(weight, m, v, batches, step, warmup_steps, max_norm=1.0):
+    """the averages are corrected as in the first step, by 1 - β, at every step.
+
+    The correction knows the step: 1 - β**step.
+    """
+
+    def update(*given):
+        return adamw(*given, power=lambda beta, step: beta)
+
+    return whole_step(weight, m, v, batches, step, warmup_steps, max_norm, update=update)
+
+
+@mistake("05.11", caught_by="test_step_small_gradients")
+def step_without_eps(weight, m, v, batches, step, warmup_steps, max_norm=1.0):
+    """ε is left out: a number that never had a gradient becomes 0/0.
+
+    Divide by √v̂ + 1e-9.
+    """
+
+    def update(*given):
+        return adamw(*given, ratio=lambda m, v, eps: m / v.sqrt())
+
+    return whole_step(weight, m, v, batches, step, warmup_steps, max_norm, update=update)
+
+
+@mistake("05.11", caught_by="test_step_by_hand")
+def step_that_forgets(weight, m, v, batches, step, warmup_steps, max_norm=1.0):
+    """m and v are returned as they came.
+
+    The next step needs them as they are after this one.
+    """
+    made = whole_step(weight, m, v, batches, step, warmup_steps, max_norm)
+    return made[0], m.clone(), v.clone(), *made[3:]
+
+
+@mistake("05.11", caught_by="test_step_definition")
+def averages_begun_anew(weight, m, v, batches, step, warmup_steps, max_norm=1.0):
+    """the averages begin at 0 in every step.
+
+    m and v that are given are those after the step before: go on from there.
+    """
+    return whole_step(
+        weight, torch.zeros_like(m), torch.zeros_like(v), batches, step, warmup_steps, max_norm
+    )
+
+
+@mistake("05.11", caught_by="test_step_by_hand")
+def step_uphill(weight, m, v, batches, step, warmup_steps, max_norm=1.0):
+    """the step goes uphill: the update is added.
+
+    Minus: the gradient points to where the loss grows.
+    """
+
+    def update(*given):
+        return adamw(*given, pull=lambda ratio, decay, theta: decay * theta - ratio)
+
+    return whole_step(weight, m, v, batches, step, warmup_steps, max_norm, update=update)
+
+
+@mistake("05.11", caught_by="test_step_by_hand")
+def gradient_descent_only(weight, m, v, batches, step, warmup_steps, max_norm=1.0):
+    """the weight is moved against the gradient itself: m and v are computed, and not used.
+
+    The update is m̂ / (√v̂ + ε), and the decay.
+    """
+
+    def update(weight, gradient, *rest):
+        return adamw(weight, gradient, *rest, ratio=lambda m, v, eps: gradient)
+
+    return whole_step(weight, m, v, batches, step, warmup_steps, max_norm, update=update)
+
+
+@mistake("05.11", caught_by="test_step_by_hand")
+def norm_before_loss(weight, m, v, batches, step, warmup_steps, max_norm=1.0):
+    """the norm is returned before the loss.
+
+    The order is (weight, m, v, loss, norm).
+    """
+    return whole_step(
+        weight, m, v, batches, step, warmup_steps, max_norm,
+        tell=lambda loss, norm, clipped: (norm, loss),
+    )  # fmt: skip
+
+
+@mistake("05.11", caught_by="test_step_lets_go")
+def weight_with_its_graph(weight, m, v, batches, step, warmup_steps, max_norm=1.0):
+    """the new weight requires a gradient: the old one was not detached.
+
+    With every step the graph grows by one. `weight.detach()`, or torch.no_grad() around the update.
+    """
+    return whole_step(weight.clone().requires_grad_(), m, v, batches, step, warmup_steps, max_norm)
+
+
+@mistake("05.11", caught_by="test_step_dtype")
+def step_in_single_precision(weight, m, v, batches, step, warmup_steps, max_norm=1.0):
+    """everything is computed and returned in float32, whatever the weight is.
+
+    Leave .float() out.
+    """
+    narrow = [(x.float(), targets) for x, targets in batches]
+    given = (each.float() for each in (weight, m, v))
+    return whole_step(*given, narrow, step, warmup_steps, max_norm)

@@ -1769,3 +1769,170 @@ scaled_backward.waive(
     "scaled_backward:L2:(x.half() @ half).float()->x.half() @ half",
     reason="the targets are float32, and so is what is subtracted from them",
 )
+
+
+# ---------------------------------------------------------------------------------------------
+# 05.11
+
+train_step = exercise(
+    "05.11",
+    function="train_step",
+    title="The whole step",
+    page=f"{LOOP}#training-step",
+    uses=("05.6", "05.7", "05.8", "05.9"),
+    returns=("tensor", "tensor", "tensor", "number", "number"),
+    closed=(*LARGE_BATCH, *ADAM),
+    legal=lambda sizes: sizes.get("step", 1) >= 1 and sizes.get("warmup_steps", 1) >= 1,
+    hints=(
+        "Four things in a row. Which of them must know all batches, and which only the gradient?",
+        "Say it in this order: add up sums, divide by all tokens, clip, then Adam with the rate of "
+        "this step. What would change if clipping came before the division?",
+        "Accumulate as in 5.9 into `weight.grad`, `weight.grad /= tokens`, `norm = "
+        "nn.utils.clip_grad_norm_(weight, max_norm)`, `rate = library_rate(step, weight.shape[1], "
+        "warmup_steps)`, then the four lines of AdamW with `weight.grad`.",
+    ),
+)
+STEPPED = "the weight", "m", "v", "the loss", "the norm"
+STEP = Tolerance(rtol=5e-5, atol=1e-8, because="torch adds 1e-6 to the norm that it divides by")
+
+
+def step_loops(weight, m, v, batches, step, warmup_steps, max_norm=1.0):
+    total, gradient, count = tokens_of(weight, batches)
+    gradient = gradient / count
+    norm = norm_of([gradient])
+    clipped = gradient * min(1.0, max_norm / norm) if norm else gradient
+    rate = rate_branches(step, weight.shape[1], warmup_steps)
+    return [*adamw_floats(weight, clipped, m, v, step, rate), total / count, norm]
+
+
+def expect_step(sub, inputs, what, tolerance=STEP):
+    """One step; what it gives."""
+    weight, *rest = inputs
+    got = sub.train_step(weight.clone(), *rest)
+    for name, each, want in zip(STEPPED, got, step_loops(*inputs), strict=True):
+        if isinstance(want, float):
+            expect_close(float(each), want, tolerance, what=f"{name} {what}")
+        else:
+            expect_close(each, want.to(weight.dtype), tolerance, what=f"{name} {what}")
+    return got
+
+
+def to_step(rng, V, C, *sizes, size=1.0, lengths=None, dtype=torch.float64):
+    """A weight, its averages, and batches whose gradients are of that size."""
+    weight, _, m, v = to_update(rng, V, C, dtype=dtype)
+    batches = batches_of(rng, V, C, *sizes, lengths=lengths, dtype=dtype)
+    return weight, m, v, [(x * size, targets) for x, targets in batches]
+
+
+@train_step.check(
+    points=1,
+    title="the worked example: one token, the first step",
+    hint="The gradient is (−½, ½), the rate 1, and Adam's first step goes by the sign.",
+)
+def test_step_by_hand(sub, rng):
+    weight, m, v = (torch.zeros(2, 1) for _ in range(3))
+    batches = [(torch.tensor([[[1.0]]]), torch.tensor([[0]]))]
+    want = [[1.0], [-1.0]], [[-0.05], [0.05]], [[0.005], [0.005]]
+    got = sub.train_step(weight, m, v, batches, 1, 1)
+    for name, each, wanted in zip(STEPPED, got, want, strict=False):
+        expect_close(each, torch.tensor(wanted), BY_HAND, what=name)
+    expect_close(float(got[3]), math.log(2), BY_HAND, what="the loss")
+    expect_close(float(got[4]), math.sqrt(0.5), BY_HAND, what="the norm")
+
+
+@train_step.check(
+    points=3,
+    title="equal to the definition, before the peak of the rate and behind it",
+    hint="Accumulate, divide, clip, rate, AdamW: each once, in this order.",
+)
+def test_step_definition(sub, rng):
+    for step, warmup, sizes in (
+        (1, 10, ((2, 5), (2, 3))),
+        (4, 10, ((1, 4), (3, 2))),
+        (40, 10, ((2, 3),)),
+    ):
+        inputs = *to_step(rng, 7, 5, *sizes), step, warmup
+        expect_step(sub, inputs, f"at step {step} of a warm-up of {warmup}")
+
+
+@train_step.check(
+    points=3,
+    title="the gradient of all batches is clipped, once, after the division",
+    hint="Divide by the tokens first. The norm that is told is the one before clipping.",
+)
+def test_step_clipping(sub, rng):
+    for size, max_norm in ((0.1, 1.0), (10.0, 1.0), (3.0, 0.2), (3.0, 50.0)):
+        inputs = *to_step(rng, 7, 5, (2, 5), (2, 3), (1, 6), size=size), 4, 10, max_norm
+        expect_step(sub, inputs, f"for gradients of size {size:g}, max_norm {max_norm:g}")
+
+
+@train_step.check(
+    points=2,
+    title="every token of every batch counts the same, and padding not at all",
+    hint="Add sums; divide by the number of targets that are not -100.",
+)
+def test_step_padding(sub, rng):
+    for lengths in (([5, 1], [3, 1]), ([0, 0], [2, 3]), ([1, 0], [3, 3])):
+        inputs = *to_step(rng, 7, 5, (2, 5), (2, 3), lengths=lengths), 4, 10
+        expect_step(sub, inputs, f"for lengths {lengths}")
+
+
+@train_step.check(
+    points=2,
+    title="six steps in a row",
+    hint="m, v and the weight go on from where the step before has left them.",
+)
+def test_step_in_a_row(sub, rng):
+    weight, m, v, batches = to_step(rng, 7, 5, (2, 5), (2, 3))
+    m, v = torch.zeros_like(m), torch.zeros_like(v)
+    for step in range(1, 7):
+        inputs = weight, m, v, batches, step, 3, 0.5
+        got = expect_step(sub, inputs, f"at step {step}")
+        weight, m, v = (each.detach().clone() for each in got[:3])
+
+
+@train_step.check(
+    points=1,
+    title="numbers that hardly have a gradient, or none",
+    hint="ε = 1e-9 stands beside √v̂: 0/0 where nothing ever came, and half the step at 1e-9.",
+)
+def test_step_small_gradients(sub, rng):
+    weight, _, _, batches = to_step(rng, 7, 5, (2, 5), (2, 3), size=1e-9)
+    for x, _ in batches:
+        x[..., 2] = 0.0
+    inputs = weight, torch.zeros_like(weight), torch.zeros_like(weight), batches, 1, 10
+    expect_step(sub, inputs, "for gradients near 1e-9")
+
+
+@train_step.check(
+    points=1,
+    title="nothing that is returned hangs on a graph",
+    hint="detach(): the next step begins with plain tensors, and the log needs plain numbers.",
+)
+def test_step_lets_go(sub, rng):
+    inputs = *to_step(rng, 7, 5, (2, 5), (2, 3)), 2, 10
+    for name, each in zip(STEPPED, expect_step(sub, inputs, "at step 2"), strict=True):
+        expect(
+            not getattr(each, "requires_grad", False),
+            f"{name} still requires a gradient: it keeps the graph of this step in memory.",
+        )
+
+
+@train_step.check(
+    points=1,
+    title="weight and averages keep their dtype",
+    hint="No .float(), no .double(), and no tensor of another dtype on the way.",
+)
+def test_step_dtype(sub, rng):
+    near = Tolerance(rtol=2e-3, atol=1e-4, because="a float32 step that divides by small numbers")
+    for dtype, tolerance in ((torch.float32, near), (torch.float64, STEP)):
+        inputs = *to_step(rng, 7, 5, (2, 5), (2, 3), dtype=dtype), 4, 10
+        got = expect_step(sub, inputs, f"in {dtype}", tolerance)
+        for name, each in zip(STEPPED[:3], got, strict=False):
+            require_dtype(each, dtype, name)
+
+
+train_step.waive(
+    "train_step:L1:weight.clone()->weight",
+    reason="`nn.Parameter` makes a leaf of its own, and its numbers are not changed",
+)

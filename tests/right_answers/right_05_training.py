@@ -8,6 +8,7 @@ from torch import nn
 from torch.nn import functional as F
 
 from minitx.grading import right_answer
+from minitx.training import label_smoothed_cross_entropy, noam_rate
 
 # ---------------------------------------------------------------------------------------------
 # 05.1
@@ -600,3 +601,111 @@ def as_a_list_of_three(weight, x, targets, scale, streak, interval):
     if (~g.isfinite()).sum() > 0:
         return [None, scale / 2, 0]
     return [g, scale * 2 if streak + 1 == interval else scale, (streak + 1) % interval]
+
+
+# ---------------------------------------------------------------------------------------------
+# 05.11
+
+
+@right_answer("05.11")
+def with_torchs_tools_and_no_grad(weight, m, v, batches, step, warmup_steps, max_norm=1.0):
+    W = torch.nn.Parameter(weight.clone())
+    tokens = sum((t != -100).sum().item() for _, t in batches)
+    loss = 0.0
+    for x, targets in batches:
+        part = F.cross_entropy((x @ W.mT).flatten(0, 1), targets.flatten(), reduction="sum")
+        (part / tokens).backward()
+        loss += part.item() / tokens
+    norm = nn.utils.clip_grad_norm_([W], max_norm).item()
+    with torch.no_grad():
+        rate = noam_rate(step, W.size(1), warmup_steps)
+        m = m.lerp(W.grad, 0.1)
+        v = 0.98 * v + 0.02 * W.grad**2
+        W.mul_(1 - rate * 0.01)
+        W.sub_(rate * (m / (1 - 0.9**step)) / ((v / (1 - 0.98**step)).sqrt() + 1e-9))
+    return W.data, m, v, loss, norm
+
+
+@right_answer("05.11")
+def all_by_hand(weight, m, v, batches, step, warmup_steps, max_norm=1.0):
+    loss, gradient, tokens = 0.0, torch.zeros_like(weight), 0
+    for x, targets in batches:
+        real = targets >= 0
+        log_p = (x[real] @ weight.T).log_softmax(-1)
+        right = F.one_hot(targets[real], len(weight)).to(weight.dtype)
+        loss -= (log_p * right).sum().item()
+        gradient += (log_p.exp() - right).T @ x[real]
+        tokens += len(right)
+    gradient /= tokens
+    norm = gradient.norm().item()
+    if norm > max_norm:
+        gradient *= max_norm / norm
+    peak = 1 / math.sqrt(weight.shape[1] * warmup_steps)
+    rate = peak * min(step / warmup_steps, math.sqrt(warmup_steps / step))
+    m, v = 0.9 * m + 0.1 * gradient, 0.98 * v + 0.02 * gradient * gradient
+    size = (v / (1 - 0.98**step)).sqrt() + 1e-9
+    moved = weight - rate * (m / (1 - 0.9**step) / size + 0.01 * weight)
+    return moved, m, v, loss / tokens, norm
+
+
+@right_answer("05.11")
+def with_autograd_for_each_batch(weight, m, v, batches, step, warmup_steps, max_norm=1.0):
+    leaf = weight.clone().requires_grad_()
+    losses, gradients, counts = [], [], []
+    for x, targets in batches:
+        total = F.cross_entropy(F.linear(x, leaf).mT, targets, reduction="sum")
+        gradients.append(torch.autograd.grad(total, leaf)[0])
+        losses.append(total.detach())
+        counts.append(int(targets.ne(-100).sum()))
+    g = torch.stack(gradients).sum(0) / sum(counts)
+    norm = torch.linalg.vector_norm(g)
+    g = g * torch.clamp(max_norm / (norm + 1e-6), max=1.0)
+    rate = weight.size(-1) ** -0.5 * min(step**-0.5, step * warmup_steps**-1.5)
+    m = torch.add(0.9 * m, g, alpha=0.1)
+    v = torch.addcmul(0.98 * v, g, g, value=0.02)
+    ratio = (m / (1 - 0.9**step)) / ((v / (1 - 0.98**step)) ** 0.5 + 1e-9)
+    new = weight * (1 - 0.01 * rate) - rate * ratio
+    return new, m, v, torch.stack(losses).sum() / sum(counts), norm
+
+
+@right_answer("05.11")
+def with_the_librarys_loss(weight, m, v, batches, step, warmup_steps, max_norm=1.0):
+    W = weight.detach().clone().requires_grad_()
+    tokens = loss = 0
+    for x, targets in batches:
+        part = label_smoothed_cross_entropy(x @ W.T, targets, reduction="sum")
+        part.backward()
+        loss, tokens = loss + part.item(), tokens + int((targets != -100).sum())
+    gradient = W.grad / tokens
+    norm = float(gradient.square().sum().sqrt())
+    gradient = gradient * min(1.0, max_norm / norm)
+    m = m + 0.1 * (gradient - m)
+    v = v + 0.02 * (gradient.square() - v)
+    rate = noam_rate(step, weight.shape[1], warmup_steps)
+    m_hat, v_hat = m / (1 - 0.9**step), v / (1 - 0.98**step)
+    weight = weight - rate * 0.01 * weight - rate * m_hat / (v_hat.sqrt() + 1e-9)
+    return [weight, m, v, loss / tokens, norm]
+
+
+@right_answer("05.11")
+def with_a_layer(weight, m, v, batches, step, warmup_steps, max_norm=1.0):
+    V, C = weight.shape
+    layer = nn.Linear(C, V, bias=False, dtype=weight.dtype)
+    layer.load_state_dict({"weight": weight})
+    loss, tokens = 0.0, 0
+    for x, targets in batches:
+        real = targets.flatten() != -100
+        logits = layer(x).flatten(0, 1)[real]
+        part = (logits.logsumexp(-1) - logits[range(len(logits)), targets.flatten()[real]]).sum()
+        part.backward()
+        loss += part.item()
+        tokens += len(logits)
+    (parameter,) = layer.parameters()
+    parameter.grad.div_(tokens)
+    norm = nn.utils.clip_grad_norm_(layer.parameters(), max_norm)
+    g = parameter.grad
+    m, v = 0.9 * m + (1 - 0.9) * g, 0.98 * v + (1 - 0.98) * g.pow(2)
+    corrected = [average / (1 - beta**step) for average, beta in ((m, 0.9), (v, 0.98))]
+    rate = noam_rate(step, C, warmup_steps)
+    pull = torch.addcdiv(0.01 * weight, corrected[0], corrected[1].sqrt() + 1e-9)
+    return torch.sub(weight, pull, alpha=rate), m, v, loss / tokens, norm
