@@ -435,7 +435,7 @@ class ResidualBlock(nn.Module):
         sublayer.bias: (C).
 
     Closed:
-        minitx.blocks.Residual, the blocks of minitx and torch.
+        minitx.blocks.Residual.forward, the blocks of minitx and torch.
     """
 
     def __init__(self, d_model, pre_norm, dropout=0.0):
@@ -589,7 +589,7 @@ class FeedForward(nn.Module):
         out_proj.bias: (C).
 
     Closed:
-        minitx's feed-forward networks, torch's finished blocks.
+        minitx.layers.FeedForward.forward, minitx.experts, torch's blocks.
     """
 
     def __init__(self, d_model, d_ff):
