@@ -369,8 +369,8 @@ check("05.2", layer_norm_backward)
 # 3. *Special cases.* A sublayer that says 0: the pre-norm block must be the
 #    identity. Dropout 1: the same.
 #
-# **Closed** here: `minitx.blocks.Residual` and the finished blocks of
-# `minitx` and torch.
+# **Closed** here: `minitx.blocks.Residual.forward` and the finished blocks
+# of `minitx` and torch.
 
 # %% [markdown] tags=["solution"]
 # **A loop**
@@ -530,8 +530,8 @@ check("05.3", ResidualBlock)
 #    $y = b_2 + \sum_i \mathrm{relu}(k_i \cdot x + b_{1,i})\, v_i$.
 # 3. *Special cases.* No activation behind `out_proj`: tokens may be negative.
 #
-# **Closed** here: the feed-forward networks of `minitx` and torch's finished
-# blocks. `F.relu` and `nn.Linear` are open.
+# **Closed** here: `minitx.layers.FeedForward.forward`, the experts of
+# `minitx` and torch's finished blocks. `F.relu` and `nn.Linear` are open.
 
 # %% [markdown] tags=["solution"]
 # **A loop**

@@ -303,7 +303,7 @@ def mean_taken_for_a_constant(grad, x, weight, eps=1e-5):
     return grad_x, all_tokens(grad * x_hat), all_tokens(grad)
 
 
-@mistake("05.2", caught_by="test_back_by_hand")
+@mistake("05.2", caught_by="test_back_differences")
 def variance_taken_for_a_constant(grad, x, weight, eps=1e-5):
     """the term of the variance, x_hat times the average of g · x_hat, is missing.
 
@@ -688,7 +688,7 @@ class NoNormAtAll(Block):
         return x + self.says(x)
 
 
-@mistake("05.3", caught_by="test_block_pre_norm")
+@mistake("05.3", caught_by="test_block_by_hand")
 class Subtracted(Block):
     """what the sublayer says is subtracted from x.
 
@@ -1168,7 +1168,7 @@ class GatedNetwork(Network):
         return F.silu(self.in_proj(x)) * self.gate_proj(x)
 
 
-@mistake("05.4", caught_by="test_ff_definition")
+@mistake("05.4", caught_by="test_ff_alone")
 class AveragedOverTheTokens(Network):
     """the inner numbers are averaged over the tokens of a sentence.
 
@@ -1345,7 +1345,7 @@ def smoothing_ignored(logits, targets, smoothing=0.1, ignore_index=-100):
     return cross_entropy(logits, targets, 0.0, ignore_index)
 
 
-@mistake("05.5", caught_by="test_loss_definition")
+@mistake("05.5", caught_by="test_loss_without_smoothing")
 def always_a_tenth(logits, targets, smoothing=0.1, ignore_index=-100):
     """the share is 0.1, whatever is given.
 
@@ -1416,7 +1416,7 @@ def a_little_added_to_p(logits, targets, smoothing=0.1, ignore_index=-100):
     )
 
 
-@mistake("05.5", caught_by="test_loss_definition")
+@mistake("05.5", caught_by="test_loss_equal_sizes")
 def softmax_over_the_positions(logits, targets, smoothing=0.1, ignore_index=-100):
     """the softmax runs over the positions of a sentence, not over the vocabulary.
 
@@ -1538,7 +1538,7 @@ def only_minus_100_ignored(logits, targets, smoothing=0.1, ignore_index=-100):
     return cross_entropy(logits, targets, smoothing, -100)
 
 
-@mistake("05.5", caught_by="test_loss_padding")
+@mistake("05.5", caught_by="test_loss_other_index")
 def zero_taken_for_padding(logits, targets, smoothing=0.1, ignore_index=-100):
     """token 0 is taken for padding and left out, whatever ignore_index says.
 
@@ -1643,7 +1643,7 @@ def larger_of_the_two(step, d_model, warmup_steps):
     return d_model**-0.5 * max(step**-0.5, step * warmup_steps**-1.5)
 
 
-@mistake("05.6", caught_by="test_rate_by_hand")
+@mistake("05.6", caught_by="test_rate_width")
 def width_forgotten(step, d_model, warmup_steps):
     """the factor of the width is missing.
 
@@ -1713,7 +1713,7 @@ def no_fall(step, d_model, warmup_steps):
     return d_model**-0.5 * step * warmup_steps**-1.5
 
 
-@mistake("05.6", caught_by="test_rate_by_hand")
+@mistake("05.6", caught_by="test_rate_laws")
 def constant_behind_the_peak(step, d_model, warmup_steps):
     """the rate stays at its peak when the warm-up is over.
 
@@ -1859,7 +1859,7 @@ def adamw(
     return give(moved, m, v, m_hat, v_hat)
 
 
-@mistake("05.7", caught_by="test_adamw_by_hand")
+@mistake("05.7", caught_by="test_adamw_decay")
 def decay_in_the_gradient(
     parameter, gradient, m, v, step, rate, beta1=0.9, beta2=0.98, eps=1e-9, weight_decay=0.01
 ):
@@ -1886,7 +1886,7 @@ def nothing_corrected(
     )  # fmt: skip
 
 
-@mistake("05.7", caught_by="test_adamw_by_hand")
+@mistake("05.7", caught_by="test_adamw_defaults")
 def only_m_corrected(
     parameter, gradient, m, v, step, rate, beta1=0.9, beta2=0.98, eps=1e-9, weight_decay=0.01
 ):
@@ -2172,7 +2172,7 @@ def sizes_averaged(
     return parameter - rate * (ratio + weight_decay * parameter), m, v
 
 
-@mistake("05.7", caught_by="test_adamw_by_hand")
+@mistake("05.7", caught_by="test_adamw_in_a_row")
 def corrected_averages_returned(
     parameter, gradient, m, v, step, rate, beta1=0.9, beta2=0.98, eps=1e-9, weight_decay=0.01
 ):
@@ -2311,7 +2311,7 @@ def longest_tensor(gradients, max_norm):
     return cut(gradients, norms.max(), max_norm)
 
 
-@mistake("05.8", caught_by="test_clip_by_hand")
+@mistake("05.8", caught_by="test_clip_shapes")
 def first_tensor_only(gradients, max_norm):
     """the norm is that of the first tensor.
 
@@ -2348,7 +2348,7 @@ def mean_square_of_each_tensor(gradients, max_norm):
     return cut(gradients, sum(g.double().square().mean() for g in gradients).sqrt(), max_norm)
 
 
-@mistake("05.8", caught_by="test_clip_by_hand")
+@mistake("05.8", caught_by="test_clip_short")
 def always_of_that_length(gradients, max_norm):
     """the gradient is always brought to the length max_norm, short ones too.
 
@@ -2589,7 +2589,7 @@ def only_the_gradient_divided(weight, batches):
     return weighted(sums, [1.0] * len(sums))[0], weighted(sums, over_all(sums))[1]
 
 
-@mistake("05.9", caught_by="test_accumulate_by_hand")
+@mistake("05.9", caught_by="test_accumulate_counts")
 def divided_by_the_batches(weight, batches):
     """the sums are divided by the number of batches.
 
@@ -3436,7 +3436,7 @@ def step_without_eps(weight, m, v, batches, step, warmup_steps, max_norm=1.0):
     return whole_step(weight, m, v, batches, step, warmup_steps, max_norm, update=update)
 
 
-@mistake("05.11", caught_by="test_step_by_hand")
+@mistake("05.11", caught_by="test_step_in_a_row")
 def step_that_forgets(weight, m, v, batches, step, warmup_steps, max_norm=1.0):
     """m and v are returned as they came.
 
