@@ -8,7 +8,7 @@ import numpy as np
 
 from minitx.grading import values
 from minitx.grading.judge.alterations import cut_axis
-from minitx.grading.judge.as_function import ModuleForm
+from minitx.grading.judge.as_function import MODE, ModuleForm
 from minitx.grading.judge.probes import Asker, Probe, like
 from minitx.grading.report import Case
 
@@ -119,6 +119,8 @@ def _case(probe: Probe, form: ModuleForm | None) -> Case | None:
     weights = form.weights(probe.arguments) if form else {}
     lines = ["weights = {}"] if weights else []
     for name, value in probe.arguments.items():
+        if form and name == MODE:
+            continue
         target = f'weights["{name}"]' if name in weights else name
         line = f"{target} = {_source(value)}"
         if _source(value) is None or len(line) > _WIDTH:
@@ -131,6 +133,7 @@ def _case(probe: Probe, form: ModuleForm | None) -> Case | None:
         if not weights or not asked:  # it failed when it was made: there is no call to show
             return None
         lines += [f"module = {form.name}({', '.join(made)})", "module.load_state_dict(weights)"]
+        lines += [] if probe.arguments.get(MODE, True) else ["module.eval()"]
         call = f"module({', '.join(asked)})"
     if probe.got.kind == "raised":
         expected, got = _result(probe.want.value, 4), f"{probe.got.error_kinds[0]}"
