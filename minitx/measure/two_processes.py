@@ -58,11 +58,11 @@ def untrained() -> GPT:
         return GPT(config)
 
 
-def _batch(number: int) -> Tensor:
+def batch_at(number: int) -> Tensor:
     return torch.randint(16, (4, 9 + number % 3), generator=generator(0, number))
 
 
-def _loss_sum(model: nn.Module, token_ids: Tensor) -> tuple[Tensor, Tensor]:
+def loss_sum(model: nn.Module, token_ids: Tensor) -> tuple[Tensor, Tensor]:
     targets = token_ids[:, 1:]
     loss = label_smoothed_cross_entropy(model(token_ids[:, :-1]), targets, reduction="sum")
     return loss, torch.tensor(targets.numel())
@@ -74,7 +74,7 @@ def _main(file: str) -> None:
         config = TrainingConfig(
             num_steps=3, rate=lambda step: 1e-3, accumulation_steps=BATCHES // group.count
         )
-        train(model, _loss_sum, _batch, config, group=group, progress=False)
+        train(model, loss_sum, batch_at, config, group=group, progress=False)
         if group.writes:
             torch.save(model.state_dict(), file)
 
