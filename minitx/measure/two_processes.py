@@ -59,10 +59,12 @@ def untrained() -> GPT:
 
 
 def batch_at(number: int) -> Tensor:
+    """A batch of four texts; their length is 9, 10 or 11, by its number."""
     return torch.randint(16, (4, 9 + number % 3), generator=generator(0, number))
 
 
 def loss_sum(model: nn.Module, token_ids: Tensor) -> tuple[Tensor, Tensor]:
+    """Of all next tokens: the sum of their losses, and how many there are."""
     targets = token_ids[:, 1:]
     loss = label_smoothed_cross_entropy(model(token_ids[:, :-1]), targets, reduction="sum")
     return loss, torch.tensor(targets.numel())
