@@ -200,6 +200,10 @@ def train_experiment(name: str, about: str) -> None:
 train_experiment("ladder", "The book's translator as it stands after each chapter.")
 train_experiment("head-count", "The book's translator with 1 to 32 heads.")
 train_experiment("extrapolation", "Texts longer than the trained ones, with each kind of position.")
+train_experiment(
+    "norm-place", "A deep translator, norms on the road or beside it, warmed up or not."
+)
+train_experiment("recipe", "The book's translator without each part of its recipe.")
 
 
 @click.command()
