@@ -7,9 +7,13 @@ formed, legible on a phone, no word over another or outside, and the same twice.
 from minitx.viz.drawings.ambiguous import ambiguous_word
 from minitx.viz.drawings.bag import order_from_causality, same_bag
 from minitx.viz.drawings.basics import dot_products, training_step
+from minitx.viz.drawings.beams import beam_tree
 from minitx.viz.drawings.book_map import transformer, you_are_here
+from minitx.viz.drawings.caching import cache_grows
+from minitx.viz.drawings.call_flow import whole_transformer
 from minitx.viz.drawings.clocks import clock_hands, turn_by_k
 from minitx.viz.drawings.cross import cross_attention
+from minitx.viz.drawings.decoder_masks import three_masks
 from minitx.viz.drawings.distances import alibi_slopes, relative_grid, t5_buckets
 from minitx.viz.drawings.doors import add_or_concatenate, three_doors
 from minitx.viz.drawings.equivariance import same_vectors_reordered
@@ -20,9 +24,13 @@ from minitx.viz.drawings.layers import path_lengths, two_sequences_one_sequence
 from minitx.viz.drawings.looks import two_looks
 from minitx.viz.drawings.lookup import highlighter_and_jigsaw, lookup_bars, score_grid
 from minitx.viz.drawings.masks import mask_stencil, padded_batch, two_triangles
+from minitx.viz.drawings.memory_reading import memory_to_every_layer
 from minitx.viz.drawings.mistakes import mistake_pair
 from minitx.viz.drawings.motion import translation_in_motion
+from minitx.viz.drawings.next_token import next_token_bars
 from minitx.viz.drawings.out_projection import concatenate_and_mix
+from minitx.viz.drawings.own_mistakes import exposure
+from minitx.viz.drawings.passes import one_pass_many_steps
 from minitx.viz.drawings.projections import three_projections
 from minitx.viz.drawings.recurrence import (
     gradient_paths,
@@ -34,6 +42,7 @@ from minitx.viz.drawings.recurrence import (
 from minitx.viz.drawings.roles import head_roles
 from minitx.viz.drawings.score_terms import xl_terms
 from minitx.viz.drawings.shared_heads import grouped_heads, latent_cache
+from minitx.viz.drawings.shifting import shift_by_one
 from minitx.viz.drawings.sinusoids import sinusoid_table, wavelengths
 from minitx.viz.drawings.softmax import saturation
 from minitx.viz.drawings.splitting import split_heads, wrong_reshape
@@ -46,13 +55,16 @@ __all__ = [
     "add_or_concatenate",
     "alibi_slopes",
     "ambiguous_word",
+    "beam_tree",
     "bottleneck",
+    "cache_grows",
     "clock_hands",
     "concatenate_and_mix",
     "cross_attention",
     "crossing_numbers",
     "decoder_looks_back",
     "dot_products",
+    "exposure",
     "gradient_paths",
     "grouped_heads",
     "head_block",
@@ -62,8 +74,11 @@ __all__ = [
     "lookup_bars",
     "lstm_conveyor",
     "mask_stencil",
+    "memory_to_every_layer",
     "mistake_pair",
     "multi_head",
+    "next_token_bars",
+    "one_pass_many_steps",
     "one_wide_head",
     "order_from_causality",
     "padded_batch",
@@ -76,10 +91,12 @@ __all__ = [
     "saturation",
     "scan_tree",
     "score_grid",
+    "shift_by_one",
     "sinusoid_table",
     "split_heads",
     "t5_buckets",
     "three_doors",
+    "three_masks",
     "three_projections",
     "training_step",
     "transformer",
@@ -91,6 +108,7 @@ __all__ = [
     "unrolled_rnn",
     "wavefront",
     "wavelengths",
+    "whole_transformer",
     "work_and_depth",
     "wrong_reshape",
     "xl_terms",
