@@ -17,17 +17,21 @@ from minitx.viz.drawings.decoder_masks import three_masks
 from minitx.viz.drawings.distances import alibi_slopes, relative_grid, t5_buckets
 from minitx.viz.drawings.doors import add_or_concatenate, three_doors
 from minitx.viz.drawings.equivariance import same_vectors_reordered
+from minitx.viz.drawings.families import three_families
 from minitx.viz.drawings.head_flow import multi_head
 from minitx.viz.drawings.head_work import one_wide_head
 from minitx.viz.drawings.heads import head_block
 from minitx.viz.drawings.layers import path_lengths, two_sequences_one_sequence
 from minitx.viz.drawings.looks import two_looks
 from minitx.viz.drawings.lookup import highlighter_and_jigsaw, lookup_bars, score_grid
+from minitx.viz.drawings.masking_words import masked_words
 from minitx.viz.drawings.masks import mask_stencil, padded_batch, two_triangles
 from minitx.viz.drawings.memory_reading import memory_to_every_layer
 from minitx.viz.drawings.mistakes import mistake_pair
+from minitx.viz.drawings.model_sizes import sizes
 from minitx.viz.drawings.motion import translation_in_motion
 from minitx.viz.drawings.next_token import next_token_bars
+from minitx.viz.drawings.noising import denoise
 from minitx.viz.drawings.out_projection import concatenate_and_mix
 from minitx.viz.drawings.own_mistakes import exposure
 from minitx.viz.drawings.passes import one_pass_many_steps
@@ -45,15 +49,20 @@ from minitx.viz.drawings.shared_heads import grouped_heads, latent_cache
 from minitx.viz.drawings.shifting import shift_by_one
 from minitx.viz.drawings.sinusoids import sinusoid_table, wavelengths
 from minitx.viz.drawings.softmax import saturation
+from minitx.viz.drawings.span_corruption import spans_and_sentinels
 from minitx.viz.drawings.splitting import split_heads, wrong_reshape
 from minitx.viz.drawings.steps import recipe
 from minitx.viz.drawings.translation import bottleneck, crossing_numbers, decoder_looks_back
+from minitx.viz.drawings.tuning import fine_tune
 from minitx.viz.drawings.turning import rotary_turns
+from minitx.viz.drawings.tying import tied_weights
+from minitx.viz.drawings.word_alignment import alignment
 from minitx.viz.drawings.work import work_and_depth
 
 __all__ = [
     "add_or_concatenate",
     "alibi_slopes",
+    "alignment",
     "ambiguous_word",
     "beam_tree",
     "bottleneck",
@@ -63,8 +72,10 @@ __all__ = [
     "cross_attention",
     "crossing_numbers",
     "decoder_looks_back",
+    "denoise",
     "dot_products",
     "exposure",
+    "fine_tune",
     "gradient_paths",
     "grouped_heads",
     "head_block",
@@ -74,6 +85,7 @@ __all__ = [
     "lookup_bars",
     "lstm_conveyor",
     "mask_stencil",
+    "masked_words",
     "memory_to_every_layer",
     "mistake_pair",
     "multi_head",
@@ -93,11 +105,15 @@ __all__ = [
     "score_grid",
     "shift_by_one",
     "sinusoid_table",
+    "sizes",
+    "spans_and_sentinels",
     "split_heads",
     "t5_buckets",
     "three_doors",
+    "three_families",
     "three_masks",
     "three_projections",
+    "tied_weights",
     "training_step",
     "transformer",
     "translation_in_motion",

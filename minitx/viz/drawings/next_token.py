@@ -64,7 +64,8 @@ def next_token_bars() -> Drawing:
     alt = (
         "The next word after The cat slept on the, for the candidates "
         f"{', '.join(f'{word} with logit {_signed(x)}' for word, x in LOGITS.items())}. Bars of "
-        f"their probabilities in four columns: at temperature 1, at a lower one, and two cuts, each made in the column before. {'. '.join(told)}. "
+        f"their probabilities in four columns: at temperature 1, "
+        f"at a lower one, and after two cuts, each made in the column before. {'. '.join(told)}. "
         "What has fallen out is crossed, and the rest is scaled up to 1 again."
     )
     return Drawing("From logits to a draw", alt, 416, y + 60, parts)

@@ -9,7 +9,7 @@ LOST = ("six", "cent")  # and what may follow from there
 
 def exposure() -> Drawing:
     """The same mistake twice: mended before it is read, and read."""
-    cell, gap, left = (76.0, 28.0), 6.0, 6.0
+    cell, gap, left = (92.0, 28.0), 12.0, 6.0
     said = [*FRENCH]
     said[PLACE] = WRONG
     parts: list[Part] = [line((2, 166), (414, 166), role="score", dashed=True)]
@@ -27,7 +27,11 @@ def exposure() -> Drawing:
             parts += [arrow(below.top, (below.top[0], above.y + cell[1] + 2))]
             lost = own and i > PLACE
             parts += [Box(below.x, below.y, *cell, below.label, "q", fill=0.15, hatch=lost)]
-            parts += [Box(above.x, above.y, *cell, above.label, "ink", bold=i == PLACE)]
+            parts += (
+                [Box(above.x, above.y, *cell, f"{above.label} ✗", bold=True)]
+                if i == PLACE
+                else [above]
+            )
             if i and (own or i == PLACE + 1):
                 before = outputs[i - 1]
                 way = (before.bottom, below.top)
@@ -36,7 +40,7 @@ def exposure() -> Drawing:
                 if not own:
                     parts += [text((start[0] + end[0]) / 2, (start[1] + end[1]) / 2, "✗",
                                    halo=True, size=20)]  # fmt: skip
-        parts += [text(414, top + 146, after, anchor="end")]
+        parts += [text(2, top + 146, after, anchor="start", role="score")]
     wrong = f"{WRONG}, where {FRENCH[PLACE]} is right"
     alt = (
         f"Twice the decoder reads a row below and says a row above, and each time its second word "
@@ -45,4 +49,4 @@ def exposure() -> Drawing:
         f"{WRONG} is read, and from there on the inputs, hatched, are beginnings that were never "
         f"met in training: {' and '.join(LOST)} follow."
     )
-    return Drawing("Its own mistakes", alt, 336, 334, parts)
+    return Drawing("Its own mistakes", alt, 416, 334, parts)
