@@ -7,11 +7,11 @@ Words = tuple[str, ...]
 
 # The probability of a word after the words so far.
 NEXT: dict[Words, dict[str, float]] = {
-    (): {"it": 0.5, "there": 0.4},
-    ("it",): {"was": 0.4, "is": 0.3},
+    (): {"it": 0.6, "there": 0.4},
+    ("it",): {"was": 0.55, "is": 0.45},
     ("there",): {"was": 0.9, "is": 0.1},
     ("it", "was"): {"late": 0.6, "cold": 0.4},
-    ("there", "was"): {"rain": 0.6, "snow": 0.4},
+    ("there", "was"): {"rain": 0.7, "snow": 0.3},
 }
 BEAMS = 2
 

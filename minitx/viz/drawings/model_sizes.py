@@ -2,7 +2,7 @@
 
 import math
 
-from minitx.viz.svg import Box, Drawing, Part, line, text
+from minitx.viz.svg import Box, Drawing, Part, line, shape, text
 
 PARAMETERS = {  # as `measure.sizes` counts them
     "GPT-3, 2020": 174_604_259_328,
@@ -34,7 +34,8 @@ def sizes() -> Drawing:
     y = SIDE - 150
     for name, count in others:
         edge = side(count)
-        parts += [Box(46 - edge / 2, y - edge / 2, edge, edge, fill=0.7, radius=0)]
+        corner = f"M{46 - edge / 2:.3f},{y - edge / 2:.3f}"
+        parts += [shape(f"{corner} h{edge:.3f} v{edge:.3f} h{-edge:.3f} Z", fill=0.7, width=0)]
         parts += [line((46 + edge / 2 + 4, y), (78, y), role="score")]
         parts += [text(84, y, f"{name}: {_written(count)}", anchor="start")]
         y += 38

@@ -1,6 +1,8 @@
 """BART's five ways to spoil a text; what is asked for is the whole text, every time."""
 
-from minitx.viz.svg import Box, Drawing, Part, arrow, row, text
+from dataclasses import replace
+
+from minitx.viz.svg import Drawing, Part, arrow, row, text
 
 MASK = "⟨mask⟩"
 FIRST, SECOND = ("rain", "fell", "."), ("the", "cat", "slept", ".")
@@ -22,7 +24,7 @@ def denoise() -> Drawing:
         y = 12.0 + 60 * number
         parts += [text(2, y, name, anchor="start", bold=True)]
         boxes = row(2, y + 14, words, cell=CELL, gap=GAP, fill=0)
-        parts += [Box(b.x, b.y, *CELL, b.label, fill=0.25) if b.label == MASK else b for b in boxes]
+        parts += [replace(box, fill=0.25) if box.label == MASK else box for box in boxes]
     end = 12.0 + 60 * len(NOISED)
     parts += [arrow((208, end - 12), (208, end + 14), width=2.5)]
     parts += [text(2, end + 30, "asked for, every time: the whole text", anchor="start", bold=True)]

@@ -19,12 +19,12 @@ def one_pass_many_steps() -> Drawing:
         parts += [source, said, arrow(source.bottom, (said.top[0], said.y - 2), width=2)]
     parts += [text(2, 132, f"{T} predictions in 1 pass", anchor="start")]
     parts += [line((2, 152), (414, 152), role="score", dashed=True)]
-    parts += [text(2, 174, "generation: each word waits for the last", anchor="start", bold=True)]
+    parts += [text(2, 174, "generation: word after word", anchor="start", bold=True)]
     top, step = 196.0, 48.0
-    for i, said in enumerate(SAID):
+    for i, word in enumerate(SAID):
         y = top + i * step
         read = row(LEFT, y, READ[: i + 1], cell=CELL, gap=GAP, role="q", fill=0.15)
-        (new,) = row(LEFT + (i + 1) * (CELL[0] + GAP), y, [said], cell=CELL, fill=0)
+        (new,) = row(LEFT + (i + 1) * (CELL[0] + GAP), y, [word], cell=CELL, fill=0)
         parts += [text(LEFT - 8, y + 13, f"pass {i + 1}", anchor="end"), *read, new]
         if i + 1 < T:
             parts += [arrow(new.bottom, (new.bottom[0], y + step - 2), role="q", width=2)]

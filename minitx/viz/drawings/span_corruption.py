@@ -1,6 +1,8 @@
 """T5's holes: whole spans are taken out, each with a sentinel in its place, and are the target."""
 
-from minitx.viz.svg import Box, Drawing, Part, arrow, line, row, text
+from dataclasses import replace
+
+from minitx.viz.svg import Drawing, Part, arrow, line, row, text
 
 TEXT = ("the", "cat", "slept", "all", "day", "on", "the", "mat")
 SPANS = ((1, 3), (5, 6))  # from, and up to
@@ -33,15 +35,13 @@ def spans_and_sentinels() -> Drawing:
     whole = row(2, 34, TEXT, cell=CELL, gap=GAP, fill=0)
     read = row(2 + STEP / 2, 132, source, cell=CELL, gap=GAP, fill=0)
     written = row(2 + STEP, 230, target, cell=CELL, gap=GAP, fill=0)
-    parts: list[Part] = []
-    parts += [Box(box.x, box.y, *CELL, box.label, fill=0.3) if i in out else box
-              for i, box in enumerate(whole)]  # fmt: skip
-    for boxes in (read, written):
-        for box in boxes:
-            sentinel = box.label in SENTINELS
-            taken = boxes is written and not sentinel
-            parts += [Box(box.x, box.y, *CELL, box.label, fill=0.3 if taken else 0,
-                          dashed=sentinel, bold=sentinel)]  # fmt: skip
+    parts: list[Part] = [replace(box, fill=0.3) if i in out else box for i, box in enumerate(whole)]
+    for boxes, fill in ((read, 0.0), (written, 0.3)):
+        parts += [
+            replace(box, dashed=True, bold=True) if box.label in SENTINELS
+            else replace(box, fill=fill)
+            for box in boxes
+        ]  # fmt: skip
     for sentinel, (start, stop) in zip(SENTINELS, SPANS, strict=False):
         hole = read[source.index(sentinel)]
         for box in whole[start:stop]:

@@ -6,7 +6,7 @@ STACK = ("embedding", "layer 1", "layer 2", "layer 3", "layer 4")  # from the bo
 WAYS = (  # how many of the stack's parts are trained, and how far the gradient goes
     ("only the head", 0, "the gradient\nends at once"),
     ("the top, too", 2, "it ends at the\nfirst frozen part"),
-    ("everything", 5, "it goes all the\nway: small steps"),
+    ("everything", 5, "it goes all\nthe way"),
 )
 HEAD = "new head"
 
