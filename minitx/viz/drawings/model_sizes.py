@@ -36,7 +36,7 @@ def sizes() -> Drawing:
         edge = side(count)
         corner = f"M{46 - edge / 2:.3f},{y - edge / 2:.3f}"
         parts += [shape(f"{corner} h{edge:.3f} v{edge:.3f} h{-edge:.3f} Z", fill=0.7, width=0)]
-        parts += [line((46 + edge / 2 + 4, y), (78, y), role="score")]
+        parts += [line((46 + edge / 2 + 8, y), (79, y), role="score")]
         parts += [text(84, y, f"{name}: {_written(count)}", anchor="start")]
         y += 38
     parts += [text(414, SIDE + 20, "every area is true to the number", anchor="end", role="score")]
