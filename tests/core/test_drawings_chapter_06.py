@@ -311,11 +311,18 @@ def test_the_logits_are_products_with_the_rows_of_the_table():
 
 
 def test_the_aligned_words_are_those_of_the_number():
-    english, french = numbers.pairs()[word_alignment.NUMBER]
+    number = word_alignment.NUMBER
+    english, french = numbers.pairs()[number]
     read = [re.sub(r"\W", "", word) for word in words(english)]
     written = [re.sub(r"\W", "", word) for word in words(french)]
     assert [*word_alignment.SOURCE] == [*read, translated.END]
     assert [*word_alignment.WRITTEN] == [*written, translated.END]
+    # A word comes from "two" if 93 has another in its place, from "ninety" if 42 has.
+    for source, other in ((1, number + 1), (0, number - 50)):
+        kept = words(numbers.pairs()[other][1])
+        changed = [i for i, word in enumerate(words(french)) if word not in kept]
+        joined = [i for i, places in enumerate(word_alignment.COMES_FROM) if source in places]
+        assert joined == changed
     weights = word_alignment.shares()
     np.testing.assert_allclose(weights.sum(axis=1), 1)
     svg = drawings.alignment().svg()
@@ -421,6 +428,9 @@ def test_frozen_parts_get_no_gradient_and_the_arrow_ends_at_the_first():
         learns = [part.weight.grad is not None for part in stack]
         assert [fill > 0 for *_, fill in column] == learns
         assert [word for word, *_ in column] == [*tuning.STACK, tuning.HEAD]
+        svg = drawings.fine_tune().svg()
+        (end,) = re.findall(rf'"M{112 + 140 * number},([\d.]+) L[^"]* Z"', svg)
+        assert float(end) == max(y for _, _, y, fill in column if fill > 0) + 30
 
 
 def test_areas_are_true_to_the_counted_parameters():
