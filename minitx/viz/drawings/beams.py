@@ -1,7 +1,8 @@
 """Beam search as a tree: two beginnings are kept, and the better sentence is found."""
 
+from minitx.viz.colours import PAPER
 from minitx.viz.drawings.translated import START
-from minitx.viz.svg import LINE, Box, Drawing, Part, line, text
+from minitx.viz.svg import LINE, Box, Drawing, Number, Part, line, text
 
 Words = tuple[str, ...]
 
@@ -51,7 +52,8 @@ def beam_tree() -> Drawing:
                    fill=0.2 if kept else 0, dashed=not kept, bold=kept)  # fmt: skip
 
     boxes: dict[Words, Box] = {(): Box(2, top + step * 1.5, 56, high, START, fill=0.1)}
-    told, edges = [], []
+    told = []
+    edges: list[Part] = []
     for number, level in enumerate(found, start=1):
         best = sorted(level, key=lambda words: -level[words])[:BEAMS]
         for words, share in level.items():
@@ -60,8 +62,8 @@ def beam_tree() -> Drawing:
             edges += [
                 line(start, end, width=3 if words in best else LINE, dashed=words not in best)
             ]
-            middle = ((start[0] + end[0]) / 2, (start[1] + end[1]) / 2)
-            edges += [text(*middle, f"{NEXT[words[:-1]][words[-1]]:g}", halo=True)]
+            edges += _label((start[0] + end[0]) / 2, (start[1] + end[1]) / 2,
+                            f"{NEXT[words[:-1]][words[-1]]:g}")  # fmt: skip
         told += [f"Step {number}: " + ", ".join(
             f"{' '.join(words)} {share:.2f}{'' if words in best else ' (dropped)'}"
             for words, share in level.items())]  # fmt: skip
@@ -86,3 +88,10 @@ def beam_tree() -> Drawing:
         f"{low:.2f}: its first word was the more probable one, and its sentence is not."
     )
     return Drawing("Beams in a tree", alt, 416, y + 80, parts)
+
+
+def _label(x: Number, y: Number, number: str) -> list[Part]:
+    """A number in a gap of the line that it belongs to."""
+    wide = 9.0 * len(number) - 1
+    where = f'x="{x - wide / 2:g}" y="{y - 9:g}" width="{wide:g}" height="18"'
+    return [f'<rect {where} fill="{PAPER}"/>', text(x, y, number)]

@@ -68,6 +68,8 @@ def three_families() -> Drawing:
             f"{titles[field]} {getattr(family, field)}".replace("\n", " ") for field in rows
         )
         told += [f"{family.name}, {family.models}: {said}"]
+    parts += [text(2, 146, "rows: queries", anchor="start", role="q")]
+    parts += [text(2, 165, "filled: seen", anchor="start", role="score")]
     alt = (
         f"Three columns, each with its masks. {'. '.join(told)}. The mask of the first is full, "
         "that of the second a triangle; the third has a full one in the encoder, and in the "
