@@ -4,6 +4,7 @@ import numpy as np
 
 from minitx import numpy_core
 from minitx.viz.colours import SCORE
+from minitx.viz.drawings.written import percent, signed
 from minitx.viz.svg import Drawing, Part, arrow, text
 
 LOGITS = {"mat": 4.0, "sofa": 3.5, "floor": 3.0, "roof": 2.0, "moon": 0.5, "of": -1.0}
@@ -39,7 +40,7 @@ def next_token_bars() -> Drawing:
     ]
     for i, (word, logit) in enumerate(LOGITS.items()):
         y = top + (i + 0.5) * high
-        parts += [text(2, y, word, anchor="start"), text(80, y, _signed(logit), anchor="end",
+        parts += [text(2, y, word, anchor="start"), text(80, y, signed(logit), anchor="end",
                                                          role="score")]  # fmt: skip
     told = []
     for column, (name, p) in enumerate(zip(names, stages().values(), strict=True)):
@@ -52,10 +53,10 @@ def next_token_bars() -> Drawing:
                 long = 70 * share
                 parts += [f'<rect x="{x:g}" y="{y + 14:.1f}" width="{long:.2f}" height="8" '
                           f'fill="{SCORE}"/>']  # fmt: skip
-                parts += [text(x, y + 5, _percent(share), anchor="start")]
+                parts += [text(x, y + 5, percent(share), anchor="start")]
             else:
                 parts += [text(x, y + 10, "✗", anchor="start", role="score")]
-        told += [f"{name}: {', '.join(_percent(share) for share in p if share > 0)}"]
+        told += [f"{name}: {', '.join(percent(share) for share in p if share > 0)}"]
     y = top + len(LOGITS) * high + 18
     parts += [arrow((left, y), (left + 4 * wide - 12, y), role="score")]
     parts += [text(left, y + 20, "each cut is made in the column before", anchor="start")]
@@ -63,17 +64,9 @@ def next_token_bars() -> Drawing:
                    anchor="start", role="score")]  # fmt: skip
     alt = (
         "The next word after The cat slept on the, for the candidates "
-        f"{', '.join(f'{word} with logit {_signed(x)}' for word, x in LOGITS.items())}. Bars of "
+        f"{', '.join(f'{word} with logit {signed(x)}' for word, x in LOGITS.items())}. Bars of "
         f"their probabilities in four columns: at temperature 1, "
         f"at a lower one, and after two cuts, each made in the column before. {'. '.join(told)}. "
         "What has fallen out is crossed, and the rest is scaled up to 1 again."
     )
     return Drawing("From logits to a draw", alt, 416, y + 60, parts)
-
-
-def _percent(share: float) -> str:
-    return "< 1 %" if share < 0.005 else f"{share:.0%}".replace("%", " %")
-
-
-def _signed(number: float) -> str:
-    return f"{number:g}".replace("-", "−")
