@@ -9,7 +9,7 @@ from minitx.data.batching import translation_batch
 from minitx.projects import own_translator, translation
 from minitx.projects.own_translator import PARTS, PartMissing
 
-from ..answers_2_to_6 import ANSWERS
+from tests.answers_2_to_6 import ANSWERS
 
 SETTINGS = replace(own_translator.SETTINGS, d_model=12, num_steps=3)
 BATCH = translation_batch([([4, 5, 6], [7, 8]), ([9], [4, 5, 6, 7])])
