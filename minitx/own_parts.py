@@ -55,9 +55,7 @@ def answers(where: Where = "work", course: Course | None = None) -> dict[str, di
     return found
 
 
-def trained(
-    where: Where = "work", *, progress: bool = False
-) -> tuple[Translator, OwnTranslator]:
+def trained(where: Where = "work", *, progress: bool = False) -> tuple[Translator, OwnTranslator]:
     """The number translator with these parts, trained here and now; see `own_translator.trained`.
 
     Raises:

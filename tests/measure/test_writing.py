@@ -69,7 +69,9 @@ def test_a_cache_that_is_wrong_is_noticed_where_it_is(model, src, tgt, monkeypat
     monkeypatch.setattr(
         model.tgt_position,
         "embed",
-        lambda x, positions: right(x, positions - positions[:, :1] if x.size(1) == 1 else positions),
+        lambda x, positions: right(
+            x, positions - positions[:, :1] if x.size(1) == 1 else positions
+        ),
     )
     apart = writing.differences(model, src, tgt)
     assert apart[0] < 1e-5 < min(apart[1:])

@@ -29,7 +29,9 @@ def test_the_names_of_all_files(course):
 
 
 def test_what_is_not_written_is_named(course):
-    stub = '\ndef shift_right(*_):\n    raise NotImplementedError("Exercise 6.2 is yours to write")\n'
+    stub = (
+        '\ndef shift_right(*_):\n    raise NotImplementedError("Exercise 6.2 is yours to write")\n'
+    )
     path = course.work / "06_topic.py"
     path.write_text(path.read_text() + stub)
     (course.work / "04_topic.py").unlink()
