@@ -42,7 +42,8 @@ class MultiHeadSelfAttention(nn.Module):
 class MultiHeadCrossAttention(MultiHeadSelfAttention):
     def forward(self, x, memory, lengths=None):
         import torch
-        q, k, v = self.cut(self.q_proj(x)), self.cut(self.k_proj(memory)), self.cut(self.v_proj(memory))
+        q = self.cut(self.q_proj(x))
+        k, v = self.cut(self.k_proj(memory)), self.cut(self.v_proj(memory))
         allowed = None
         if lengths is not None:
             allowed = (torch.arange(memory.size(1)) < lengths[:, None])[:, None, None]

@@ -6,7 +6,6 @@ from click.testing import CliRunner
 from minitx import own_parts
 from minitx.grading.course import Course
 from minitx.grading.errors import CourseError
-
 from tests.answers_2_to_6 import ANSWERS
 
 
