@@ -29,6 +29,9 @@ TOPICS = 8
 READ = 0.7
 """Of each topic: the beginning that is read and labelled; the rest is asked about in the end."""
 
+PASSAGE = 100
+"""Characters that two topics must not have in common."""
+
 LABELS = (4, 16, 64)
 """Pieces of each topic that are shown with their label."""
 
@@ -76,24 +79,26 @@ class Classifier(nn.Module):
 
 
 def largest_topics() -> dict[str, str]:
-    """The topics with the longest texts."""
+    """The topics with the longest texts; of two that share a passage only the longer."""
     texts = {name: canonical(words) for name, words in topic_texts().items()}
-    largest = sorted(texts, key=lambda name: -len(texts[name]))[:TOPICS]
-    return {name: texts[name] for name in largest}
+    found: dict[str, str] = {}
+    for name in sorted(texts, key=lambda name: -len(texts[name])):
+        words = texts[name]
+        passages = [words[i : i + PASSAGE] for i in range(0, len(words) - PASSAGE, PASSAGE)]
+        if not any(passage in other for passage in passages for other in found.values()):
+            found[name] = words
+        if len(found) == TOPICS:
+            break
+    return found
 
 
 def corpus_read() -> Corpus:
-    """What is read before any label is seen: of each of the largest topics the beginning.
+    """What is read before any label is seen: the beginnings of the largest topics.
 
-    The other topics are read in full.
+    Nothing else: other topics repeat passages of these, also of their ends.
     """
-    largest = largest_topics()
-    texts = {name: canonical(words) for name, words in topic_texts().items()}
-    read = [
-        words[: int(READ * len(words))] if name in largest else words
-        for name, words in texts.items()
-    ]
-    return Corpus.of("\n\n".join(read), length=SETTINGS.length)
+    beginnings = [words[: int(READ * len(words))] for words in largest_topics().values()]
+    return Corpus.of("\n\n".join(beginnings), length=SETTINGS.length)
 
 
 def pieces(restorer: Restorer, *, last: bool) -> Labelled:
