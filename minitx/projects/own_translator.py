@@ -66,7 +66,7 @@ PARTS = (
     Part("03.4", "MultiHeadSelfAttention", "is the attention within a sentence"),
     Part("03.5", "MultiHeadCrossAttention", "reads the memory"),
     Part("04.1", "sinusoidal_table", "marks the places"),
-    Part("05.1", "layer_norm", "normalises, thirty times"),
+    Part("05.1", "layer_norm", "normalises after every sublayer"),
     Part("05.4", "FeedForward", "works on each place alone"),
     Part("05.5", "label_smoothed_loss", "is made small"),
     Part("06.2", "shift_right", "makes inputs and targets"),
