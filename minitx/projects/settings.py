@@ -57,6 +57,17 @@ Part = Literal["nothing", "residual connections", "layer norm", "feed-forward", 
 
 
 @dataclass(frozen=True, kw_only=True)
+class FamilySettings(TextSettings):
+    """The same for a model of one of the families that learn from plain text.
+
+    Args:
+        family: what it is made of, and what it is asked.
+    """
+
+    family: Literal["encoder only", "decoder only", "both, spans", "both, mending"]
+
+
+@dataclass(frozen=True, kw_only=True)
 class TranslationSettings(Settings):
     """The same for a translator, which need not be the transformer of 2017.
 

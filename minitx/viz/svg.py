@@ -27,7 +27,7 @@ Side: TypeAlias = Literal["left", "right", "top", "bottom"]
 # The second sign of a colour, for who does not see it: which lines fill a box.
 _HATCHES: dict[Role, str] = {"q": "/", "k": "\\", "v": "-", "score": "|", "ink": "/\\"}
 _GAP = 8.0
-_MARKUP = re.compile(r"\*([^*]+)\*|([_^])(?:\{([^}]*)\}|(.))|([^*_^]+)")
+_MARKUP = re.compile(r"\*([^*]+)\*|([_^])(?:\{([^}]*)\}|(.))|((?:\\.|[^*_^\\])+)")
 
 
 @dataclass(frozen=True)
@@ -165,10 +165,11 @@ def text(
     bold: bool = False,
     halo: bool = False,
 ) -> str:
-    """Words in one line, y at half the height of its letters.
+    r"""Words in one line, y at half the height of its letters.
 
     `h_t` and `h_{t-1}` put what follows the mark below, `x^2` above; `*x*` is a letter of a
-    formula. With `halo`, the paper's colour lies around the letters, for words on lines or hatches.
+    formula; `\_` is the sign itself, in a name of the code. With `halo`, the paper's colour lies
+    around the letters, for words on lines or hatches.
 
     >>> text(0, 0, "at", size=20)
     '<text x="0" y="7" fill="currentColor" font-size="20" text-anchor="middle">at</text>'
@@ -190,7 +191,7 @@ def text(
         if wanted != raised:
             style += f' dy="{_n(wanted - raised)}"'
             raised = wanted
-        content = escape(italic or several or one or plain)
+        content = escape(italic or several or one or re.sub(r"\\(.)", r"\1", plain))
         letters.append(f"<tspan{style}>{content}</tspan>" if style else content)
     return (
         f'<text x="{_n(x)}" y="{_n(y + 0.35 * size)}" fill="{_ink(role)}" '
@@ -319,6 +320,28 @@ def grid(
         for i, row in enumerate(labels)
         for j, label in enumerate(row)
     ]  # fmt: skip
+
+
+def row(
+    x: Number,
+    y: Number,
+    labels: Sequence[str],
+    *,
+    cell: tuple[Number, Number] = (64, 28),
+    gap: Number = 6,
+    role: Role = "ink",
+    fill: Number = 0.12,
+) -> list[Box]:
+    """Boxes side by side, as the tokens of a text are.
+
+    >>> [box.x for box in row(8, 0, ["a", "b"], cell=(50, 20), gap=4)]
+    [8, 62]
+    """
+    wide, high = cell
+    return [
+        Box(x + i * (wide + gap), y, wide, high, label, role, fill=fill)
+        for i, label in enumerate(labels)
+    ]
 
 
 def link(address: str, name: str, *parts: Part) -> str:
