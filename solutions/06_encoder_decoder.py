@@ -898,8 +898,9 @@ check("06.5", EncoderDecoder)
 # %% [markdown] tags=["solution"]
 # **About the answer.** Two loops and nine calls. `memory` is a name of its
 # own, so that no later line can overwrite it. Nothing here knows how
-# attention works: the model is the arrows. `minitx.models.seq2seq.Transformer` is the
-# same, with dropout, caches and a choice of positions and norms.
+# attention works: the model is the arrows. The library's
+# `minitx.models.seq2seq.Transformer` is the same, with dropout, caches and a
+# choice of positions and norms.
 
 # %% [markdown]
 # **Explain.** Some drawings lead an arrow from encoder block $i$ to decoder
@@ -1180,10 +1181,10 @@ check("06.7", top_p)
 # a tensor without axes.
 #
 # **By hand.** Tokens 0 = BOS, 1 = EOS, 2, 3. From BOS: 2 with 0.6, 3 with
-# 0.4. From 2: EOS 0.5, 3 with 0.5. From 3: EOS with certainty. Two beams and
-# $\alpha = 0$: the sentences are 2 EOS with $0.6 \cdot 0.5 = 0.3$, 3 EOS with
-# $0.4$, and 2 3 EOS with $0.3$. The best is 3 EOS, $\ln 0.4 = -0.916$. Greedy
-# decoding would have begun with 2.
+# 0.4. From 2: EOS 0.55, 3 with 0.45. From 3: EOS with certainty. Two beams
+# and $\alpha = 0$: the sentences are 2 EOS with $0.6 \cdot 0.55 = 0.33$, 3 EOS
+# with $0.4$, and 2 3 EOS with $0.27$. The best is 3 EOS,
+# $\ln 0.4 = -0.916$. Greedy decoding would have begun with 2.
 #
 # **The ladder**
 # 1. *Loop.* Beginnings as pairs of a list and a sum; two loops, a `sort`.
@@ -1280,7 +1281,7 @@ def beam_search(
 
 # %%
 chances = torch.tensor(
-    [[0, 0, 0.6, 0.4], [0, 1, 0, 0], [0, 0.5, 0, 0.5], [0, 1, 0, 0]]
+    [[0, 0, 0.6, 0.4], [0, 1, 0, 0], [0, 0.55, 0, 0.45], [0, 1, 0, 0]]
 )
 logits = chances.clamp(min=1e-9).log()
 for K in (1, 2):
@@ -1440,9 +1441,10 @@ check("06.9", decode_step)
 
 # %% [markdown] tags=["solution"]
 # **About the answer.** A cache is nothing but the `k` and `v` that were
-# computed anyway, kept. For a text of $n$ tokens a step costs $O(n D)$ in each
-# head, where the pass over the whole text costs $O(n^2 D)$. `torch.cat` copies the cache at every step;
-# the library's `KVCache` keeps room behind its last entry and writes into it.
+# computed anyway, kept. For a text of $n$ tokens a step costs $O(n D)$ in
+# each head, where the pass over the whole text costs $O(n^2 D)$. `torch.cat`
+# copies the cache at every step; the library's `KVCache` keeps room behind
+# its last entry and writes into it.
 
 # %% [markdown]
 # **Predict.** With one new token the mask forbids nothing. Somebody leaves it
@@ -1601,15 +1603,15 @@ check("06.10", corrupt_for_mlm)
 #
 # | | |
 # |---|---|
-# | text | our **old cat** slept all day **on** the warm roof |
-# | source | our ⟨0⟩ slept all day ⟨1⟩ the warm roof |
+# | text | our **old cat** slept all day **on** the roof |
+# | source | our ⟨0⟩ slept all day ⟨1⟩ the roof |
 # | target | ⟨0⟩ old cat ⟨1⟩ on ⟨2⟩ |
 #
 # `token_ids` is `(T)`, the text; `taken_out` is boolean, `(T)`, and
-# neighbours that are both `True` belong to the same span; `sentinels` is `(N)`: the
-# token for the first span, for the second, and so on. Return the tuple
-# `(source, target)`, two tensors of tokens with one axis each. There must be
-# one sentinel more than there are spans: if there are fewer, raise a
+# neighbours that are both `True` belong to the same span; `sentinels` is
+# `(N)`: the token for the first span, for the second, and so on. Return the
+# tuple `(source, target)`, two tensors of tokens with one axis each. There
+# must be one sentinel more than there are spans: if there are fewer, raise a
 # `ValueError` whose message says how many there are and how many are needed.
 #
 # **By hand.** Text $(5, 6, 7, 8, 9)$, taken out are 6, 7 and 9; sentinels
@@ -1694,21 +1696,10 @@ def corrupt_spans(token_ids, taken_out, sentinels):
 # Try it: the sentence above.
 
 # %%
-text = [
-    "our",
-    "old",
-    "cat",
-    "slept",
-    "all",
-    "day",
-    "on",
-    "the",
-    "warm",
-    "roof",
-]
+text = ["our", "old", "cat", "slept", "all", "day", "on", "the", "roof"]
 words = [*text, "<0>", "<1>", "<2>"]
 out = torch.tensor([word in ("old", "cat", "on") for word in text])
-for part in corrupt_spans(torch.arange(10), out, torch.arange(10, 13)):
+for part in corrupt_spans(torch.arange(9), out, torch.arange(9, 12)):
     print(" ".join(words[i] for i in part))
 
 # %%
