@@ -201,7 +201,7 @@ check("06.1", decoder_masks)
 # $(7, 8, 2, -100)$.
 #
 # **The ladder**
-# 1. *Loop.* For every sentence: its words as a list, then both rows.
+# 1. *Loop.* For every sentence: its words, then both rows.
 # 2. *Batch.* `inputs` needs one column in front. The end token stands at
 #    column `n` of `targets`, where `n` counts the words of a sentence: one
 #    place per row, for `scatter` or for an index of rows and columns.
@@ -217,15 +217,18 @@ check("06.1", decoder_masks)
 
 # %% tags=["solution"]
 def shift_right_loop(tgt, bos_id, eos_id, pad_id):
-    """Rung 1: one sentence at a time, as lists."""
-    T = tgt.shape[1]
-    inputs, targets = [], []
-    for row in tgt.tolist():
-        words = [token for token in row if token != pad_id]
-        rest = T - len(words)
-        inputs.append([bos_id, *words, *[pad_id] * rest])
-        targets.append([*words, eos_id, *[IGNORE] * rest])
-    return torch.tensor(inputs), torch.tensor(targets)
+    """Rung 1: one sentence at a time."""
+    B, T = tgt.shape
+    inputs = torch.full((B, T + 1), pad_id)
+    targets = torch.full((B, T + 1), IGNORE)
+    for b in range(B):
+        words = tgt[b][tgt[b] != pad_id]
+        n = len(words)
+        inputs[b, 0] = bos_id
+        inputs[b, 1 : n + 1] = words
+        targets[b, :n] = words
+        targets[b, n] = eos_id
+    return inputs, targets
 
 
 # %% [markdown] tags=["solution"]
@@ -1009,9 +1012,8 @@ def greedy_decode(logits, bos_id, eos_id, max_new_tokens):
 # Try it: two sentences, one of which ends at once.
 
 # %%
-table = torch.zeros(2, 4, 4)
-table[0, 0, 1] = 1.0  # first sentence: EOS follows BOS
-table[1, 0, 2] = table[1, 2, 3] = table[1, 3, 1] = 1.0
+follows = torch.tensor([[1, 1, 1, 1], [2, 0, 3, 1]])  # [b, i]: after token i
+table = torch.eye(4)[follows]  # (2, 4, 4)
 print(greedy_decode(table, 0, 1, 10))
 
 # %%
@@ -1182,8 +1184,8 @@ check("06.7", top_p)
 #
 # **By hand.** Tokens 0 = BOS, 1 = EOS, 2, 3. From BOS: 2 with 0.6, 3 with
 # 0.4. From 2: EOS 0.55, 3 with 0.45. From 3: EOS with certainty. Two beams
-# and $\alpha = 0$: the sentences are 2 EOS with $0.6 \cdot 0.55 = 0.33$, 3 EOS
-# with $0.4$, and 2 3 EOS with $0.27$. The best is 3 EOS,
+# and $\alpha = 0$: the sentences are 2 EOS with $0.6 \cdot 0.55 = 0.33$, 3
+# EOS with $0.4$, and 2 3 EOS with $0.27$. The best is 3 EOS,
 # $\ln 0.4 = -0.916$. Greedy decoding would have begun with 2.
 #
 # **The ladder**

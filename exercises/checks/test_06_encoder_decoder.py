@@ -1,0 +1,785 @@
+"""Checks of the exercises of chapter 6.
+
+Oracles are loops over Python numbers, torch's own encoder and decoder layers with the same
+weights, and searches that try every sentence. Sizes differ from each other, and where a mistake
+shows only when two sizes are equal, a check of its own makes them equal.
+"""
+
+import itertools
+import math
+from functools import partial
+
+import numpy as np
+import torch
+from torch import nn
+
+from minitx.grading import Tolerance, exercise, expect, expect_close, expect_equal, expect_raises
+from minitx.tensor_checks import (
+    expect_gradient,
+    expect_gradients,
+    normal,
+    require_dtype,
+    require_life,
+)
+
+PAGE = "book/06_encoder_decoder.md"
+FAMILIES = "book/06_families.md"
+IGNORE = -100
+BY_HAND = Tolerance(rtol=1e-4, atol=1e-4, because="a few small numbers in float32")
+_ROOT = "float64, with room for a root or a sine that was rounded to float32"
+OUTPUTS = Tolerance(rtol=1e-5, atol=1e-5, because=_ROOT)
+GRADIENT = Tolerance(rtol=1e-4, atol=1e-4, because=f"gradients of some units; {_ROOT}")
+SAME = Tolerance(rtol=1e-9, atol=1e-12, because="what it depends on are the same numbers")
+KEPT = {
+    torch.float32: Tolerance(rtol=1e-4, atol=1e-4, because="sums of float32 numbers"),
+    torch.float64: Tolerance(rtol=1e-6, atol=1e-6, because="float64 throughout"),
+}
+SCORES = Tolerance(rtol=1e-6, atol=1e-6, because="a sum of a few float64 logarithms")
+
+
+def require_shape(result, shape, words, what):
+    """Reject unless something was computed, in this shape."""
+    require_life(result, what)
+    expect(
+        tuple(result.shape) == tuple(shape),
+        f"{what} has shape {tuple(result.shape)}; wanted {words} = {tuple(shape)}.",
+    )
+
+
+def require_bool(result, what):
+    """Reject unless the truth values are some True and some False."""
+    require_life(result, what)
+    expect(
+        result.dtype == torch.bool,
+        f"{what} is {result.dtype}; wanted torch.bool, True = may attend.",
+    )
+
+
+def sentences(rng, B, T, pad_id, lengths=None, least=0, below=9):
+    """Words in (B, T), padded at the end; without lengths one sentence is full, one is short."""
+    words = [n for n in range(least, below) if n != pad_id]
+    if lengths is None:
+        lengths = rng.integers(1, T + 1, size=B)
+        lengths[: min(B, 2)] = (max(T - 2, 1), T)[: min(B, 2)]
+        rng.shuffle(lengths)
+    made = torch.full((B, T), pad_id)
+    for b, n in enumerate(lengths):
+        made[b, : int(n)] = torch.from_numpy(rng.choice(words, size=int(n)))
+    return made
+
+
+# ---------------------------------------------------------------------------------------------
+# 06.1
+
+decoder_masks = exercise(
+    "06.1",
+    function="decoder_masks",
+    title="Two masks for a decoder",
+    page=f"{PAGE}#three-masks",
+    returns=("tensor", "tensor"),
+    closed=("minitx.masks.Mask.dense",),
+    hints=(
+        "Two rules meet in `own`, one in `cross`. For each rule: does it speak of rows, of "
+        "columns, of sentences?",
+        "Read which of the three masks hides what. Padding hides *columns*: nobody reads it, "
+        "whoever asks.",
+        "`torch.ones(T_tgt, T_tgt, dtype=torch.bool).tril() & (tgt != pad_id)[:, None]`, and "
+        "`(src != pad_id)[:, None].expand(-1, T_tgt, -1)`.",
+    ),
+)
+MASKS = "the mask own", "the mask cross"
+
+
+def mask_loops(src, tgt, pad_id):
+    (B, T_src), T_tgt = src.shape, tgt.shape[1]
+    own = [
+        [[j <= i and int(tgt[b, j]) != pad_id for j in range(T_tgt)] for i in range(T_tgt)]
+        for b in range(B)
+    ]
+    cross = [[[int(src[b, j]) != pad_id for j in range(T_src)]] * T_tgt for b in range(B)]
+    return torch.tensor(own), torch.tensor(cross)
+
+
+def expect_masks(sub, src, tgt, pad_id, which=(0, 1), words=""):
+    got, want = sub.decoder_masks(src, tgt, pad_id), mask_loops(src, tgt, pad_id)
+    for each in which:
+        expect_equal(got[each], want[each], what=f"{MASKS[each]}{words}")
+
+
+@decoder_masks.check(
+    points=1,
+    title="the worked example: one source, one target",
+    hint="Column 2 of both is padding. In own, row 0 sees itself only.",
+)
+def test_masks_by_hand(sub, rng):
+    expect_masks(sub, torch.tensor([[5, 6, 0]]), torch.tensor([[7, 8, 0]]), 0)
+
+
+@decoder_masks.check(
+    points=1,
+    title="two tables of truth values, one row for every token of the target",
+    hint="(B, T_tgt, T_tgt) and (B, T_tgt, T_src): who asks, then who is asked.",
+)
+def test_masks_shapes(sub, rng):
+    src, tgt = sentences(rng, 2, 7, 0), sentences(rng, 2, 5, 0)
+    own, cross = sub.decoder_masks(src, tgt, 0)
+    require_bool(own, "the mask own")
+    require_bool(cross, "the mask cross")
+    require_shape(own, (2, 5, 5), "(B, T_tgt, T_tgt)", "the mask own")
+    require_shape(cross, (2, 5, 7), "(B, T_tgt, T_src)", "the mask cross")
+
+
+@decoder_masks.check(
+    points=3,
+    title="own: nobody looks ahead, and nobody reads padding",
+    hint="own[b, i, j] needs both: j <= i, and tgt[b, j] is no padding.",
+)
+def test_masks_own(sub, rng):
+    for B, T_src, T_tgt in ((3, 4, 6), (2, 7, 5)):
+        expect_masks(sub, sentences(rng, B, T_src, 0), sentences(rng, B, T_tgt, 0), 0, (0,))
+
+
+@decoder_masks.check(
+    points=3,
+    title="cross: every token of the target reads all words of its source",
+    hint="cross[b, i, j] asks for src[b, j] only: the same in every row.",
+)
+def test_masks_cross(sub, rng):
+    for B, T_src, T_tgt in ((3, 4, 6), (2, 7, 5)):
+        expect_masks(sub, sentences(rng, B, T_src, 0), sentences(rng, B, T_tgt, 0), 0, (1,))
+
+
+@decoder_masks.check(
+    points=2,
+    title="padding is pad_id, whatever number that is",
+    hint="A word may have the number 0: compare with pad_id.",
+)
+def test_masks_any_padding(sub, rng):
+    for pad_id in (3, -1):
+        src, tgt = sentences(rng, 2, 6, pad_id), sentences(rng, 2, 5, pad_id)
+        src[:, 0] = tgt[:, 0] = 0
+        expect_masks(sub, src, tgt, pad_id, words=f" with pad_id = {pad_id}")
+
+
+@decoder_masks.check(
+    points=1,
+    title="equal sizes hide nothing",
+    hint="With B = T_src = T_tgt every wrong axis fits. Which sentence does a rule belong to?",
+)
+def test_masks_equal_sizes(sub, rng):
+    for n in (4, 3):
+        expect_masks(sub, sentences(rng, n, n, 0), sentences(rng, n, n, 0), 0)
+
+
+@decoder_masks.check(
+    points=1,
+    title="one token, no padding, nothing but padding",
+    hint="The formula needs no special case: apply it to each.",
+)
+def test_masks_extremes(sub, rng):
+    for T_src, T_tgt, of_src, of_tgt in ((5, 1, [5, 2], [1, 1]), (1, 4, [1, 0], [0, 4])):
+        src = sentences(rng, 2, T_src, 0, of_src).to(torch.int32)
+        tgt = sentences(rng, 2, T_tgt, 0, of_tgt).to(torch.int32)
+        words = f" for {of_src} words in the sources and {of_tgt} in the targets"
+        expect_masks(sub, src, tgt, 0, words=words)
+
+
+# ---------------------------------------------------------------------------------------------
+# 06.2
+
+shift_right = exercise(
+    "06.2",
+    function="shift_right",
+    title="Shifted by one",
+    page=f"{PAGE}#shift-by-one",
+    returns=("tensor", "tensor"),
+    hints=(
+        "Write both rows for one sentence by hand, one below the other: each token of the second "
+        "answers the one above it.",
+        "Read what goes in and what is asked for. The start token is never asked for, and the end "
+        "token never goes in.",
+        "`F.pad(tgt, (1, 0), value=bos_id)` is inputs. For targets put IGNORE in place of the "
+        "padding and in a new last column, then `.scatter(1, n, eos_id)` with n, (B, 1), the "
+        "number of words.",
+    ),
+)
+ROWS = "what goes in (inputs)", "what is asked for (targets)"
+
+
+def shift_loops(tgt, bos_id, eos_id, pad_id):
+    inputs, targets = [], []
+    for row in tgt.tolist():
+        n = sum(token != pad_id for token in row)
+        inputs.append([bos_id] + row[:n] + [pad_id] * (len(row) - n))
+        targets.append(row[:n] + [eos_id] + [IGNORE] * (len(row) - n))
+    return torch.tensor(inputs), torch.tensor(targets)
+
+
+def expect_shifted(sub, tgt, bos_id, eos_id, pad_id, which=(0, 1), words=""):
+    got = sub.shift_right(tgt, bos_id, eos_id, pad_id)
+    want = shift_loops(tgt, bos_id, eos_id, pad_id)
+    for each in which:
+        expect_equal(got[each], want[each], what=f"{ROWS[each]}{words}")
+
+
+@shift_right.check(
+    points=1,
+    title="the worked example: two words and one padding",
+    hint="1, 7, 8, 0 goes in, and 7, 8, 2, -100 is asked for.",
+)
+def test_shift_by_hand(sub, rng):
+    expect_shifted(sub, torch.tensor([[7, 8, 0]]), 1, 2, 0)
+
+
+@shift_right.check(
+    points=1,
+    title="both have one column more than the words",
+    hint="n words and a start, n words and an end: n + 1 places.",
+)
+def test_shift_shapes(sub, rng):
+    inputs, targets = sub.shift_right(sentences(rng, 2, 5, 0, least=3), 1, 2, 0)
+    require_shape(inputs, (2, 6), "(B, T + 1)", ROWS[0])
+    require_shape(targets, (2, 6), "(B, T + 1)", ROWS[1])
+
+
+@shift_right.check(
+    points=3,
+    title="the start token and the words go in",
+    hint="bos_id, all words in their order, then pad_id. The end token never goes in.",
+)
+def test_shift_inputs(sub, rng):
+    for B, T in ((3, 5), (4, 7)):
+        expect_shifted(sub, sentences(rng, B, T, 0, least=3), 1, 2, 0, (0,))
+
+
+@shift_right.check(
+    points=3,
+    title="the words and the end token are asked for, and nothing behind it",
+    hint="eos_id stands directly behind the last word; behind it IGNORE.",
+)
+def test_shift_targets(sub, rng):
+    for B, T in ((3, 5), (4, 7)):
+        expect_shifted(sub, sentences(rng, B, T, 0, least=3), 1, 2, 0, (1,))
+
+
+@shift_right.check(
+    points=1,
+    title="sentences that fill their row, and one without a word",
+    hint="A full sentence has its end in the new column, an empty one in column 0.",
+)
+def test_shift_extremes(sub, rng):
+    for lengths in ([4, 4], [0, 4], [0, 0]):
+        tgt = sentences(rng, 2, 4, 0, lengths, least=3)
+        expect_shifted(sub, tgt, 1, 2, 0, words=f" for {lengths} words")
+
+
+@shift_right.check(
+    points=2,
+    title="other numbers for start, end and padding; also padding with the end token",
+    hint="Where pad_id == eos_id the end is asked for all the same: ignore the padding first, then "
+    "write the end.",
+)
+def test_shift_other_numbers(sub, rng):
+    for bos_id, eos_id, pad_id in ((2, 0, 1), (0, 9, 9), (5, 3, -1)):
+        tgt = sentences(rng, 3, 5, pad_id, least=11, below=20)
+        words = f" with bos_id={bos_id}, eos_id={eos_id}, pad_id={pad_id}"
+        expect_shifted(sub, tgt, bos_id, eos_id, pad_id, words=words)
+
+
+@shift_right.check(
+    points=1,
+    title="as many sentences as places",
+    hint="The shift is along the places of a sentence, axis 1, not from sentence to sentence.",
+)
+def test_shift_square(sub, rng):
+    for n in (4, 3):
+        expect_shifted(sub, sentences(rng, n, n, 0, least=3), 1, 2, 0)
+
+
+shift_right.waive("shift_right:L5:1->-1", reason="of two axes, 1 and -1 are the same")
+
+
+# ---------------------------------------------------------------------------------------------
+# 06.6
+
+greedy_decode = exercise(
+    "06.6",
+    function="greedy_decode",
+    title="Greedy decoding of a batch",
+    page=f"{PAGE}#greedy",
+    returns="tensor",
+    closed=("minitx.generate.greedy",),
+    hints=(
+        "Write the loop for one sentence. What has to be remembered from step to step? For a "
+        "batch each of these things gets an axis.",
+        "Read how a batch is written: a row of truth values says who has ended, and what an ended "
+        "sentence says next is overwritten.",
+        "In each step `newest = logits[rows, newest].argmax(-1)`, then `.masked_fill(ended, "
+        "eos_id)`, then `ended = ended | (newest == eos_id)`; stop when `ended.all()`.",
+    ),
+)
+
+
+def greedy_loops(logits, bos_id, eos_id, most):
+    written = []
+    for table in logits.tolist():
+        token, tokens = bos_id, []
+        while len(tokens) < most and (not tokens or token != eos_id):
+            token = max(range(len(table)), key=lambda j, row=table[token]: row[j])
+            tokens.append(token)
+        written.append(tokens)
+    longest = max(len(tokens) for tokens in written)
+    return torch.tensor([tokens + [eos_id] * (longest - len(tokens)) for tokens in written])
+
+
+def telling(rng, paths, V, bos_id):
+    """Logits by which sentence b says paths[b]; behind its end it would say the first word again."""
+    logits = normal(rng, len(paths), V, V)
+    for b, path in enumerate(paths):
+        for before, after in zip([bos_id, *path], [*path, path[0]], strict=True):
+            logits[b, before, after] = 5.0 + float(rng.random())
+    return logits
+
+
+def expect_written(sub, logits, bos_id, eos_id, most, words=""):
+    got = sub.greedy_decode(logits, bos_id, eos_id, most)
+    want = greedy_loops(logits, bos_id, eos_id, most)
+    expect_equal(got, want, what=f"the new tokens{words}")
+
+
+@greedy_decode.check(
+    points=1,
+    title="the worked example: two sentences, of two and three tokens",
+    hint="3, EOS and 2, 3, EOS; the first is filled up with EOS.",
+)
+def test_greedy_by_hand(sub, rng):
+    follows = torch.tensor([[3, 2, 2, 1], [2, 2, 3, 1]])
+    logits = nn.functional.one_hot(follows, 4).float()
+    got = sub.greedy_decode(logits, 0, 1, 10)
+    expect_equal(got, torch.tensor([[3, 1, 1], [2, 3, 1]]), what="the new tokens")
+
+
+@greedy_decode.check(
+    points=1,
+    title="tokens, a row for each sentence",
+    hint="Whole numbers, (B, T_new): `torch.stack(chosen, dim=1)`.",
+)
+def test_greedy_shape(sub, rng):
+    logits = telling(rng, [[3, 5, 1], [4, 3, 2, 1]], 7, 0)
+    got = sub.greedy_decode(logits, 0, 1, 9)
+    require_shape(got, (2, 4), "(B, T_new)", "the result")
+    require_dtype(got, torch.int64, "the result")
+
+
+@greedy_decode.check(
+    points=3,
+    title="each sentence says its most probable token, step by step",
+    hint="What follows token i in sentence b is logits[b, i].argmax().",
+)
+def test_greedy_definition(sub, rng):
+    for paths in (
+        [[3, 5, 4, 1], [6, 4, 2, 1], [2, 6, 5, 1]],
+        [[5, 3, 2, 6, 4], [2, 3, 4, 5, 6]],
+    ):
+        logits = telling(rng, paths, 7, 0)
+        expect_written(sub, logits, 0, 1, len(paths[0]), f" of {len(paths)} sentences")
+
+
+@greedy_decode.check(
+    points=2,
+    title="a sentence that has ended is filled up with its end",
+    hint="Overwrite what it would say next: `.masked_fill(ended, eos_id)`.",
+)
+def test_greedy_ended(sub, rng):
+    for paths in ([[3, 1], [6, 4, 2, 5, 1], [2, 5, 1]], [[4, 3, 5, 1], [1]]):
+        logits = telling(rng, paths, 7, 0)
+        expect_written(sub, logits, 0, 1, 12, f" for lengths {[len(path) for path in paths]}")
+
+
+@greedy_decode.check(
+    points=1,
+    title="it stops as soon as all have ended",
+    hint="Ask after each step whether all have ended, not whether one has.",
+)
+def test_greedy_stops(sub, rng):
+    for paths in ([[4], [4]], [[3, 4], [4], [2, 4]]):
+        logits = telling(rng, paths, 6, 0)
+        expect_written(sub, logits, 0, 4, 15, f" for lengths {[len(path) for path in paths]}")
+
+
+@greedy_decode.check(
+    points=1,
+    title="it stops after max_new_tokens at the latest",
+    hint="The loop runs max_new_tokens times, no more: `for _ in range(max_new_tokens)`.",
+)
+def test_greedy_limit(sub, rng):
+    for most in (1, 3, 4):
+        logits = telling(rng, [[2, 3, 4, 5, 1], [5, 4, 3, 2, 1]], 6, 0)
+        expect_written(sub, logits, 0, 1, most, f" with max_new_tokens = {most}")
+
+
+@greedy_decode.check(
+    points=2,
+    title="other numbers for start and end; as many sentences as tokens",
+    hint="Start with bos_id, end with eos_id, whatever they are; row i of logits[b] is what follows.",
+)
+def test_greedy_other_numbers(sub, rng):
+    for bos_id, eos_id in ((3, 0), (2, 4)):
+        words = [n for n in range(5) if n not in (bos_id, eos_id)]
+        paths = [[*rng.permutation(words)[: 1 + b % 3].tolist(), eos_id] for b in range(5)]
+        logits = telling(rng, paths, 5, bos_id)
+        expect_written(sub, logits, bos_id, eos_id, 8, f" with bos_id={bos_id}, eos_id={eos_id}")
+
+
+# ---------------------------------------------------------------------------------------------
+# 06.7
+
+top_p = exercise(
+    "06.7",
+    function="top_p",
+    title="The nucleus",
+    page=f"{PAGE}#sampling",
+    returns="tensor",
+    closed=("minitx.generate.truncated",),
+    hints=(
+        "Take three tokens in order of probability. For each, what do those before it have "
+        "together? That decides.",
+        "Read what the nucleus keeps: the fewest tokens that reach p, and so the one that carries "
+        "the sum over the line is in.",
+        "`probabilities, order = logits.softmax(-1).sort(-1, descending=True)`; `before` is the "
+        "cumsum moved right by one, with 0 in front; `torch.zeros_like(beyond).scatter(-1, order, "
+        "beyond)` says who goes.",
+    ),
+)
+
+
+def nucleus_loops(logits, p):
+    kept = torch.full_like(logits, -math.inf)
+    for b, row in enumerate(logits.double().tolist()):
+        largest = max(row)
+        shares = [math.exp(x - largest) for x in row]
+        total, before = sum(shares), 0.0
+        for j in sorted(range(len(row)), key=lambda j: -shares[j]):
+            if before / total < p or p == 1:
+                kept[b, j] = logits[b, j]
+            before += shares[j]
+    return kept
+
+
+KEPT_AS_THEY_ARE = Tolerance(rtol=0.0, atol=0.0, because="kept logits are not computed")
+
+
+def expect_nucleus(sub, logits, p, words=""):
+    what = f"the logits for p = {p}{words}"
+    expect_close(sub.top_p(logits, p), nucleus_loops(logits, p), KEPT_AS_THEY_ARE, what=what)
+
+
+@top_p.check(
+    points=1,
+    title="the worked example: probabilities 0.2, 0.5, 0.3 and p = 0.6",
+    hint="0.5 stays, 0.3 stays (before it there is 0.5), 0.2 goes (before it there is 0.8).",
+)
+def test_nucleus_by_hand(sub, rng):
+    logits = torch.tensor([[0.2, 0.5, 0.3]]).log()
+    want = torch.tensor([[-math.inf, math.log(0.5), math.log(0.3)]])
+    expect_close(sub.top_p(logits, 0.6), want, BY_HAND, what="the logits")
+
+
+@top_p.check(
+    points=1,
+    title="as many logits as before, in their dtype",
+    hint="(B, V) in, (B, V) out: what goes becomes -inf, and nothing is cut off.",
+)
+def test_nucleus_shape(sub, rng):
+    for dtype in (torch.float32, torch.float64):
+        logits = normal(rng, 3, 7, dtype=dtype)
+        got = sub.top_p(logits, 0.7)
+        require_shape(got, (3, 7), "(B, V)", "the result")
+        require_dtype(got, dtype, "the result")
+        expect_close(got, nucleus_loops(logits, 0.7), KEPT_AS_THEY_ARE, what=f"logits in {dtype}")
+
+
+@top_p.check(
+    points=3,
+    title="each row keeps the fewest tokens that reach p",
+    hint="Sorted by probability, token n goes if those before it have p or more together.",
+)
+def test_nucleus_definition(sub, rng):
+    for p in (0.3, 0.6, 0.9):
+        expect_nucleus(sub, 1.5 * normal(rng, 4, 11), p)
+
+
+@top_p.check(
+    points=2,
+    title="the most probable token always stays",
+    hint="Before the first token there is nothing, and 0 is less than p.",
+)
+def test_nucleus_first(sub, rng):
+    for p in (0.05, 0.5):
+        logits = normal(rng, 3, 6)
+        logits[torch.arange(3), torch.from_numpy(rng.integers(6, size=3))] = 6.0
+        expect_nucleus(sub, logits, p, " and a sure model")
+
+
+@top_p.check(
+    points=1,
+    title="at the border: a sum that is exactly p is enough",
+    hint="`>=`: those before have p or more, so this one is not needed.",
+)
+def test_nucleus_border(sub, rng):
+    for p, many in ((0.5, 2), (0.75, 3), (0.25, 1)):
+        got = sub.top_p(torch.zeros(2, 4, dtype=torch.float64), p)
+        kept = (got == 0).sum(dim=-1)
+        expect(
+            tuple(got.shape) == (2, 4) and bool((kept == many).all()),
+            f"four equally probable tokens and p = {p}: {many} of them have {p} together, but "
+            f"{kept.tolist()} stay in the two rows.",
+        )
+
+
+@top_p.check(
+    points=1,
+    title="p = 1 keeps everything",
+    hint="Rounded, the sum can reach 1 before the last token: treat p = 1 on its own.",
+)
+def test_nucleus_everything(sub, rng):
+    logits = normal(rng, 2, 8, dtype=torch.float32)
+    logits[0, 2:5] = -200.0
+    logits[1, 0] = -300.0
+    expect_nucleus(sub, logits, 1.0, " and tokens of probability 0")
+    expect_nucleus(sub, normal(rng, 2, 8), 1)
+
+
+@top_p.check(
+    points=1,
+    title="tokens that were out before stay out, and large logits do no harm",
+    hint="softmax gives them probability 0, and subtracts the largest logit by itself.",
+)
+def test_nucleus_infinite(sub, rng):
+    logits = normal(rng, 3, 7)
+    logits[0, 1], logits[1, 4:] = -math.inf, -math.inf
+    for p in (0.5, 0.9):
+        expect_nucleus(sub, logits, p, " after top-k")
+        expect_nucleus(sub, 2 * normal(rng, 3, 7) + 5000, p, " and logits of 5,000")
+
+
+@top_p.check(
+    points=1,
+    title="a p that is no share is refused",
+    hint="`if not 0 < p <= 1: raise ValueError(...)` with p in the message.",
+)
+def test_nucleus_refuses(sub, rng):
+    for p in (0.0, -0.3, 1.7):
+        call = partial(sub.top_p, normal(rng, 2, 5), p)
+        expect_raises(ValueError, call, what=f"p = {p}", says=(str(p),))
+
+
+@top_p.check(
+    points=1,
+    title="as many rows as tokens",
+    hint="Probabilities, order and sums run along the tokens, the last axis.",
+)
+def test_nucleus_square(sub, rng):
+    for p in (0.4, 0.8):
+        expect_nucleus(sub, 1.5 * normal(rng, 6, 6), p)
+
+
+# ---------------------------------------------------------------------------------------------
+# 06.8
+
+beam_search = exercise(
+    "06.8",
+    function="beam_search",
+    title="Beam search",
+    page=f"{PAGE}#beam",
+    returns=("tensor", "tensor"),
+    closed=("minitx.generate.beam_search",),
+    legal=lambda sizes: sizes.get("V", 9) > 6,
+    hints=(
+        "Do the worked example with two beams on paper: which candidates are there in each step, "
+        "which of them end, which go on?",
+        "Read which number decides where: sums among beginnings of one length, scores among "
+        "finished sentences of different lengths.",
+        "`totals = sums[:, None] + log_probs[tokens[:, -1]]` is (K, V). For finished ones fill all "
+        "columns but eos_id with -inf, for the others that column; then `max` and `topk` of the "
+        "flattened table, with place // V and place % V.",
+    ),
+)
+
+
+def log_softmax_loops(logits):
+    made = []
+    for row in logits.tolist():
+        largest = max(row)
+        total = math.log(sum(math.exp(x - largest) for x in row)) + largest
+        made.append([x - total for x in row])
+    return made
+
+
+def beam_loops(logits, bos_id, eos_id, K, most, alpha=0.6):
+    log_probs, V = log_softmax_loops(logits), len(logits)
+    beginnings, finished = [((bos_id,), 0.0)], []
+    for n in range(1, most + 1):
+        longer = [
+            ((*tokens, j), total + log_probs[tokens[-1]][j])
+            for tokens, total in beginnings
+            for j in range(V)
+        ]
+        ends = [pair for pair in longer if pair[0][-1] == eos_id or n == most]
+        finished += [(total / ((5 + n) / 6) ** alpha, tokens) for tokens, total in ends]
+        others = [pair for pair in longer if pair[0][-1] != eos_id]
+        beginnings = sorted(others, key=lambda pair: -pair[1])[:K]
+    score, tokens = max(finished)
+    return torch.tensor(tokens[1:]), torch.tensor(score, dtype=torch.float64)
+
+
+def expect_found(sub, logits, bos_id, eos_id, K, most, *alpha, words=""):
+    tokens, score = sub.beam_search(logits, bos_id, eos_id, K, most, *alpha)
+    want, best = beam_loops(logits, bos_id, eos_id, K, most, *alpha)
+    words = f" with {K} beams and at most {most} tokens{words}"
+    expect_equal(tokens, want, what=f"the sentence found{words}")
+    expect_close(score, best, SCORES, what=f"its score{words}")
+
+
+def language(rng, V=7, eos_id=1, ending=0.0):
+    """Logits of a model that ends more or less readily."""
+    logits = 1.5 * normal(rng, V, V)
+    logits[:, eos_id] += ending
+    return logits
+
+
+@beam_search.check(
+    points=1,
+    title="the worked example: two beams find what one misses",
+    hint="3 EOS has the probability 0.4. With one beam, 2 is kept: 2 EOS with 0.33.",
+)
+def test_beam_by_hand(sub, rng):
+    chances = [[0, 0, 0.6, 0.4], [0, 1, 0, 0], [0, 0.55, 0, 0.45], [0, 1, 0, 0]]
+    logits = torch.tensor(chances).clamp(min=1e-9).log()
+    for K, want, chance in ((2, [3, 1], 0.4), (1, [2, 1], 0.33)):
+        tokens, score = sub.beam_search(logits, 0, 1, K, 5, 0.0)
+        expect_equal(tokens, torch.tensor(want), what=f"the sentence found with {K} beams")
+        expect_close(score, torch.tensor(math.log(chance)), BY_HAND, what="its score")
+
+
+@beam_search.check(
+    points=1,
+    title="new tokens, and a score without axes",
+    hint="tokens[1:] leaves bos_id out; the score is one number, a tensor.",
+)
+def test_beam_shapes(sub, rng):
+    logits = language(rng, ending=-6.0)
+    tokens, score = sub.beam_search(logits, 0, 1, 3, 4)
+    require_life(tokens, "the sentence found")
+    expect(
+        tokens.dtype == torch.int64 and tuple(tokens.shape) == (4,),
+        f"the sentence found is {tokens.dtype} of shape {tuple(tokens.shape)}; wanted int64 of "
+        "shape (4,): this model never ends by itself within 4 tokens.",
+    )
+    expect(
+        tuple(score.shape) == () and score.dtype == logits.dtype,
+        f"the score is {score.dtype} of shape {tuple(score.shape)}; wanted a tensor without axes, "
+        f"in {logits.dtype}.",
+    )
+
+
+@beam_search.check(
+    points=3,
+    title="the best finished sentence, when K beginnings are kept",
+    hint="Extend all by all tokens; ends are put aside; of the others the K largest sums go on.",
+)
+def test_beam_definition(sub, rng):
+    for K, most in ((2, 4), (3, 5), (2, 6)):
+        for ending in (1.0, -1.0, -2.0, -3.0):
+            logits = language(rng, ending=ending)
+            expect_found(sub, logits, 0, 1, K, most)
+
+
+@beam_search.check(
+    points=2,
+    title="a finished sentence takes no beam from the others",
+    hint="K beginnings go on that have not ended, also where ends are more probable.",
+)
+def test_beam_ends_take_no_beam(sub, rng):
+    for K in (2, 3):
+        logits = language(rng)
+        logits[0] = torch.linspace(0.0, -1.2, 7)  # the end is among the best of the first step
+        logits[0, 1] = 0.5
+        logits[2:6, 1] = -4.0
+        # Only the last of the K best beginnings leads to a likely end.
+        order = [j for j in logits[0].argsort(descending=True).tolist() if j != 1]
+        logits[order[K - 1]] = -9.0
+        logits[order[K - 1], 1] = 9.0
+        for j in order[: K - 1]:
+            logits[j] = 0.3 * normal(rng, 7)
+            logits[j, 1] = -9.0
+        expect_found(sub, logits, 0, 1, K, 6, 2.5)
+        expect_found(sub, logits, 0, 1, K, 4, 2.0)
+
+
+@beam_search.check(
+    points=2,
+    title="with enough beams it is the best of all sentences",
+    hint="More beams than candidates: keep all there are.",
+)
+def test_beam_exhaustive(sub, rng):
+    for ending in (0.0, -2.0, -4.0):
+        logits = language(rng, V=7, ending=ending)
+        log_probs = log_softmax_loops(logits)
+        found = []
+        for n in range(1, 4):
+            for tokens in itertools.product(range(7), repeat=n):
+                ends = 1 not in tokens[:-1] and (tokens[-1] == 1 or n == 3)
+                if ends:
+                    pairs = zip((0, *tokens), tokens, strict=False)
+                    total = sum(log_probs[i][j] for i, j in pairs)
+                    found.append((total / ((5 + n) / 6) ** 0.6, tokens))
+        best, want = max(found)
+        tokens, score = sub.beam_search(logits, 0, 1, 50, 3, 0.6)
+        expect_equal(tokens, torch.tensor(want), what="the sentence found with 50 beams")
+        best = torch.tensor(best, dtype=torch.float64)
+        expect_close(score, best, SCORES, what="its score")
+
+
+@beam_search.check(
+    points=1,
+    title="one beam",
+    hint="One beginning goes on, the best that has not ended; its ends count all the same.",
+)
+def test_beam_of_one(sub, rng):
+    for ending in (0.5, -1.0, -2.5):
+        expect_found(sub, language(rng, ending=ending), 0, 1, 1, 5)
+
+
+@beam_search.check(
+    points=2,
+    title="the length penalty: none, little, much",
+    hint="score = sum / ((5 + n) / 6) ** length_penalty, and n counts the end token.",
+)
+def test_beam_length_penalty(sub, rng):
+    for alpha in (0.0, 1.0, 2.0, 4.0):
+        for ending in (0.0, -1.5):
+            logits = language(rng, ending=ending)
+            words = f" and length_penalty {alpha}"
+            expect_found(sub, logits, 0, 1, 3, 6, alpha, words=words)
+
+
+@beam_search.check(
+    points=1,
+    title="what has not ended by then counts as it is",
+    hint="In step max_new_tokens all candidates are finished, those without an end as well.",
+)
+def test_beam_limit(sub, rng):
+    for most in (1, 2, 5):
+        expect_found(sub, language(rng, ending=-12.0), 0, 1, 2, most)
+
+
+@beam_search.check(
+    points=1,
+    title="other numbers for start and end, and logits that were shifted",
+    hint="A row of logits and the same row plus 5 are the same probabilities: take log_softmax.",
+)
+def test_beam_other_numbers(sub, rng):
+    for bos_id, eos_id in ((4, 0), (2, 6)):
+        logits = language(rng, eos_id=eos_id, ending=-1.0) + 5 * normal(rng, 7, 1)
+        expect_found(sub, logits, bos_id, eos_id, 3, 5)

@@ -1,0 +1,399 @@
+"""Right answers to the exercises of chapter 6, written differently from the worked ones."""
+
+import math
+
+import torch
+from torch import nn
+from torch.nn import functional as F
+
+from minitx import functional
+from minitx.blocks import Residual
+from minitx.grading import right_answer
+from minitx.layers import FeedForward, LayerNorm
+from minitx.masks import IGNORE, Mask
+from minitx.multihead import MultiHeadAttention
+from minitx.positions import Sinusoidal
+
+# ---------------------------------------------------------------------------------------------
+# 06.1
+
+
+@right_answer("06.1")
+def by_positions(src, tgt, pad_id):
+    places = torch.arange(tgt.size(1))
+    ahead = places[None, :] > places[:, None]
+    own = ~(ahead | tgt.eq(pad_id).unsqueeze(1))
+    cross = src.ne(pad_id).unsqueeze(1).repeat(1, tgt.size(1), 1)
+    return own, cross
+
+
+@right_answer("06.1")
+def by_lengths(src, tgt, pad_id):
+    B, T = tgt.shape
+    lengths = [(tokens != pad_id).sum(1) for tokens in (src, tgt)]
+    own = torch.stack([torch.ones(T, T).tril().bool() for _ in range(B)])
+    own &= torch.arange(T) < lengths[1][:, None, None]
+    cross = torch.arange(src.shape[1]).expand(B, T, -1) < lengths[0].view(B, 1, 1)
+    return own, cross
+
+
+@right_answer("06.1")
+def with_triu_and_masked_fill(src, tgt, pad_id):
+    T = tgt.shape[-1]
+    own = torch.ones(len(tgt), T, T, dtype=torch.bool)
+    own = own.masked_fill(torch.ones(T, T).triu(1).bool(), False)
+    own = own.masked_fill((tgt == pad_id)[:, None, :], False)
+    cross = torch.ones(len(src), T, src.shape[-1], dtype=torch.bool)
+    return own, cross & (src != pad_id)[:, None, :]
+
+
+@right_answer("06.1")
+def row_after_row(src, tgt, pad_id):
+    real = tgt != pad_id
+    rows = []
+    for i in range(tgt.shape[1]):
+        row = real.clone()
+        row[:, i + 1 :] = False
+        rows.append(row)
+    return torch.stack(rows, dim=1), torch.stack([src != pad_id] * tgt.shape[1], dim=1)
+
+
+@right_answer("06.1")
+def as_outer_products(src, tgt, pad_id):
+    B, T = tgt.shape
+    own = torch.einsum("ij,bj->bij", torch.ones(T, T).tril(), (tgt != pad_id).float()) > 0
+    cross = torch.einsum("bi,bj->bij", torch.ones(B, T), (src != pad_id).float()) > 0
+    return [own, cross]
+
+
+# ---------------------------------------------------------------------------------------------
+# 06.2
+
+
+@right_answer("06.2")
+def concatenated(tgt, bos_id, eos_id, pad_id):
+    B = tgt.shape[0]
+    inputs = torch.cat([tgt.new_full((B, 1), bos_id), tgt], dim=1)
+    targets = torch.cat([tgt, tgt.new_full((B, 1), pad_id)], dim=1)
+    targets[targets == pad_id] = IGNORE
+    targets[torch.arange(B), (tgt != pad_id).sum(dim=1)] = eos_id
+    return inputs, targets
+
+
+@right_answer("06.2")
+def by_columns(tgt, bos_id, eos_id, pad_id):
+    B, T = tgt.shape
+    n = (tgt != pad_id).sum(1)[:, None]
+    place = torch.arange(T + 1).expand(B, -1)
+    longer = F.pad(tgt, (0, 1))
+    targets = torch.where(place < n, longer, torch.where(place == n, eos_id, IGNORE))
+    before = F.pad(tgt, (1, 0))
+    inputs = torch.where(place == 0, bos_id, torch.where(place <= n, before, pad_id))
+    return inputs, targets
+
+
+@right_answer("06.2")
+def as_lists(tgt, bos_id, eos_id, pad_id):
+    inputs, targets = [], []
+    for row in tgt.tolist():
+        words = [token for token in row if token != pad_id]
+        rest = len(row) - len(words)
+        inputs.append([bos_id, *words, *[pad_id] * rest])
+        targets.append([*words, eos_id, *[IGNORE] * rest])
+    return torch.tensor(inputs), torch.tensor(targets)
+
+
+@right_answer("06.2")
+def one_from_the_other(tgt, bos_id, eos_id, pad_id):
+    B, T = tgt.shape
+    whole = torch.full((B, T + 2), IGNORE)
+    whole[:, 0] = bos_id
+    whole[:, 1:-1] = tgt.where(tgt != pad_id, torch.tensor(IGNORE))
+    inputs = whole[:, :-1].clone()
+    inputs[inputs == IGNORE] = pad_id
+    ends = (whole == IGNORE) & (whole.roll(1, dims=1) != IGNORE)
+    return inputs, whole.masked_fill(ends, eos_id)[:, 1:]
+
+
+@right_answer("06.2")
+def with_new_columns(tgt, bos_id, eos_id, pad_id):
+    inputs = tgt.new_empty(tgt.size(0), tgt.size(1) + 1)
+    inputs[:, 0], inputs[:, 1:] = bos_id, tgt
+    is_word = tgt.ne(pad_id)
+    begins = F.pad(is_word, (0, 1)) | False
+    has_ended = ~begins
+    first_end = has_ended & (has_ended.cumsum(1) == 1)
+    targets = F.pad(tgt, (0, 1)).masked_fill(has_ended, IGNORE)
+    return inputs, targets.masked_fill(first_end, eos_id)
+
+
+# ---------------------------------------------------------------------------------------------
+# 06.6
+
+
+@right_answer("06.6")
+def with_gather(logits, bos_id, eos_id, max_new_tokens):
+    B, V, _ = logits.shape
+    written = torch.full((B, 1), bos_id)
+    for _ in range(max_new_tokens):
+        rows = logits.gather(1, written[:, -1].view(B, 1, 1).expand(-1, 1, V))
+        newest = rows.argmax(-1)
+        done = (written[:, 1:] == eos_id).any(1, keepdim=True)
+        written = torch.cat([written, torch.where(done, eos_id, newest)], dim=1)
+        if (written[:, 1:] == eos_id).any(1).all():
+            break
+    return written[:, 1:]
+
+
+@right_answer("06.6")
+def table_of_best_tokens(logits, bos_id, eos_id, max_new_tokens):
+    follows = logits.max(dim=-1).indices.tolist()
+    sentences = [[] for _ in follows]
+    for _ in range(max_new_tokens):
+        if all(s and s[-1] == eos_id for s in sentences):
+            break
+        for after, s in zip(follows, sentences, strict=True):
+            if s and s[-1] == eos_id:
+                s.append(eos_id)
+            else:
+                s.append(after[s[-1] if s else bos_id])
+    return torch.tensor(sentences)
+
+
+@right_answer("06.6")
+def unfinished_ones_only(logits, bos_id, eos_id, max_new_tokens):
+    B = len(logits)
+    out = torch.full((B, max_new_tokens), eos_id)
+    newest, alive, t = torch.full((B,), bos_id), torch.arange(B), 0
+    while t < max_new_tokens and len(alive):
+        newest[alive] = logits[alive, newest[alive]].argmax(1)
+        out[alive, t] = newest[alive]
+        alive = alive[newest[alive] != eos_id]
+        t += 1
+    return out[:, :t]
+
+
+@right_answer("06.6")
+def filled_up_at_the_end(logits, bos_id, eos_id, max_new_tokens):
+    rows, newest = torch.arange(len(logits)), torch.full((len(logits),), bos_id)
+    chosen = []
+    for _ in range(max_new_tokens):
+        newest = logits[rows, newest].argmax(-1)
+        chosen.append(newest)
+    found = torch.stack(chosen, dim=1)
+    behind = ((found == eos_id).cumsum(1) - (found == eos_id).int()) > 0
+    found = found.masked_fill(behind, eos_id)
+    longest = int((~behind).sum(1).max())
+    return found[:, :longest]
+
+
+@right_answer("06.6")
+def one_hot_products(logits, bos_id, eos_id, max_new_tokens):
+    B, V, _ = logits.shape
+    table = F.one_hot(logits.argmax(-1), V)  # (B, V, V)
+    state = F.one_hot(torch.full((B,), bos_id), V)
+    over, chosen = torch.zeros(B, dtype=torch.bool), []
+    while len(chosen) < max_new_tokens and not over.all():
+        state = torch.einsum("bi,bij->bj", state, table)
+        tokens = torch.where(over, eos_id, state.argmax(-1))
+        over = over.logical_or(tokens == eos_id)
+        chosen.append(tokens)
+    return torch.stack(chosen).T
+
+
+# ---------------------------------------------------------------------------------------------
+# 06.7
+
+
+@right_answer("06.7")
+def by_a_threshold(logits, p):
+    if p <= 0 or p > 1:
+        raise ValueError(f"no probability: {p}")
+    if p == 1:
+        return logits.clone()
+    probabilities = logits.softmax(-1)
+    ordered, order = torch.sort(probabilities, dim=-1, descending=True)
+    keep = ordered.cumsum(-1) - ordered < p
+    # the subtraction rounds: decide the border with the sums themselves
+    keep[:, 0] = True
+    keep[:, 1:] = ordered.cumsum(-1)[:, :-1] < p
+    result = torch.full_like(logits, float("-inf"))
+    return result.scatter(-1, order, logits.gather(-1, order).masked_fill(~keep, float("-inf")))
+
+
+@right_answer("06.7")
+def with_the_inverse_order(logits, p):
+    if not (p > 0 and p <= 1):
+        raise ValueError(f"p = {p} is outside of (0, 1]")
+    order = logits.argsort(dim=-1, descending=True)
+    rank = order.argsort(dim=-1)
+    sums = logits.softmax(-1).gather(-1, order).cumsum(-1)
+    before = torch.cat([torch.zeros_like(sums[:, :1]), sums[:, :-1]], dim=-1)
+    gone = (before >= p).gather(-1, rank)
+    return logits if p == 1 else torch.where(gone, -math.inf, logits)
+
+
+@right_answer("06.7")
+def row_by_row_with_counts(logits, p):
+    if not 0 < p <= 1:
+        raise ValueError(f"wanted 0 < p <= 1, got {p}")
+    if p == 1:
+        return logits.clone()
+    out = torch.full_like(logits, -torch.inf)
+    for b in range(logits.shape[0]):
+        ordered, order = logits[b].softmax(0).sort(descending=True)
+        count = int((ordered.cumsum(0) < p).sum()) + 1
+        out[b, order[:count]] = logits[b, order[:count]]
+    return out
+
+
+@right_answer("06.7")
+def from_the_end(logits, p):
+    if p <= 0.0 or p > 1.0:
+        raise ValueError("p must be a share, got " + str(p))
+    if p == 1:
+        return logits + 0
+    result = logits.clone()
+    for b, row in enumerate(logits.double().softmax(-1)):
+        total = 0.0
+        for token in row.sort(descending=True).indices:
+            if total >= p:
+                result[b, token] = -torch.inf
+            total = total + row[token].item()
+    return result
+
+
+@right_answer("06.7")
+def by_comparing_all_pairs(logits, p):
+    if not 0 < p <= 1:
+        raise ValueError(f"{p} is no p")
+    if p == 1:
+        return logits
+    B, V = logits.shape
+    shares = logits.softmax(-1)
+    place = torch.arange(V)
+    larger = shares[:, None, :] > shares[:, :, None]
+    same = (shares[:, None, :] == shares[:, :, None]) & (place[None, :] < place[:, None])
+    before = ((larger | same) * shares[:, None, :]).sum(-1)
+    return logits.masked_fill(before >= p, -math.inf)
+
+
+# ---------------------------------------------------------------------------------------------
+# 06.8
+
+
+@right_answer("06.8")
+def with_a_dictionary(logits, bos_id, eos_id, num_beams, max_new_tokens, length_penalty=0.6):
+    log_probs = logits.log_softmax(-1)
+    alive, finished = {(): log_probs.new_tensor(0.0)}, {}
+    for n in range(1, max_new_tokens + 1):
+        longer = {
+            (*tokens, j): total + log_probs[tokens[-1] if tokens else bos_id, j]
+            for tokens, total in alive.items()
+            for j in range(logits.shape[0])
+        }
+        norm = ((5 + n) / 6) ** length_penalty
+        for tokens, total in longer.items():
+            if tokens[-1] == eos_id or n == max_new_tokens:
+                finished[tokens] = total / norm
+        running = [pair for pair in longer.items() if pair[0][-1] != eos_id]
+        alive = dict(sorted(running, key=lambda pair: pair[1].item(), reverse=True)[:num_beams])
+    best = max(finished, key=lambda tokens: finished[tokens].item())
+    return torch.tensor(best), finished[best]
+
+
+@right_answer("06.8")
+def with_beams_of_minus_infinity(
+    logits, bos_id, eos_id, num_beams, max_new_tokens, length_penalty=0.6
+):
+    log_probs, V, K = F.log_softmax(logits, dim=1), logits.size(1), num_beams
+    tokens = torch.full((K, 1), bos_id)
+    sums = torch.full((K,), -torch.inf, dtype=logits.dtype)
+    sums[0] = 0
+    finished = []
+    for n in range(1, max_new_tokens + 1):
+        totals = sums.unsqueeze(1) + log_probs[tokens[:, -1]]
+        lp = ((5.0 + n) / 6.0) ** length_penalty
+        over = totals if n == max_new_tokens else totals[:, eos_id : eos_id + 1]
+        place = int(over.argmax())
+        row, token = place // over.shape[1], place % over.shape[1]
+        token = token if n == max_new_tokens else eos_id
+        finished.append((over.max() / lp, torch.cat([tokens[row, 1:], torch.tensor([token])])))
+        totals[:, eos_id] = -torch.inf
+        sums, places = totals.view(-1).topk(K)
+        parents = torch.div(places, V, rounding_mode="floor")
+        tokens = torch.cat([tokens[parents], (places - parents * V).unsqueeze(1)], dim=1)
+    score, best = max(finished, key=lambda pair: float(pair[0]))
+    return best, score
+
+
+@right_answer("06.8")
+def with_back_pointers(logits, bos_id, eos_id, num_beams, max_new_tokens, length_penalty=0.6):
+    log_probs = logits - logits.logsumexp(-1, keepdim=True)
+    V = log_probs.shape[0]
+    newest, sums, steps = [bos_id], [log_probs.new_zeros(())], []
+    best = (-math.inf, None, None)
+    for n in range(1, max_new_tokens + 1):
+        made = [
+            (s + log_probs[t, j], i, j)
+            for i, (t, s) in enumerate(zip(newest, sums, strict=True))
+            for j in range(V)
+        ]
+        for total, i, j in made:
+            if j == eos_id or n == max_new_tokens:
+                score = total / ((5 + n) / 6) ** length_penalty
+                if float(score) > best[0]:
+                    best = (float(score), score, (n, i, j))
+        made = sorted((m for m in made if m[2] != eos_id), key=lambda m: -float(m[0]))[:num_beams]
+        steps.append([(i, j) for _, i, j in made])
+        newest, sums = [j for _, _, j in made], [s for s, _, _ in made]
+    n, i, j = best[2]
+    tokens = [j]
+    for step in reversed(steps[: n - 1]):
+        i, j = step[i]
+        tokens.append(j)
+    return torch.tensor(tokens[::-1]), best[1]
+
+
+@right_answer("06.8")
+def with_a_heap(logits, bos_id, eos_id, num_beams, max_new_tokens, length_penalty=0.6):
+    import heapq
+
+    log_probs = logits.log_softmax(dim=-1)
+    table = log_probs.tolist()
+    beams, best, best_score = [(0.0, [bos_id])], None, -math.inf
+    for n in range(1, max_new_tokens + 1):
+        candidates = []
+        for total, tokens in beams:
+            for j, log_prob in enumerate(table[tokens[-1]]):
+                pair = (total + log_prob, [*tokens, j])
+                finished = j == eos_id or n == max_new_tokens
+                score = pair[0] / ((5 + n) / 6) ** length_penalty
+                if finished and score > best_score:
+                    best, best_score = pair[1], score
+                if j != eos_id:
+                    candidates.append(pair)
+        beams = heapq.nlargest(num_beams, candidates, key=lambda pair: pair[0])
+    return torch.tensor(best[1:]), log_probs.new_tensor(best_score)
+
+
+@right_answer("06.8")
+def with_the_end_column_cut_out(
+    logits, bos_id, eos_id, num_beams, max_new_tokens, length_penalty=0.6
+):
+    log_probs = logits.log_softmax(-1)
+    words = torch.tensor([j for j in range(len(logits)) if j != eos_id])
+    tokens, sums = torch.tensor([[bos_id]]), log_probs.new_zeros(1)
+    found = []
+    for n in range(1, max_new_tokens + 1):
+        rows = log_probs[tokens[:, -1]] + sums[:, None]
+        penalty = math.exp(length_penalty * math.log((5 + n) / 6))
+        end, row = rows[:, eos_id].max(0)
+        found.append((end / penalty, torch.cat([tokens[row], torch.tensor([eos_id])])))
+        going = rows[:, words].flatten()
+        sums, places = going.sort(descending=True)
+        sums, places = sums[:num_beams], places[:num_beams]
+        tokens = torch.cat([tokens[places // len(words)], words[places % len(words), None]], dim=1)
+    found.append((sums[0] / penalty, tokens[0]))
+    score, best = max(found, key=lambda pair: pair[0].item())
+    return best[1:], score
