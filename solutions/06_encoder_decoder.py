@@ -960,7 +960,7 @@ def greedy_decode_loop(logits, bos_id, eos_id, max_new_tokens):
     sentences = []
     for table in logits:
         token, sentence = bos_id, []
-        while len(sentence) < max_new_tokens:
+        for _ in range(max_new_tokens):
             token = int(table[token].argmax())
             sentence.append(token)
             if token == eos_id:
@@ -1000,9 +1000,9 @@ def greedy_decode(logits, bos_id, eos_id, max_new_tokens):
     for _ in range(max_new_tokens):
         newest = logits[rows, newest].argmax(dim=-1)
         newest = newest.masked_fill(ended, eos_id)
-        ended = ended | (newest == eos_id)
+        ended = newest == eos_id  # for good: it says nothing else from now on
         chosen.append(newest)
-        if bool(ended.all()):
+        if ended.all():
             break
     return torch.stack(chosen, dim=1)
     ### END SOLUTION
@@ -1116,12 +1116,10 @@ def top_p(logits, p):
         raise ValueError(f"p must lie above 0 and up to 1, got {p}")
     if p == 1:  # rounded, the sum can reach 1 before the last token
         return logits
-    probabilities, order = logits.softmax(dim=-1).sort(
-        dim=-1, descending=True
-    )
+    probabilities, order = logits.softmax(dim=-1).sort(descending=True)
     before = F.pad(probabilities.cumsum(dim=-1)[:, :-1], (1, 0))
     beyond = before >= p  # in order of probability
-    gone = torch.zeros_like(beyond).scatter(-1, order, beyond)
+    gone = beyond.scatter(-1, order, beyond)  # where the tokens stand
     return logits.masked_fill(gone, -math.inf)
     ### END SOLUTION
 
@@ -1206,23 +1204,30 @@ check("06.7", top_p)
 def beam_search_loop(
     logits, bos_id, eos_id, num_beams, max_new_tokens, length_penalty=0.6
 ):
-    """Rung 1: lists of beginnings and of finished sentences."""
+    """Rung 1: one candidate at a time."""
     log_probs = logits.log_softmax(dim=-1)
-    beginnings, finished = [([bos_id], log_probs.new_zeros(()))], []
+    V = len(log_probs)
+    beginnings = torch.tensor([[bos_id]])
+    sums = log_probs.new_zeros(1)
+    finished, scores = [], []
     for n in range(1, max_new_tokens + 1):
-        candidates = []
-        for tokens, total in beginnings:
-            for token, log_prob in enumerate(log_probs[tokens[-1]]):
-                longer = [*tokens, token], total + log_prob
-                if token == eos_id or n == max_new_tokens:
-                    score = longer[1] / ((5 + n) / 6) ** length_penalty
-                    finished.append((longer[0], score))
+        going_on, their_sums = [], []
+        for k in range(len(sums)):
+            for j in range(V):
+                tokens = torch.cat([beginnings[k], torch.tensor([j])])
+                total = sums[k] + log_probs[beginnings[k, -1], j]
+                if j == eos_id or n == max_new_tokens:
+                    finished.append(tokens)
+                    scores.append(total / ((5 + n) / 6) ** length_penalty)
                 else:
-                    candidates.append(longer)
-        candidates.sort(key=lambda pair: -float(pair[1]))
-        beginnings = candidates[:num_beams]
-    tokens, score = max(finished, key=lambda pair: float(pair[1]))
-    return torch.tensor(tokens[1:]), score
+                    going_on.append(tokens)
+                    their_sums.append(total)
+        if n < max_new_tokens:
+            best = torch.stack(their_sums).argsort(descending=True)
+            beginnings = torch.stack(going_on)[best[:num_beams]]
+            sums = torch.stack(their_sums)[best[:num_beams]]
+    winner = int(torch.stack(scores).argmax())
+    return finished[winner][1:], scores[winner]
 
 
 # %% [markdown] tags=["solution"]
@@ -1254,26 +1259,23 @@ def beam_search(
     """
     ### BEGIN SOLUTION
     log_probs = logits.log_softmax(dim=-1)
-    V = log_probs.shape[-1]
+    V = len(log_probs)
     tokens = torch.tensor([[bos_id]])  # the beginnings, one a row
     sums = log_probs.new_zeros(1)
-    best, best_score = tokens[0], log_probs.new_tensor(-math.inf)
+    best, best_score = None, log_probs.new_tensor(-math.inf)
     for n in range(1, max_new_tokens + 1):
         totals = sums[:, None] + log_probs[tokens[:, -1]]  # (K, V)
         ends = (torch.arange(V) == eos_id) | (n == max_new_tokens)
-        finished = totals.masked_fill(~ends, -math.inf).flatten()
+        finished = totals.masked_fill(~ends, -math.inf)
         score = finished.max() / ((5 + n) / 6) ** length_penalty
         if score > best_score:
-            place = int(finished.argmax())
-            newest = torch.tensor([place % V])
-            best = torch.cat([tokens[place // V], newest])
+            place = finished.argmax()
+            best = torch.cat([tokens[place // V], (place % V)[None]])
             best_score = score
-        if n < max_new_tokens:
-            others = totals.masked_fill(ends, -math.inf).flatten()
-            K = min(num_beams, len(tokens) * (V - 1))
-            sums, kept = others.topk(K)
-            newest = (kept % V)[:, None]
-            tokens = torch.cat([tokens[kept // V], newest], dim=1)
+        others = totals.masked_fill(ends, -math.inf).flatten()
+        sums, places = others.topk(min(num_beams, len(others)))
+        newest = (places % V)[:, None]
+        tokens = torch.cat([tokens[places // V], newest], dim=1)
     return best[1:], best_score
     ### END SOLUTION
 

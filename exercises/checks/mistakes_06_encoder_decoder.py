@@ -515,8 +515,7 @@ def never_stops_early(logits, bos_id, eos_id, max_new_tokens):
 def asks_for_all_in_one_step(logits, bos_id, eos_id, max_new_tokens):
     """it stops only when all sentences say the end in the same step.
 
-    Who ended earlier says something else by then. Remember it: `ended = ended | (newest ==
-    eos_id)`, and fill up.
+    Who ended earlier says something else by then. Remember who has ended, and fill up with eos_id.
     """
     rows = torch.arange(len(logits))
     newest = torch.full((len(logits),), bos_id)
@@ -743,7 +742,7 @@ def one_token_more(logits, p):
 def decisions_not_brought_back(logits, p):
     """the decisions are left in sorted order, and fall on the wrong tokens.
 
-    `sort` also returns where each stood: `torch.zeros_like(beyond).scatter(-1, order, beyond)`.
+    `sort` also returns where each stood: `beyond.scatter(-1, order, beyond)`.
     """
     return nucleus(logits, p, back=False)
 
@@ -1137,24 +1136,12 @@ def first_end_wins(logits, bos_id, eos_id, num_beams, max_new_tokens, length_pen
 
 @mistake("06.8", caught_by="test_beam_by_hand")
 def one_beam_always(logits, bos_id, eos_id, num_beams, max_new_tokens, length_penalty=0.6):
-    """only one beginning is kept, whatever num_beams is.
+    """only one beginning is kept, or num_beams times the same.
 
-    Keep the num_beams best: `topk(num_beams)`, or a slice of the sorted candidates.
+    Keep the num_beams best candidates. And begin with one: K copies of bos_id have K times the same
+    candidates, and their K best are copies again.
     """
     return without_start(search(logits, bos_id, eos_id, 1, max_new_tokens, length_penalty))
-
-
-@mistake("06.8", caught_by="test_beam_by_hand")
-def beams_all_the_same(logits, bos_id, eos_id, num_beams, max_new_tokens, length_penalty=0.6):
-    """the search begins with K times the same beginning, so that its beams are copies.
-
-    In the first step there is one beginning: the K best candidates are then K different ones.
-    """
-    return without_start(
-        search(
-            logits, bos_id, eos_id, num_beams, max_new_tokens, length_penalty, first=num_beams
-        )
-    )  # fmt: skip
 
 
 @mistake("06.8", caught_by="test_beam_definition")
@@ -1282,3 +1269,869 @@ def another_penalty_unless_given(
     The signature says 0.6: leave it as it stands.
     """
     return without_start(search(logits, bos_id, eos_id, num_beams, max_new_tokens, length_penalty))
+
+
+# ---------------------------------------------------------------------------------------------
+# 06.9
+
+
+def cut(x, H):
+    """(B, T, H · D) -> (B, H, T, D), as it should be."""
+    return x.unflatten(-1, (H, -1)).transpose(1, 2)
+
+
+def joined(heads):
+    """(B, H, T, D) -> (B, T, H · D), as it should be."""
+    return heads.transpose(1, 2).flatten(2)
+
+
+def behind(old, new):
+    return torch.cat([old, new], dim=2)
+
+
+def bottom_right(T, T_k):
+    return torch.ones(T, T_k, dtype=torch.bool).tril(T_k - T)
+
+
+def step(
+    x, k_cache, v_cache, W_q, W_k, W_v, W_o, H, *,
+    cut=cut, join=joined, add=behind, mask=bottom_right, scale=None, product=torch.matmul,
+    kept=lambda old, new, whole: whole, out=True, axis=-1,
+):  # fmt: skip
+    """The step as it should be, unless told otherwise."""
+    q, k_new, v_new = (cut(product(x, W), H) for W in (W_q, W_k, W_v))
+    k, v = add(k_cache, k_new), add(v_cache, v_new)
+    scores = q @ k.mT / (math.sqrt(q.shape[-1]) if scale is None else scale)
+    allowed = mask(scores.shape[-2], scores.shape[-1])
+    some = allowed.any(-1, keepdim=True)
+    weights = scores.masked_fill(~allowed & some, -math.inf).softmax(axis) * allowed
+    y = join(weights @ v)
+    y = product(y, W_o) if out else y
+    return y, kept(k_cache, k_new, k), kept(v_cache, v_new, v)
+
+
+@mistake("06.9", caught_by="test_step_of_one")
+def cache_not_attended_to(x, k_cache, v_cache, W_q, W_k, W_v, W_o, num_heads):
+    """the new tokens attend to themselves only, though the caches grow.
+
+    Keys and values of attention are the old ones with the new ones behind them.
+    """
+    y, _, _ = step(
+        x, k_cache, v_cache, W_q, W_k, W_v, W_o, num_heads, add=lambda old, new: new
+    )  # fmt: skip
+    return y, *step(x, k_cache, v_cache, W_q, W_k, W_v, W_o, num_heads)[1:]
+
+
+@mistake("06.9", caught_by="test_step_caches")
+def cache_overwritten(x, k_cache, v_cache, W_q, W_k, W_v, W_o, num_heads):
+    """the new keys and values replace the old ones: the cache never grows.
+
+    Each step then sees itself only. Put the new ones behind: `torch.cat([k_cache, k_new], dim=2)`.
+    """
+    return step(
+        x, k_cache, v_cache, W_q, W_k, W_v, W_o, num_heads, add=lambda old, new: new
+    )  # fmt: skip
+
+
+@mistake("06.9", caught_by="test_step_of_several")
+def new_tokens_look_ahead(x, k_cache, v_cache, W_q, W_k, W_v, W_o, num_heads):
+    """nothing is masked: of several new tokens each sees those that come after it.
+
+    With one new token that is right, with a prompt it is not: `mask=Mask(causal=True)`.
+    """
+    return step(
+        x, k_cache, v_cache, W_q, W_k, W_v, W_o, num_heads,
+        mask=lambda T, T_k: torch.ones(T, T_k, dtype=torch.bool),
+    )  # fmt: skip
+
+
+@mistake("06.9", caught_by="test_step_of_one")
+def aligned_at_the_top_left(x, k_cache, v_cache, W_q, W_k, W_v, W_o, num_heads):
+    """the triangle is aligned at the top left: new token 0 sees column 0 only.
+
+    So does `is_causal=True` of torch. New token i is token S + i: `tril(T_k - T)`, or
+    `Mask(causal=True)`.
+    """
+    return step(
+        x, k_cache, v_cache, W_q, W_k, W_v, W_o, num_heads,
+        mask=lambda T, T_k: torch.ones(T, T_k, dtype=torch.bool).tril(),
+    )  # fmt: skip
+
+
+@mistake("06.9", caught_by="test_step_of_one")
+def new_token_does_not_see_itself(x, k_cache, v_cache, W_q, W_k, W_v, W_o, num_heads):
+    """a new token does not see itself.
+
+    The diagonal belongs to what may be seen: `tril(T_k - T)`, not one less.
+    """
+    return step(
+        x, k_cache, v_cache, W_q, W_k, W_v, W_o, num_heads,
+        mask=lambda T, T_k: torch.ones(T, T_k, dtype=torch.bool).tril(T_k - T - 1),
+    )  # fmt: skip
+
+
+@mistake("06.9", caught_by="test_step_of_several")
+def one_token_ahead(x, k_cache, v_cache, W_q, W_k, W_v, W_o, num_heads):
+    """a new token sees one token that comes after it.
+
+    New token i sees columns up to S + i, itself: `tril(T_k - T)`, not one more.
+    """
+    return step(
+        x, k_cache, v_cache, W_q, W_k, W_v, W_o, num_heads,
+        mask=lambda T, T_k: torch.ones(T, T_k, dtype=torch.bool).tril(T_k - T + 1),
+    )  # fmt: skip
+
+
+@mistake("06.9", caught_by="test_step_of_several")
+def new_tokens_see_the_cache_only(x, k_cache, v_cache, W_q, W_k, W_v, W_o, num_heads):
+    """of several new tokens each sees the cache and itself, not the new ones before it.
+
+    New token i also sees new tokens 0 to i - 1: they stand before it in the text.
+    """
+
+    def mask(T, T_k):
+        own = torch.eye(T, dtype=torch.bool)
+        return torch.cat([torch.ones(T, T_k - T, dtype=torch.bool), own], dim=1)
+
+    return step(x, k_cache, v_cache, W_q, W_k, W_v, W_o, num_heads, mask=mask)
+
+
+@mistake("06.9", caught_by="test_step_caches")
+def new_in_front_of_the_old(x, k_cache, v_cache, W_q, W_k, W_v, W_o, num_heads):
+    """the new keys and values are put in front of the old ones.
+
+    Oldest first: `torch.cat([k_cache, k_new], dim=2)`. With one new token the output does not
+    show it, with several the mask hides the wrong ones.
+    """
+    return step(
+        x, k_cache, v_cache, W_q, W_k, W_v, W_o, num_heads,
+        add=lambda old, new: torch.cat([new, old], dim=2),
+    )  # fmt: skip
+
+
+@mistake("06.9", caught_by="test_step_shapes")
+def old_caches_returned(x, k_cache, v_cache, W_q, W_k, W_v, W_o, num_heads):
+    """the old caches are returned.
+
+    The next step needs the new keys and values as well: return what was joined.
+    """
+    return step(
+        x, k_cache, v_cache, W_q, W_k, W_v, W_o, num_heads, kept=lambda old, new, whole: old
+    )  # fmt: skip
+
+
+@mistake("06.9", caught_by="test_step_shapes")
+def new_ones_returned(x, k_cache, v_cache, W_q, W_k, W_v, W_o, num_heads):
+    """only the new keys and values are returned.
+
+    The next step needs the old ones as well: return what was joined.
+    """
+    return step(
+        x, k_cache, v_cache, W_q, W_k, W_v, W_o, num_heads, kept=lambda old, new, whole: new
+    )  # fmt: skip
+
+
+@mistake("06.9", caught_by="test_step_caches")
+def only_the_last_is_cached(x, k_cache, v_cache, W_q, W_k, W_v, W_o, num_heads):
+    """of several new tokens only the last is cached.
+
+    All tokens of the prompt are needed later: keep the keys and values of all T.
+    """
+    return step(
+        x, k_cache, v_cache, W_q, W_k, W_v, W_o, num_heads,
+        kept=lambda old, new, whole: torch.cat([old, new[:, :, -1:]], dim=2),
+    )  # fmt: skip
+
+
+@mistake("06.9", caught_by="test_step_caches")
+def caches_exchanged(x, k_cache, v_cache, W_q, W_k, W_v, W_o, num_heads):
+    """the caches are returned in the other order, values first.
+
+    Return `y, k, v`.
+    """
+    y, k, v = step(x, k_cache, v_cache, W_q, W_k, W_v, W_o, num_heads)
+    return y, v, k
+
+
+@mistake("06.9", caught_by="test_step_caches")
+def keys_behind_the_values(x, k_cache, v_cache, W_q, W_k, W_v, W_o, num_heads):
+    """the new keys are put behind the old values, and the new values behind the old keys.
+
+    k goes with k_cache, v with v_cache.
+    """
+    return step(x, v_cache, k_cache, W_q, W_k, W_v, W_o, num_heads)
+
+
+@mistake("06.9", caught_by="test_step_caches")
+def keys_made_by_the_queries(x, k_cache, v_cache, W_q, W_k, W_v, W_o, num_heads):
+    """the keys are made with W_q and the queries with W_k.
+
+    q = x W_q asks, k = x W_k is asked, now and in all later steps.
+    """
+    return step(x, k_cache, v_cache, W_k, W_q, W_v, W_o, num_heads)
+
+
+@mistake("06.9", caught_by="test_step_caches")
+def values_made_by_the_keys(x, k_cache, v_cache, W_q, W_k, W_v, W_o, num_heads):
+    """the new values are made with W_k.
+
+    Values have a projection of their own: x W_v.
+    """
+    return step(x, k_cache, v_cache, W_q, W_k, W_k, W_o, num_heads)
+
+
+@mistake("06.9", caught_by="test_step_of_one")
+def heads_not_mixed(x, k_cache, v_cache, W_q, W_k, W_v, W_o, num_heads):
+    """the heads are laid side by side and returned, without W_o.
+
+    The last product mixes the heads: `@ W_o`.
+    """
+    return step(x, k_cache, v_cache, W_q, W_k, W_v, W_o, num_heads, out=False)
+
+
+@mistake("06.9", caught_by="test_step_of_one")
+def step_without_scale(x, k_cache, v_cache, W_q, W_k, W_v, W_o, num_heads):
+    """the scores are not divided by √D.
+
+    Divide by the root of the width of one head, or use functional.attention_scores.
+    """
+    return step(x, k_cache, v_cache, W_q, W_k, W_v, W_o, num_heads, scale=1.0)
+
+
+@mistake("06.9", caught_by="test_step_of_one")
+def step_scaled_by_the_model_width(x, k_cache, v_cache, W_q, W_k, W_v, W_o, num_heads):
+    """the scores are divided by √C, the root of the width of all heads together.
+
+    A dot product is a sum of D terms: √D, the width of one head.
+    """
+    scale = math.sqrt(x.shape[-1])
+    return step(x, k_cache, v_cache, W_q, W_k, W_v, W_o, num_heads, scale=scale)
+
+
+@mistake("06.9", caught_by="test_step_caches")
+def step_cut_by_reshape(x, k_cache, v_cache, W_q, W_k, W_v, W_o, num_heads):
+    """q, k and v are brought to (B, H, T, D) by a view or reshape alone.
+
+    With one new token that is right. With several, first cut the last axis, (B, T, H, D), then
+    exchange tokens and heads.
+    """
+    return step(
+        x, k_cache, v_cache, W_q, W_k, W_v, W_o, num_heads,
+        cut=lambda x, H: x.reshape(x.shape[0], H, x.shape[1], -1),
+    )  # fmt: skip
+
+
+@mistake("06.9", caught_by="test_step_of_several")
+def step_joined_by_reshape(x, k_cache, v_cache, W_q, W_k, W_v, W_o, num_heads):
+    """the heads are joined by a reshape alone, without exchanging heads and tokens back.
+
+    With one new token that is right. `.transpose(1, 2)` first, then `.flatten(2)`.
+    """
+    return step(
+        x, k_cache, v_cache, W_q, W_k, W_v, W_o, num_heads,
+        join=lambda heads: heads.reshape(heads.shape[0], heads.shape[2], -1),
+    )  # fmt: skip
+
+
+@mistake("06.9", caught_by="test_step_caches")
+def step_heads_interleaved(x, k_cache, v_cache, W_q, W_k, W_v, W_o, num_heads):
+    """the heads are interleaved: head h takes every H-th number.
+
+    Head 0 has the first D columns: cut the last axis as (H, D), not as (D, H).
+    """
+    return step(
+        x, k_cache, v_cache, W_q, W_k, W_v, W_o, num_heads,
+        cut=lambda x, H: x.unflatten(-1, (-1, H)).permute(0, 3, 1, 2),
+    )  # fmt: skip
+
+
+@mistake("06.9", caught_by="test_step_of_one")
+def weights_used_as_in_linear(x, k_cache, v_cache, W_q, W_k, W_v, W_o, num_heads):
+    """the weights are used transposed, x @ W.T, as nn.Linear keeps them.
+
+    Here they are used as `x @ W`. They are square, so both fit.
+    """
+    return step(
+        x, k_cache, v_cache, W_q, W_k, W_v, W_o, num_heads, product=lambda x, W: x @ W.mT
+    )  # fmt: skip
+
+
+@mistake("06.9", caught_by="test_step_shapes")
+def output_of_the_last_token(x, k_cache, v_cache, W_q, W_k, W_v, W_o, num_heads):
+    """only the output of the last new token is returned.
+
+    The next layer needs all of them: (B, T, C).
+    """
+    y, k, v = step(x, k_cache, v_cache, W_q, W_k, W_v, W_o, num_heads)
+    return y[:, -1:], k, v
+
+
+@mistake("06.9", caught_by="test_step_empty")
+def empty_cache_without_a_mask(x, k_cache, v_cache, W_q, W_k, W_v, W_o, num_heads):
+    """with an empty cache nothing is masked: the tokens of the prompt look ahead.
+
+    The first call has the most tokens. Its mask is the plain triangle.
+    """
+    open_ = k_cache.shape[2] == 0
+    return step(
+        x, k_cache, v_cache, W_q, W_k, W_v, W_o, num_heads,
+        mask=(lambda T, T_k: torch.ones(T, T_k, dtype=torch.bool)) if open_ else bottom_right,
+    )  # fmt: skip
+
+
+@mistake("06.9", caught_by="test_step_equal_sizes")
+def cached_along_the_heads(x, k_cache, v_cache, W_q, W_k, W_v, W_o, num_heads):
+    """the caches are joined along the heads, dim=1.
+
+    It fails unless as many tokens are cached as are new, and is wrong then: tokens are axis 2 of
+    (B, H, S, D).
+    """
+    return step(
+        x, k_cache, v_cache, W_q, W_k, W_v, W_o, num_heads,
+        add=lambda old, new: torch.cat([old, new], dim=1),
+        join=lambda heads: joined(heads.unflatten(1, (2, -1)).mean(1)),
+    )  # fmt: skip
+
+
+@mistake("06.9", caught_by="test_step_dtype")
+def step_in_single_precision(x, k_cache, v_cache, W_q, W_k, W_v, W_o, num_heads):
+    """everything is computed in float32, whatever x is.
+
+    Leave .float() out: the results have the dtype of x.
+    """
+    tensors = (part.float() for part in (x, k_cache, v_cache, W_q, W_k, W_v, W_o))
+    return step(*tensors, num_heads)
+
+
+@mistake("06.9", caught_by="test_step_gradients")
+def cache_detached(x, k_cache, v_cache, W_q, W_k, W_v, W_o, num_heads):
+    """the new keys and values are detached before they are cached and attended to.
+
+    W_k and W_v would never learn. When a model only writes, `torch.no_grad()` belongs around the
+    call, not into it.
+    """
+    return step(
+        x, k_cache, v_cache, W_q, W_k, W_v, W_o, num_heads,
+        add=lambda old, new: behind(old, new.detach()),
+    )  # fmt: skip
+
+
+# ---------------------------------------------------------------------------------------------
+# 06.10
+
+
+def gaps(
+    token_ids, chance, fate, drawn, mask_id, special_ids, *,
+    chosen=None, masked=lambda fate: fate < 0.8, exchanged=lambda fate: (fate >= 0.8) & (fate < 0.9),
+    asked=lambda chosen, fate: chosen, ignore=IGNORE,
+):  # fmt: skip
+    """As it should be, unless told otherwise."""
+    if chosen is None:
+        chosen = (chance < 0.15) & ~torch.isin(token_ids, special_ids)
+    inputs = torch.where(chosen & exchanged(fate), drawn, token_ids)
+    inputs = torch.where(chosen & masked(fate), mask_id, inputs)
+    return inputs, torch.where(asked(chosen, fate), token_ids, ignore)
+
+
+@mistake("06.10", caught_by="test_gaps_targets")
+def everything_asked_for(token_ids, chance, fate, drawn, mask_id, special_ids):
+    """every token is asked for.
+
+    What was not chosen stands in the input, and foretelling it is copying: IGNORE in its place.
+    """
+    return gaps(
+        token_ids, chance, fate, drawn, mask_id, special_ids,
+        asked=lambda chosen, fate: torch.ones_like(chosen),
+    )  # fmt: skip
+
+
+@mistake("06.10", caught_by="test_gaps_targets")
+def only_masked_asked_for(token_ids, chance, fate, drawn, mask_id, special_ids):
+    """only the masked tokens are asked for, not those that are exchanged or stay.
+
+    All the chosen are asked for: that is why the others are there.
+    """
+    return gaps(
+        token_ids, chance, fate, drawn, mask_id, special_ids,
+        asked=lambda chosen, fate: chosen & (fate < 0.8),
+    )  # fmt: skip
+
+
+@mistake("06.10", caught_by="test_gaps_targets")
+def changed_ones_asked_for(token_ids, chance, fate, drawn, mask_id, special_ids):
+    """the tokens that stay as they are, from 0.9 on, are not asked for.
+
+    They were chosen too. If only changed tokens were asked for, the model could trust all others.
+    """
+    return gaps(
+        token_ids, chance, fate, drawn, mask_id, special_ids,
+        asked=lambda chosen, fate: chosen & (fate < 0.9),
+    )  # fmt: skip
+
+
+@mistake("06.10", caught_by="test_gaps_targets")
+def corrupted_tokens_asked_for(token_ids, chance, fate, drawn, mask_id, special_ids):
+    """targets hold the corrupted tokens, not the original ones.
+
+    The model sees the corrupted text. What it is asked for is what stood there before.
+    """
+    inputs, targets = gaps(token_ids, chance, fate, drawn, mask_id, special_ids)
+    return inputs, torch.where(targets == IGNORE, IGNORE, inputs)
+
+
+@mistake("06.10", caught_by="test_gaps_targets")
+def ignored_as_minus_one(token_ids, chance, fate, drawn, mask_id, special_ids):
+    """what is not asked for is -1 in targets, not IGNORE.
+
+    The loss leaves out IGNORE, -100, and nothing else.
+    """
+    return gaps(token_ids, chance, fate, drawn, mask_id, special_ids, ignore=-1)
+
+
+@mistake("06.10", caught_by="test_gaps_targets")
+def ignored_as_token_zero(token_ids, chance, fate, drawn, mask_id, special_ids):
+    """what is not asked for is 0 in targets, not IGNORE.
+
+    0 is a token, and the model would learn to say it. IGNORE is -100.
+    """
+    return gaps(token_ids, chance, fate, drawn, mask_id, special_ids, ignore=0)
+
+
+@mistake("06.10", caught_by="test_gaps_special")
+def special_tokens_chosen(token_ids, chance, fate, drawn, mask_id, special_ids):
+    """special tokens are chosen like all others.
+
+    Nothing is learned from foretelling padding or a start token: `& ~torch.isin(token_ids,
+    special_ids)`.
+    """
+    return gaps(
+        token_ids, chance, fate, drawn, mask_id, special_ids, chosen=chance < 0.15
+    )  # fmt: skip
+
+
+@mistake("06.10", caught_by="test_gaps_special")
+def one_special_token_spared(token_ids, chance, fate, drawn, mask_id, special_ids):
+    """only the first of the special tokens is spared.
+
+    Each of them is: `torch.isin(token_ids, special_ids)`.
+    """
+    return gaps(token_ids, chance, fate, drawn, mask_id, special_ids[:1])
+
+
+@mistake("06.10", caught_by="test_gaps_special")
+def special_tokens_spared_but_asked_for(token_ids, chance, fate, drawn, mask_id, special_ids):
+    """special tokens stay as they are, but are asked for.
+
+    They are not chosen at all: IGNORE in targets, too.
+    """
+    return gaps(
+        token_ids, chance, fate, drawn, mask_id, special_ids,
+    )[0], torch.where(chance < 0.15, token_ids, IGNORE)  # fmt: skip
+
+
+@mistake("06.10", caught_by="test_gaps_special")
+def small_numbers_spared(token_ids, chance, fate, drawn, mask_id, special_ids):
+    """all tokens up to the largest special number are spared.
+
+    Special tokens may have any number: ask for each of them.
+    """
+    chosen = (chance < 0.15) & (token_ids > special_ids.max())
+    return gaps(
+        token_ids, chance, fate, drawn, mask_id, special_ids, chosen=chosen
+    )  # fmt: skip
+
+
+@mistake("06.10", caught_by="test_gaps_inputs")
+def all_chosen_are_masked(token_ids, chance, fate, drawn, mask_id, special_ids):
+    """all chosen tokens are masked.
+
+    From 0.8 on they are exchanged or stay: texts in later use have no masks.
+    """
+    return gaps(
+        token_ids, chance, fate, drawn, mask_id, special_ids,
+        masked=lambda fate: fate < 2, exchanged=lambda fate: fate > 2,
+    )  # fmt: skip
+
+
+@mistake("06.10", caught_by="test_gaps_inputs")
+def none_exchanged(token_ids, chance, fate, drawn, mask_id, special_ids):
+    """no token is exchanged: from 0.8 on they all stay.
+
+    From 0.8 to below 0.9 the drawn token takes their place.
+    """
+    return gaps(
+        token_ids, chance, fate, drawn, mask_id, special_ids, exchanged=lambda fate: fate > 2
+    )  # fmt: skip
+
+
+@mistake("06.10", caught_by="test_gaps_inputs")
+def none_stays(token_ids, chance, fate, drawn, mask_id, special_ids):
+    """all that are not masked are exchanged, and none stays.
+
+    From 0.9 on a chosen token stays as it was.
+    """
+    return gaps(
+        token_ids, chance, fate, drawn, mask_id, special_ids, exchanged=lambda fate: fate >= 0.8
+    )  # fmt: skip
+
+
+@mistake("06.10", caught_by="test_gaps_inputs")
+def masks_overwritten(token_ids, chance, fate, drawn, mask_id, special_ids):
+    """the masks are written first and then overwritten: all below 0.9 are exchanged.
+
+    Below 0.8 is below 0.9 as well. Write the mask last, or ask for both ends.
+    """
+    return gaps(
+        token_ids, chance, fate, drawn, mask_id, special_ids,
+        masked=lambda fate: fate > 2, exchanged=lambda fate: fate < 0.9,
+    )  # fmt: skip
+
+
+@mistake("06.10", caught_by="test_gaps_inputs")
+def exchanged_below_a_tenth(token_ids, chance, fate, drawn, mask_id, special_ids):
+    """tokens are exchanged where fate is below 0.1, and masked where it is below 0.8.
+
+    The tenth that is exchanged lies behind the eight that are masked: from 0.8 to below 0.9.
+    """
+    return gaps(
+        token_ids, chance, fate, drawn, mask_id, special_ids,
+        masked=lambda fate: (fate >= 0.1) & (fate < 0.8), exchanged=lambda fate: fate < 0.1,
+    )  # fmt: skip
+
+
+@mistake("06.10", caught_by="test_gaps_inputs")
+def stays_before_exchanged(token_ids, chance, fate, drawn, mask_id, special_ids):
+    """tokens stay from 0.8 to below 0.9, and are exchanged from 0.9 on.
+
+    The other way round.
+    """
+    return gaps(
+        token_ids, chance, fate, drawn, mask_id, special_ids, exchanged=lambda fate: fate >= 0.9
+    )  # fmt: skip
+
+
+@mistake("06.10", caught_by="test_gaps_inputs")
+def corrupted_whether_chosen_or_not(token_ids, chance, fate, drawn, mask_id, special_ids):
+    """tokens are masked and exchanged by their fate, whether they are chosen or not.
+
+    Only chosen tokens change: `torch.where(chosen, …, token_ids)`.
+    """
+    _, targets = gaps(token_ids, chance, fate, drawn, mask_id, special_ids)
+    everything = torch.ones_like(chance, dtype=torch.bool)
+    inputs, _ = gaps(
+        token_ids, chance, fate, drawn, mask_id, special_ids, chosen=everything
+    )  # fmt: skip
+    return inputs, targets
+
+
+@mistake("06.10", caught_by="test_gaps_targets")
+def the_others_are_chosen(token_ids, chance, fate, drawn, mask_id, special_ids):
+    """those tokens are chosen whose chance is not below 0.15: 85 % of them.
+
+    `chance < 0.15` is true for 15 %.
+    """
+    chosen = (chance >= 0.15) & ~torch.isin(token_ids, special_ids)
+    return gaps(
+        token_ids, chance, fate, drawn, mask_id, special_ids, chosen=chosen
+    )  # fmt: skip
+
+
+@mistake("06.10", caught_by="test_gaps_targets")
+def dice_exchanged(token_ids, chance, fate, drawn, mask_id, special_ids):
+    """the two dice are exchanged: fate says who is chosen, chance what becomes of them.
+
+    chance decides about the 15 %, fate about 80, 10 and 10.
+    """
+    return gaps(token_ids, fate, chance, drawn, mask_id, special_ids)
+
+
+@mistake("06.10", caught_by="test_gaps_shapes")
+def targets_of_the_chosen_only(token_ids, chance, fate, drawn, mask_id, special_ids):
+    """targets are a list of the chosen tokens, without their places.
+
+    They have the shape of the texts, (B, T), so that each stands below the logits that answer it.
+    """
+    inputs, targets = gaps(token_ids, chance, fate, drawn, mask_id, special_ids)
+    return inputs, targets[targets != IGNORE]
+
+
+@mistake("06.10", caught_by="test_gaps_targets")
+def targets_first(token_ids, chance, fate, drawn, mask_id, special_ids):
+    """the two are returned in the other order.
+
+    What goes in comes first: `inputs, targets`.
+    """
+    return gaps(token_ids, chance, fate, drawn, mask_id, special_ids)[::-1]
+
+
+@mistake("06.10", caught_by="test_gaps_borders")
+def borders_included(token_ids, chance, fate, drawn, mask_id, special_ids):
+    """the borders are included: a chance of exactly 0.15 is chosen, a fate of 0.8 is masked.
+
+    *Below* 0.15, below 0.8, below 0.9: `<`, so that the shares of numbers from [0, 1) are exact.
+    """
+    chosen = (chance <= 0.15) & ~torch.isin(token_ids, special_ids)
+    return gaps(
+        token_ids, chance, fate, drawn, mask_id, special_ids, chosen=chosen,
+        masked=lambda fate: fate <= 0.8, exchanged=lambda fate: (fate > 0.8) & (fate <= 0.9),
+    )  # fmt: skip
+
+
+@mistake("06.10", caught_by="test_gaps_extremes")
+def token_four_is_the_mask(token_ids, chance, fate, drawn, mask_id, special_ids):
+    """the mask token is written as a number, 4, whatever mask_id is.
+
+    Each vocabulary has its own: write mask_id.
+    """
+    return gaps(token_ids, chance, fate, drawn, 4, special_ids)
+
+
+# ---------------------------------------------------------------------------------------------
+# 06.11
+
+
+def spans_of(
+    token_ids, taken_out, sentinels, *,
+    begins=lambda out: out & ~F.pad(out[:-1].int(), (1, 0)).bool(), need=1, last=True,
+    number=lambda begins: begins.cumsum(0) - 1, in_source=True, in_target=True, refuse=ValueError,
+):  # fmt: skip
+    """As it should be, unless told otherwise; two lists of pairs (sentinel?, token)."""
+    starts = begins(taken_out)
+    spans = int(starts.sum())
+    if refuse and spans + need > len(sentinels):
+        raise refuse(f"{spans} spans need {spans + 1} sentinels, got {len(sentinels)}")
+    which = number(starts)
+    source, target = [], []
+    for t, token in enumerate(token_ids.tolist()):
+        if starts[t]:
+            sentinel = int(sentinels[min(int(which[t]), len(sentinels) - 1)])
+            source += [sentinel] * in_source
+            target += [sentinel] * in_target
+        (target if taken_out[t] else source).append(token)
+    if last:
+        target.append(int(sentinels[min(spans, len(sentinels) - 1)]))
+    return torch.tensor(source).long(), torch.tensor(target).long()
+
+
+@mistake("06.11", caught_by="test_spans_source")
+def sentinel_for_every_token(token_ids, taken_out, sentinels):
+    """every token that is taken out gets a sentinel of its own.
+
+    Neighbours belong to one span: a sentinel only where the token before was not taken out.
+    """
+    return spans_of(token_ids, taken_out, sentinels, begins=lambda out: out)
+
+
+@mistake("06.11", caught_by="test_spans_source")
+def one_sentinel_for_all(token_ids, taken_out, sentinels):
+    """all spans get the first sentinel.
+
+    The decoder must know which span it is asked for: the first sentinel for the first span, the
+    second for the second.
+    """
+    return spans_of(
+        token_ids, taken_out, sentinels, number=lambda begins: torch.zeros_like(begins).long()
+    )
+
+
+@mistake("06.11", caught_by="test_spans_source")
+def sentinels_counted_from_one(token_ids, taken_out, sentinels):
+    """the sentinels begin with the second.
+
+    cumsum counts the first span as 1, and Python counts from 0: `begins.cumsum(0) - 1`.
+    """
+    return spans_of(token_ids, taken_out, sentinels, number=lambda begins: begins.cumsum(0))
+
+
+@mistake("06.11", caught_by="test_spans_source")
+def sentinels_from_the_end(token_ids, taken_out, sentinels):
+    """the sentinels are used from the last to the first.
+
+    In the order in which they are given.
+    """
+    return spans_of(token_ids, taken_out, sentinels.flip(0))
+
+
+@mistake("06.11", caught_by="test_spans_target")
+def target_without_its_end(token_ids, taken_out, sentinels):
+    """the target lacks the sentinel at its end.
+
+    One more than there are spans: it says that nothing is missing any more.
+    """
+    return spans_of(token_ids, taken_out, sentinels, last=False)
+
+
+@mistake("06.11", caught_by="test_spans_target")
+def target_ends_with_the_last_given(token_ids, taken_out, sentinels):
+    """the target ends with the last of all sentinels, not with the next one.
+
+    After spans 0 to n - 1 comes sentinel n, whatever stands behind it.
+    """
+    source, target = spans_of(token_ids, taken_out, sentinels)
+    return source, torch.cat([target[:-1], sentinels[-1:]])
+
+
+@mistake("06.11", caught_by="test_spans_target")
+def target_ends_with_the_same_again(token_ids, taken_out, sentinels):
+    """the target ends with the sentinel of the last span once more.
+
+    The end is the *next* sentinel.
+    """
+    source, target = spans_of(token_ids, taken_out, sentinels)
+    spans = int((sentinels == target[-1]).int().argmax())
+    return source, torch.cat([target[:-1], sentinels[max(spans - 1, 0)][None]])
+
+
+@mistake("06.11", caught_by="test_spans_source")
+def source_without_sentinels(token_ids, taken_out, sentinels):
+    """the source has no sentinels: the spans are just missing.
+
+    Where something is missing must be seen: one sentinel in the place of each span.
+    """
+    return spans_of(token_ids, taken_out, sentinels, in_source=False)
+
+
+@mistake("06.11", caught_by="test_spans_target")
+def target_without_sentinels(token_ids, taken_out, sentinels):
+    """the target has no sentinels between the spans.
+
+    Each span comes behind the sentinel that stands for it in the source.
+    """
+    return spans_of(token_ids, taken_out, sentinels, in_target=False)
+
+
+@mistake("06.11", caught_by="test_spans_source")
+def taken_out_turned_round(token_ids, taken_out, sentinels):
+    """what is to stay is taken out, and what is to be taken out stays.
+
+    True in taken_out means that a token goes into the target.
+    """
+    return spans_of(token_ids, ~taken_out, sentinels)
+
+
+@mistake("06.11", caught_by="test_spans_target")
+def sentinel_behind_its_span(token_ids, taken_out, sentinels):
+    """in the target each sentinel stands behind its span.
+
+    First the sentinel, then the span: the decoder says which gap it fills before it fills it.
+    """
+    source, _ = spans_of(token_ids, taken_out, sentinels)
+    target, number, out = [], 0, [*taken_out.tolist(), False]
+    for t, token in enumerate(token_ids.tolist()):
+        if out[t]:
+            target.append(token)
+            if not out[t + 1]:
+                target.append(int(sentinels[number]))
+                number += 1
+    return source, torch.tensor([*target, int(sentinels[number])])
+
+
+@mistake("06.11", caught_by="test_spans_source")
+def source_with_an_end(token_ids, taken_out, sentinels):
+    """the last sentinel ends the source as well.
+
+    It belongs to the target only.
+    """
+    source, target = spans_of(token_ids, taken_out, sentinels)
+    return torch.cat([source, target[-1:]]), target
+
+
+@mistake("06.11", caught_by="test_spans_source")
+def source_as_long_as_the_text(token_ids, taken_out, sentinels):
+    """the source is as long as the text: each token of a span becomes its sentinel.
+
+    A span becomes *one* token, however long it is.
+    """
+    _, target = spans_of(token_ids, taken_out, sentinels)
+    begins = taken_out & ~F.pad(taken_out[:-1].int(), (1, 0)).bool()
+    number = (begins.cumsum(0) - 1).clamp(min=0)
+    return torch.where(taken_out, sentinels[number], token_ids), target
+
+
+@mistake("06.11", caught_by="test_spans_source")
+def text_left_in_the_source(token_ids, taken_out, sentinels):
+    """the spans stay in the source, with a sentinel in front.
+
+    The answer stands there to be read: the sentinel takes the place of the span.
+    """
+    _, target = spans_of(token_ids, taken_out, sentinels)
+    begins = taken_out & ~F.pad(taken_out[:-1].int(), (1, 0)).bool()
+    source, number = [], 0
+    for t, token in enumerate(token_ids.tolist()):
+        if begins[t]:
+            source.append(int(sentinels[number]))
+            number += 1
+        source.append(token)
+    return torch.tensor(source), target
+
+
+@mistake("06.11", caught_by="test_spans_at_the_ends")
+def before_wraps_around(token_ids, taken_out, sentinels):
+    """the token before the first is taken to be the last: roll(1) goes round.
+
+    Where both are taken out, the first span does not begin. Put False in front:
+    `torch.cat([taken_out.new_zeros(1), taken_out[:-1]])`.
+    """
+    whole = bool(taken_out.all())
+    return spans_of(
+        token_ids, taken_out, sentinels,
+        begins=lambda out: out & ~(out.roll(1) if not whole else F.pad(out[1:].int(), (1, 0)) > 0),
+    )  # fmt: skip
+
+
+@mistake("06.11", caught_by="test_spans_at_the_ends")
+def first_token_never_begins(token_ids, taken_out, sentinels):
+    """a span that begins with the first token gets no sentinel.
+
+    Before the first token there is none, so nothing was taken out there: False.
+    """
+    return spans_of(
+        token_ids, taken_out, sentinels,
+        begins=lambda out: out & ~F.pad(out[:-1].int(), (1, 0), value=1).bool(),
+    )  # fmt: skip
+
+
+@mistake("06.11", caught_by="test_spans_extremes")
+def nothing_to_do_without_spans(token_ids, taken_out, sentinels):
+    """without a span the target is empty.
+
+    It has its end all the same: the first sentinel.
+    """
+    source, target = spans_of(token_ids, taken_out, sentinels)
+    return source, target if taken_out.any() else target[:0]
+
+
+@mistake("06.11", caught_by="test_spans_refused")
+def too_few_sentinels_reused(token_ids, taken_out, sentinels):
+    """too few sentinels are not refused, and the last is used again.
+
+    Count the spans first, and raise a ValueError with both numbers.
+    """
+    return spans_of(token_ids, taken_out, sentinels, refuse=None)
+
+
+@mistake("06.11", caught_by="test_spans_refused")
+def too_few_sentinels_asserted(token_ids, taken_out, sentinels):
+    """an assertion refuses too few sentinels, so that it raises an AssertionError.
+
+    `assert` vanishes with python -O. Write `raise ValueError(…)` with both numbers.
+    """
+    return spans_of(token_ids, taken_out, sentinels, refuse=AssertionError)
+
+
+@mistake("06.11", caught_by="test_spans_refused")
+def too_few_sentinels_are_an_index_error(token_ids, taken_out, sentinels):
+    """too few sentinels are left to torch, which raises an IndexError.
+
+    Whoever reads it does not know what to change. Count first, and raise a ValueError.
+    """
+    return spans_of(token_ids, taken_out, sentinels, refuse=IndexError)
+
+
+@mistake("06.11", caught_by="test_spans_by_hand")
+def one_more_sentinel_wanted(token_ids, taken_out, sentinels):
+    """just enough sentinels are refused.
+
+    n spans need n + 1 of them, and n + 1 are enough: `spans >= len(sentinels)`.
+    """
+    return spans_of(token_ids, taken_out, sentinels, need=2)

@@ -397,3 +397,237 @@ def with_the_end_column_cut_out(
     found.append((sums[0] / penalty, tokens[0]))
     score, best = max(found, key=lambda pair: pair[0].item())
     return best[1:], score
+
+
+# ---------------------------------------------------------------------------------------------
+# 06.9
+
+
+@right_answer("06.9")
+def with_a_mask_by_hand(x, k_cache, v_cache, W_q, W_k, W_v, W_o, num_heads):
+    B, T, C = x.shape
+    S, D = k_cache.shape[2], C // num_heads
+    q = (x @ W_q).view(B, T, num_heads, D).permute(0, 2, 1, 3)
+    k = torch.cat((k_cache, (x @ W_k).view(B, T, num_heads, D).permute(0, 2, 1, 3)), -2)
+    v = torch.cat((v_cache, (x @ W_v).view(B, T, num_heads, D).permute(0, 2, 1, 3)), -2)
+    allowed = torch.arange(S + T) <= torch.arange(S, S + T)[:, None]
+    weights = functional.masked_softmax(q @ k.mT / math.sqrt(D), allowed)
+    return (weights @ v).permute(0, 2, 1, 3).reshape(B, T, C) @ W_o, k, v
+
+
+@right_answer("06.9")
+def with_torchs_attention(x, k_cache, v_cache, W_q, W_k, W_v, W_o, num_heads):
+    q, k, v = (
+        part.unflatten(-1, (num_heads, -1)).transpose(1, 2)
+        for part in (x @ torch.cat([W_q, W_k, W_v], dim=1)).chunk(3, dim=-1)
+    )
+    k, v = torch.cat([k_cache, k], dim=2), torch.cat([v_cache, v], dim=2)
+    T, T_k = q.shape[2], k.shape[2]
+    allowed = torch.ones(T, T_k, dtype=torch.bool).tril(T_k - T)
+    heads = F.scaled_dot_product_attention(q, k, v, attn_mask=allowed)
+    return heads.transpose(1, 2).flatten(-2) @ W_o, k, v
+
+
+@right_answer("06.9")
+def head_after_head(x, k_cache, v_cache, W_q, W_k, W_v, W_o, num_heads):
+    D, S = x.shape[-1] // num_heads, k_cache.shape[2]
+    y, keys, values = 0, [], []
+    for h in range(num_heads):
+        own = slice(h * D, h * D + D)
+        k = torch.cat([k_cache[:, h], x @ W_k[:, own]], dim=1)
+        v = torch.cat([v_cache[:, h], x @ W_v[:, own]], dim=1)
+        scores = (x @ W_q[:, own]) @ k.mT * D**-0.5
+        ahead = torch.ones_like(scores, dtype=torch.bool).triu(S + 1)
+        y = y + scores.masked_fill(ahead, -torch.inf).softmax(-1) @ v @ W_o[own]
+        keys.append(k)
+        values.append(v)
+    return y, torch.stack(keys, dim=1), torch.stack(values, dim=1)
+
+
+@right_answer("06.9")
+def token_after_token(x, k_cache, v_cache, W_q, W_k, W_v, W_o, num_heads):
+    k, v, outputs = k_cache, v_cache, []
+    for token in x.split(1, dim=1):
+        q, new_k, new_v = (
+            (token @ W).unflatten(-1, (num_heads, -1)).transpose(1, 2) for W in (W_q, W_k, W_v)
+        )
+        k, v = torch.cat([k, new_k], dim=2), torch.cat([v, new_v], dim=2)
+        heads = functional.scaled_dot_product_attention(q, k, v)
+        outputs.append(heads.transpose(1, 2).flatten(2) @ W_o)
+    return torch.cat(outputs, dim=1), k, v
+
+
+@right_answer("06.9")
+def with_einsums(x, k_cache, v_cache, W_q, W_k, W_v, W_o, num_heads):
+    C = x.shape[-1]
+    by_head = (C, num_heads, C // num_heads)
+    q, k, v = (torch.einsum("btc,chd->bhtd", x, W.reshape(by_head)) for W in (W_q, W_k, W_v))
+    k, v = torch.cat([k_cache, k], 2), torch.cat([v_cache, v], 2)
+    scores = torch.einsum("bhid,bhjd->bhij", q, k) / (C // num_heads) ** 0.5
+    mask = Mask(causal=True).dense(x.shape[1], k.shape[2], "cpu")
+    weights = functional.masked_softmax(scores, mask)
+    mix = W_o.reshape(num_heads, C // num_heads, C)
+    return torch.einsum("bhij,bhjd,hdc->bic", weights, v, mix), k, v
+
+
+# ---------------------------------------------------------------------------------------------
+# 06.10
+
+
+@right_answer("06.10")
+def written_by_index(token_ids, chance, fate, drawn, mask_id, special_ids):
+    special = (token_ids[..., None] == special_ids).any(-1)
+    asked = (chance < 0.15) & ~special
+    inputs, targets = token_ids.clone(), torch.full_like(token_ids, IGNORE)
+    targets[asked] = token_ids[asked]
+    inputs[asked & (fate < 0.8)] = mask_id
+    exchanged = asked & (fate >= 0.8) & (fate < 0.9)
+    inputs[exchanged] = drawn[exchanged]
+    return inputs, targets
+
+
+@right_answer("06.10")
+def as_arithmetic(token_ids, chance, fate, drawn, mask_id, special_ids):
+    chosen = chance.lt(0.15).long()
+    for special in special_ids:
+        chosen = chosen * (token_ids != special).long()
+    masked, left = chosen * (fate < 0.8), chosen * (fate >= 0.9)
+    exchanged = chosen - masked - left
+    inputs = token_ids * (1 - masked - exchanged) + mask_id * masked + drawn * exchanged
+    return inputs, token_ids * chosen + IGNORE * (1 - chosen)
+
+
+@right_answer("06.10")
+def nested_where(token_ids, chance, fate, drawn, mask_id, special_ids):
+    spared = torch.isin(token_ids, special_ids) | (chance >= 0.15)
+    fallen = torch.where(fate < 0.8, mask_id, torch.where(fate < 0.9, drawn, token_ids))
+    return torch.where(spared, token_ids, fallen), torch.where(spared, IGNORE, token_ids)
+
+
+@right_answer("06.10")
+def row_after_row_of_texts(token_ids, chance, fate, drawn, mask_id, special_ids):
+    special = set(special_ids.tolist())
+    rows = []
+    for tokens, chances, fates, others in zip(
+        token_ids.tolist(), chance.tolist(), fate.tolist(), drawn.tolist(), strict=True
+    ):
+        pairs = []
+        for token, luck, what, other in zip(tokens, chances, fates, others, strict=True):
+            if luck >= 0.15 or token in special:
+                pairs.append((token, IGNORE))
+            elif what < 0.8:
+                pairs.append((mask_id, token))
+            else:
+                pairs.append((other if what < 0.9 else token, token))
+        rows.append(pairs)
+    both = torch.tensor(rows)
+    return both[..., 0], both[..., 1]
+
+
+@right_answer("06.10")
+def with_buckets(token_ids, chance, fate, drawn, mask_id, special_ids):
+    borders = torch.tensor([0.8, 0.9], dtype=fate.dtype)
+    kind = torch.bucketize(fate, borders, right=True)
+    options = torch.stack([torch.full_like(token_ids, mask_id), drawn, token_ids])
+    corrupted = options.gather(0, kind[None])[0]
+    chosen = torch.logical_and(chance < 0.15, torch.isin(token_ids, special_ids, invert=True))
+    return corrupted.where(chosen, token_ids), token_ids.where(chosen, torch.tensor(IGNORE))
+
+
+# ---------------------------------------------------------------------------------------------
+# 06.11
+
+
+@right_answer("06.11")
+def from_the_borders(token_ids, taken_out, sentinels):
+    edges = F.pad(taken_out.int(), (1, 1)).diff()
+    starts, ends = (edges == 1).nonzero()[:, 0], (edges == -1).nonzero()[:, 0]
+    if len(starts) + 1 > len(sentinels):
+        raise ValueError(f"need {len(starts) + 1} sentinels, there are {len(sentinels)}")
+    source, target, at = [], [], 0
+    for n, (start, end) in enumerate(zip(starts.tolist(), ends.tolist(), strict=True)):
+        source += [token_ids[at:start], sentinels[n : n + 1]]
+        target += [sentinels[n : n + 1], token_ids[start:end]]
+        at = end
+    n = len(starts)
+    return torch.cat([*source, token_ids[at:]]), torch.cat([*target, sentinels[n : n + 1]])
+
+
+@right_answer("06.11")
+def with_groupby(token_ids, taken_out, sentinels):
+    from itertools import groupby
+
+    pairs = zip(token_ids.tolist(), taken_out.tolist(), strict=True)
+    groups = [(out, [t for t, _ in group]) for out, group in groupby(pairs, key=lambda p: p[1])]
+    spans = sum(out for out, _ in groups)
+    if spans >= len(sentinels):
+        raise ValueError(f"{len(sentinels)} are too few, {spans + 1} are wanted")
+    names = iter(sentinels.tolist())
+    source, target = [], []
+    for out, tokens in groups:
+        if out:
+            name = next(names)
+            source.append(name)
+            target += [name, *tokens]
+        else:
+            source += tokens
+    return torch.tensor(source, dtype=torch.long), torch.tensor([*target, next(names)])
+
+
+@right_answer("06.11")
+def with_repeats(token_ids, taken_out, sentinels):
+    begins = taken_out.clone()
+    begins[1:] &= ~taken_out[:-1]
+    spans = int(begins.sum())
+    if len(sentinels) <= spans:
+        raise ValueError(f"got {len(sentinels)} sentinels, wanted {spans + 1}")
+    source = token_ids.clone()
+    source[begins] = sentinels[:spans]
+    source = source[begins | ~taken_out]
+    places = (begins.cumsum(0) + torch.arange(len(token_ids)) * 0)[taken_out]
+    words = token_ids[taken_out]
+    target = sentinels.new_empty(len(words) + spans)
+    at = torch.arange(len(words)) + places
+    target[at] = words
+    holes = torch.ones(len(target), dtype=torch.bool)
+    holes[at] = False
+    target[holes] = sentinels[:spans]
+    return source, torch.cat([target, sentinels[spans].view(1)])
+
+
+@right_answer("06.11")
+def from_the_back(token_ids, taken_out, sentinels):
+    out = [False, *taken_out.tolist()]
+    spans = sum(now and not before for before, now in zip(out, out[1:], strict=False))
+    if spans + 1 > sentinels.numel():
+        raise ValueError(f"{spans + 1} > {sentinels.numel()}")
+    source, target, n = [], [sentinels[spans].item()], spans
+    for t in range(len(token_ids) - 1, -1, -1):
+        token = int(token_ids[t])
+        if not out[t + 1]:
+            source.insert(0, token)
+            continue
+        target.insert(0, token)
+        if not out[t]:
+            n -= 1
+            source.insert(0, int(sentinels[n]))
+            target.insert(0, int(sentinels[n]))
+    return torch.LongTensor(source), torch.LongTensor(target)
+
+
+@right_answer("06.11")
+def with_sorting_keys(token_ids, taken_out, sentinels):
+    shifted = torch.zeros_like(taken_out)
+    shifted[1:] = taken_out[:-1]
+    starts = torch.nonzero(taken_out & ~shifted).flatten()
+    if len(starts) >= len(sentinels):
+        raise ValueError(f"{len(starts) + 1} sentinels needed, {len(sentinels)} given")
+    place = torch.arange(len(token_ids)).double()
+    marks = starts.double() - 0.5
+
+    def merged(chosen):
+        keys = torch.cat([place[chosen], marks])
+        return torch.cat([token_ids[chosen], sentinels[: len(starts)]])[keys.argsort()]
+
+    last = sentinels[len(starts)].reshape(1)
+    return merged(~taken_out), torch.cat([merged(taken_out), last])
