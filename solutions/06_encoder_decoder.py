@@ -1683,7 +1683,7 @@ def corrupt_spans(token_ids, taken_out, sentinels):
     ### BEGIN SOLUTION
     before = torch.cat([taken_out.new_zeros(1), taken_out[:-1]])
     begins = taken_out & ~before
-    spans = int(begins.sum())
+    spans = begins.sum()
     if spans >= len(sentinels):
         raise ValueError(
             f"{spans} spans need {spans + 1} sentinels, got {len(sentinels)}"

@@ -450,6 +450,496 @@ def shifted_from_sentence_to_sentence(tgt, bos_id, eos_id, pad_id):
 
 
 # ---------------------------------------------------------------------------------------------
+# 06.3
+
+SHARED = {}
+
+
+class Encoder(nn.Module):
+    """The block as it should be; what is wrong overrides one of its steps."""
+
+    ACTIVATION = staticmethod(F.relu)
+
+    def __init__(self, d_model, num_heads, d_ff, pre_norm=False):
+        super().__init__()
+        self.pre_norm = pre_norm
+        self.attention = MultiHeadAttention(d_model, num_heads)
+        self.feed_forward = FeedForward(d_model, d_ff, activation=self.ACTIVATION)
+        self.attention_residual = Residual(LayerNorm(d_model), pre_norm=pre_norm)
+        self.feed_forward_residual = Residual(LayerNorm(d_model), pre_norm=pre_norm)
+
+    @property
+    def norms(self):
+        return self.attention_residual.norm, self.feed_forward_residual.norm
+
+    def mask(self, real):
+        return Mask(key_padding=real)
+
+    def attend(self, x, real):
+        return self.attention(x, mask=self.mask(real))
+
+    def around(self, x, norm, sublayer):
+        return x + sublayer(norm(x)) if self.pre_norm else norm(x + sublayer(x))
+
+    def forward(self, x, real=None):
+        first, second = self.norms
+        y = self.around(x, first, lambda x: self.attend(x, real))
+        return self.around(y, second, self.feed_forward)
+
+
+@mistake("06.3", caught_by="test_encoder_pre_norm")
+def norms_always_behind(d_model, num_heads, d_ff, pre_norm=False):
+    """the norms always stand behind the sums: pre_norm is not used.
+
+    Hand it on: `Residual(LayerNorm(d_model), pre_norm=pre_norm)`.
+    """
+    return Encoder(d_model, num_heads, d_ff)
+
+
+@mistake("06.3", caught_by="test_encoder_post_norm")
+def norms_always_before(d_model, num_heads, d_ff, pre_norm=False):
+    """the norms always stand before the sublayers: pre_norm is not used.
+
+    Without it the norm stands behind the sum, as in 2017.
+    """
+    return Encoder(d_model, num_heads, d_ff, True)
+
+
+@mistake("06.3", caught_by="test_encoder_post_norm")
+def norms_the_other_way_round(d_model, num_heads, d_ff, pre_norm=False):
+    """the norms stand before the sublayers with pre_norm=False, and behind with True.
+
+    *pre* is before.
+    """
+    return Encoder(d_model, num_heads, d_ff, not pre_norm)
+
+
+@mistake("06.3", caught_by="test_encoder_post_norm")
+def only_one_residual_is_told(d_model, num_heads, d_ff, pre_norm=False):
+    """the norm of the feed-forward network stands before it, that of attention behind, or so.
+
+    Both are told pre_norm.
+    """
+
+    class Mixed(Encoder):
+        def forward(self, x, real=None):
+            first, second = self.norms
+            y = self.around(x, first, lambda x: self.attend(x, real))
+            self.pre_norm = not self.pre_norm
+            z = self.around(y, second, self.feed_forward)
+            self.pre_norm = not self.pre_norm
+            return z
+
+    return Mixed(d_model, num_heads, d_ff, pre_norm)
+
+
+@mistake("06.3", caught_by="test_encoder_post_norm")
+def attention_without_residual(d_model, num_heads, d_ff, pre_norm=False):
+    """x is not added to the result of attention.
+
+    Without the road past it a token loses what it was: x + attention(x).
+    """
+
+    class Bare(Encoder):
+        def forward(self, x, real=None):
+            first, second = self.norms
+            y = self.attend(first(x), real) if self.pre_norm else first(self.attend(x, real))
+            return self.around(y, second, self.feed_forward)
+
+    return Bare(d_model, num_heads, d_ff, pre_norm)
+
+
+@mistake("06.3", caught_by="test_encoder_post_norm")
+def feed_forward_without_residual(d_model, num_heads, d_ff, pre_norm=False):
+    """y is not added to the result of the feed-forward network.
+
+    Both sublayers have a road past them: y + ffn(y).
+    """
+
+    class Bare(Encoder):
+        def forward(self, x, real=None):
+            first, second = self.norms
+            y = self.around(x, first, lambda x: self.attend(x, real))
+            return self.feed_forward(second(y)) if self.pre_norm else second(self.feed_forward(y))
+
+    return Bare(d_model, num_heads, d_ff, pre_norm)
+
+
+@mistake("06.3", caught_by="test_encoder_post_norm")
+def no_residual_at_all(d_model, num_heads, d_ff, pre_norm=False):
+    """nothing is added to the results of the sublayers: there is no residual connection.
+
+    x + attention(x), y + ffn(y). Without them deep stacks do not learn.
+    """
+
+    class Bare(Encoder):
+        def around(self, x, norm, sublayer):
+            return sublayer(norm(x)) if self.pre_norm else norm(sublayer(x))
+
+    return Bare(d_model, num_heads, d_ff, pre_norm)
+
+
+@mistake("06.3", caught_by="test_encoder_post_norm")
+def no_norm_at_all(d_model, num_heads, d_ff, pre_norm=False):
+    """there is no norm: x + f(x), twice.
+
+    The norms are made, and must be used: before the sublayers, or behind the sums.
+    """
+
+    class Unnormed(Encoder):
+        def around(self, x, norm, sublayer):
+            return x + sublayer(x)
+
+    return Unnormed(d_model, num_heads, d_ff, pre_norm)
+
+
+@mistake("06.3", caught_by="test_encoder_post_norm")
+def second_norm_missing(d_model, num_heads, d_ff, pre_norm=False):
+    """the feed-forward network has no norm.
+
+    Each sublayer has one of its own.
+    """
+
+    class Unnormed(Encoder):
+        def forward(self, x, real=None):
+            y = self.around(x, self.norms[0], lambda x: self.attend(x, real))
+            return y + self.feed_forward(y)
+
+    return Unnormed(d_model, num_heads, d_ff, pre_norm)
+
+
+@mistake("06.3", caught_by="test_encoder_post_norm")
+def one_norm_used_twice(d_model, num_heads, d_ff, pre_norm=False):
+    """the norm of attention is used for the feed-forward network as well.
+
+    Each sublayer has a norm with weights of its own.
+    """
+
+    class Twice(Encoder):
+        @property
+        def norms(self):
+            return (self.attention_residual.norm,) * 2
+
+    return Twice(d_model, num_heads, d_ff, pre_norm)
+
+
+@mistake("06.3", caught_by="test_encoder_post_norm")
+def norms_exchanged(d_model, num_heads, d_ff, pre_norm=False):
+    """the two norms are exchanged.
+
+    attention_residual goes with attention, feed_forward_residual with the feed-forward network.
+    """
+
+    class Exchanged(Encoder):
+        @property
+        def norms(self):
+            return self.feed_forward_residual.norm, self.attention_residual.norm
+
+    return Exchanged(d_model, num_heads, d_ff, pre_norm)
+
+
+@mistake("06.3", caught_by="test_encoder_pre_norm")
+def residual_carries_the_normalised(d_model, num_heads, d_ff, pre_norm=False):
+    """in pre-norm the normalised token is added, not the token itself.
+
+    `x = norm(x); x + f(x)` cuts the road past the sublayer. x + f(norm(x)): x itself stays.
+    """
+
+    class Carried(Encoder):
+        def around(self, x, norm, sublayer):
+            if self.pre_norm:
+                x = norm(x)
+                return x + sublayer(x)
+            return norm(x + sublayer(x))
+
+    return Carried(d_model, num_heads, d_ff, pre_norm)
+
+
+@mistake("06.3", caught_by="test_encoder_post_norm")
+def norm_of_the_sublayer_only(d_model, num_heads, d_ff, pre_norm=False):
+    """with the norms behind, only the sublayer's result is normalised: x + norm(f(x)).
+
+    It is the sum that is normalised: norm(x + f(x)).
+    """
+
+    class Inner(Encoder):
+        def around(self, x, norm, sublayer):
+            return x + (sublayer(norm(x)) if self.pre_norm else norm(sublayer(x)))
+
+    return Inner(d_model, num_heads, d_ff, pre_norm)
+
+
+@mistake("06.3", caught_by="test_encoder_pre_norm")
+def normalised_before_and_behind(d_model, num_heads, d_ff, pre_norm=False):
+    """in pre-norm the sum is normalised as well.
+
+    The norm stands before the sublayer only. A stack has one more norm at its very end, not every
+    block.
+    """
+
+    class Both(Encoder):
+        def around(self, x, norm, sublayer):
+            return norm(x + sublayer(norm(x) if self.pre_norm else x))
+
+    return Both(d_model, num_heads, d_ff, pre_norm)
+
+
+@mistake("06.3", caught_by="test_encoder_post_norm")
+def feed_forward_first(d_model, num_heads, d_ff, pre_norm=False):
+    """the feed-forward network comes before attention.
+
+    First the tokens look at each other, then each works on what it found.
+    """
+
+    class Turned(Encoder):
+        def forward(self, x, real=None):
+            first, second = self.norms
+            y = self.around(x, second, self.feed_forward)
+            return self.around(y, first, lambda x: self.attend(x, real))
+
+    return Turned(d_model, num_heads, d_ff, pre_norm)
+
+
+@mistake("06.3", caught_by="test_encoder_post_norm")
+def sublayers_side_by_side(d_model, num_heads, d_ff, pre_norm=False):
+    """the feed-forward network reads x, not what attention made of it.
+
+    The second line starts from the first one's result: y + ffn(y).
+    """
+
+    class Parallel(Encoder):
+        def forward(self, x, real=None):
+            first, second = self.norms
+            y = self.around(x, first, lambda x: self.attend(x, real))
+            if self.pre_norm:
+                return y + self.feed_forward(second(x))
+            return second(y + self.feed_forward(x))
+
+    return Parallel(d_model, num_heads, d_ff, pre_norm)
+
+
+@mistake("06.3", caught_by="test_encoder_post_norm")
+def first_x_added_again(d_model, num_heads, d_ff, pre_norm=False):
+    """the second sum adds the block's input x, not y.
+
+    The road past the second sublayer begins behind the first one: y + ffn(y).
+    """
+
+    class Again(Encoder):
+        def forward(self, x, real=None):
+            first, second = self.norms
+            y = self.around(x, first, lambda x: self.attend(x, real))
+            if self.pre_norm:
+                return x + self.feed_forward(second(y))
+            return second(x + self.feed_forward(y))
+
+    return Again(d_model, num_heads, d_ff, pre_norm)
+
+
+@mistake("06.3", caught_by="test_encoder_post_norm")
+def feed_forward_missing(d_model, num_heads, d_ff, pre_norm=False):
+    """the feed-forward network is missing: the result of attention is returned.
+
+    A block has two sublayers.
+    """
+
+    class Half(Encoder):
+        def forward(self, x, real=None):
+            return self.around(x, self.norms[0], lambda x: self.attend(x, real))
+
+    return Half(d_model, num_heads, d_ff, pre_norm)
+
+
+@mistake("06.3", caught_by="test_encoder_post_norm")
+def attention_missing(d_model, num_heads, d_ff, pre_norm=False):
+    """attention is missing: only the feed-forward network works.
+
+    A block has two sublayers, and attention is the only one in which tokens meet.
+    """
+
+    class Half(Encoder):
+        def forward(self, x, real=None):
+            return self.around(x, self.norms[1], self.feed_forward)
+
+    return Half(d_model, num_heads, d_ff, pre_norm)
+
+
+@mistake("06.3", caught_by="test_encoder_padding")
+def padding_not_hidden(d_model, num_heads, d_ff, pre_norm=False):
+    """real is not used: all attend to padding.
+
+    `self.attention(x, mask=Mask(key_padding=real))`.
+    """
+
+    class Open(Encoder):
+        def mask(self, real):
+            return Mask()
+
+    return Open(d_model, num_heads, d_ff, pre_norm)
+
+
+@mistake("06.3", caught_by="test_encoder_padding")
+def real_turned_round(d_model, num_heads, d_ff, pre_norm=False):
+    """real is turned round: words are hidden, and padding is attended to.
+
+    True means word, in `real` and in `Mask(key_padding=real)`. Nothing has to be turned.
+    """
+
+    class Turned(Encoder):
+        def mask(self, real):
+            return Mask(key_padding=None if real is None else ~real)
+
+    return Turned(d_model, num_heads, d_ff, pre_norm)
+
+
+@mistake("06.3", caught_by="test_encoder_padding")
+def padding_set_to_zero(d_model, num_heads, d_ff, pre_norm=False):
+    """padding is set to 0 before attention, and not hidden.
+
+    A key of zeros still has the weight e⁰ before it is divided. Hide it in the mask.
+    """
+
+    class Zeroed(Encoder):
+        def attend(self, x, real):
+            return self.attention(x if real is None else x * real[..., None])
+
+    return Zeroed(d_model, num_heads, d_ff, pre_norm)
+
+
+@mistake("06.3", caught_by="test_encoder_padding")
+def output_of_padding_set_to_zero(d_model, num_heads, d_ff, pre_norm=False):
+    """the output at the padding is set to 0.
+
+    Nobody reads it, and it is not asked for: the mask is one of attention only.
+    """
+
+    class Zeroed(Encoder):
+        def forward(self, x, real=None):
+            out = super().forward(x, real)
+            return out if real is None else out * real[..., None]
+
+    return Zeroed(d_model, num_heads, d_ff, pre_norm)
+
+
+@mistake("06.3", caught_by="test_encoder_post_norm")
+def encoder_looks_not_ahead(d_model, num_heads, d_ff, pre_norm=False):
+    """nobody looks ahead: a causal mask is applied.
+
+    An encoder sees the whole sentence. Looking back only is the decoder's rule.
+    """
+
+    class Causal(Encoder):
+        def mask(self, real):
+            return Mask(causal=True, key_padding=real)
+
+    return Causal(d_model, num_heads, d_ff, pre_norm)
+
+
+@mistake("06.3", caught_by="test_encoder_post_norm")
+def another_curve(d_model, num_heads, d_ff, pre_norm=False):
+    """the feed-forward network has a GELU where the ReLU belongs.
+
+    `FeedForward(d_model, d_ff)` as it is: the ReLU of 2017.
+    """
+
+    class Smooth(Encoder):
+        ACTIVATION = staticmethod(F.gelu)
+
+    return Smooth(d_model, num_heads, d_ff, pre_norm)
+
+
+@mistake("06.3", caught_by="test_encoder_parameters")
+def one_norm_shared_by_both(d_model, num_heads, d_ff, pre_norm=False):
+    """one LayerNorm is made and shared by both residual connections.
+
+    Make two: each sublayer has a norm of its own.
+    """
+
+    class Sharing(Encoder):
+        def __init__(self):
+            super().__init__(d_model, num_heads, d_ff, pre_norm)
+            self.feed_forward_residual = self.attention_residual
+
+    return Sharing()
+
+
+@mistake("06.3", caught_by="test_encoder_parameters")
+def norms_under_other_names(d_model, num_heads, d_ff, pre_norm=False):
+    """the norms have other names, such as norm1 and norm2.
+
+    The names are part of what is asked: a file of weights knows its numbers by name. Keep the two
+    Residuals as attention_residual and feed_forward_residual.
+    """
+
+    class Named(Encoder):
+        def __init__(self):
+            super().__init__(d_model, num_heads, d_ff, pre_norm)
+            self.norm1, self.norm2 = LayerNorm(d_model), LayerNorm(d_model)
+            del self.attention_residual, self.feed_forward_residual
+
+        @property
+        def norms(self):
+            return self.norm1, self.norm2
+
+    return Named()
+
+
+@mistake("06.3", caught_by="test_encoder_parameters")
+def width_of_the_model_for_both(d_model, num_heads, d_ff, pre_norm=False):
+    """the feed-forward network is as wide inside as outside: d_ff is not used.
+
+    `FeedForward(d_model, d_ff)`.
+    """
+    return Encoder(d_model, num_heads, d_model, pre_norm)
+
+
+@mistake("06.3", caught_by="test_encoder_dtype")
+def block_in_single_precision(d_model, num_heads, d_ff, pre_norm=False):
+    """attention is computed in float32, whatever x is.
+
+    Leave .float() out: float64 carries 16 digits, float32 7.
+    """
+
+    class Single(Encoder):
+        def attend(self, x, real):
+            return super().attend(x.float().to(x.dtype), real).float().to(x.dtype)
+
+        def forward(self, x, real=None):
+            return super().forward(x, real).float()
+
+    return Single(d_model, num_heads, d_ff, pre_norm)
+
+
+@mistake("06.3", caught_by="test_encoder_gradients")
+def attention_detached(d_model, num_heads, d_ff, pre_norm=False):
+    """the result of attention is detached, so that attention never learns.
+
+    Leave .detach() out: keep to tensor operations.
+    """
+
+    class Cut(Encoder):
+        def attend(self, x, real):
+            return super().attend(x, real).detach()
+
+    return Cut(d_model, num_heads, d_ff, pre_norm)
+
+
+@mistake("06.3", caught_by="test_encoder_instances")
+def parts_shared_by_all(d_model, num_heads, d_ff, pre_norm=False):
+    """all blocks of the class share their parts, which stand in the class body.
+
+    What stands in the class body is made once. Make the parts in __init__, on self.
+    """
+    sizes = "encoder", d_model, num_heads, d_ff
+    if sizes not in SHARED:
+        SHARED[sizes] = Encoder(*sizes[1:])
+    block = Encoder(d_model, num_heads, d_ff, pre_norm)
+    block.attention = SHARED[sizes].attention
+    block.feed_forward = SHARED[sizes].feed_forward
+    return block.float()
+
+
+# ---------------------------------------------------------------------------------------------
 # 06.6
 
 

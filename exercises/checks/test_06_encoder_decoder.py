@@ -301,6 +301,312 @@ shift_right.waive("shift_right:L5:1->-1", reason=TWO_AXES)
 
 
 # ---------------------------------------------------------------------------------------------
+# The modules of 06.3, 06.4 and 06.5
+
+PROJECTIONS = "q_proj", "k_proj", "v_proj", "out_proj"
+
+
+def shapes_of_attention(name, C):
+    made = {}
+    for each in PROJECTIONS:
+        made |= {f"{name}.{each}.weight": (C, C), f"{name}.{each}.bias": (C,)}
+    return made
+
+
+def shapes_of_block(C, width, attentions):
+    """What a block with these attentions learns, by name."""
+    made = {}
+    for name in attentions:
+        made |= shapes_of_attention(name, C)
+    made |= {"feed_forward.in_proj.weight": (width, C), "feed_forward.in_proj.bias": (width,)}
+    made |= {"feed_forward.out_proj.weight": (C, width), "feed_forward.out_proj.bias": (C,)}
+    for name in (*attentions, "feed_forward"):
+        made |= {f"{name}_residual.norm.weight": (C,), f"{name}_residual.norm.bias": (C,)}
+    return made
+
+
+OF_ENCODER = ("attention",)
+OF_DECODER = ("self_attention", "cross_attention")
+
+
+def weights_of(rng, shapes, dtype=torch.float64):
+    """Weights with which every sublayer says something of size 1, and no two norms are alike."""
+    made = {}
+    for name, shape in shapes.items():
+        drawn = normal(rng, *shape, dtype=dtype)
+        if name.endswith("norm.weight"):
+            made[name] = 1 + 0.4 * drawn
+        elif name.endswith("bias"):
+            made[name] = 0.5 * drawn
+        else:
+            made[name] = drawn / math.sqrt(shape[-1])
+    return made
+
+
+def loaded(maker, sizes, weights):
+    """A module of the learner's, with these weights."""
+    module = maker(*sizes)
+    module.to(next(iter(weights.values())).dtype)
+    module.load(weights)
+    return module
+
+
+def for_torch(weights, pairs):
+    """Our weights under torch's names; `pairs` says which attention, which norm is which."""
+    made = {}
+    for theirs, ours in pairs.items():
+        if "attn" in theirs:
+            for kind in ("weight", "bias"):
+                parts = [weights[f"{ours}.{each}.{kind}"] for each in PROJECTIONS[:3]]
+                made[f"{theirs}.in_proj_{kind}"] = torch.cat(parts)
+                made[f"{theirs}.out_proj.{kind}"] = weights[f"{ours}.out_proj.{kind}"]
+        else:
+            for kind in ("weight", "bias"):
+                made[f"{theirs}.{kind}"] = weights[f"{ours}.{kind}"]
+    return made
+
+
+FEED = {"linear1": "feed_forward.in_proj", "linear2": "feed_forward.out_proj"}
+ENCODER_PAIRS = {
+    "self_attn": "attention", "norm1": "attention_residual.norm",
+    "norm2": "feed_forward_residual.norm", **FEED,
+}  # fmt: skip
+DECODER_PAIRS = {
+    "self_attn": "self_attention", "norm1": "self_attention_residual.norm",
+    "multihead_attn": "cross_attention", "norm2": "cross_attention_residual.norm",
+    "norm3": "feed_forward_residual.norm", **FEED,
+}  # fmt: skip
+
+
+def encoder_of_torch(weights, H, x, real=None, pre_norm=False):
+    """torch's encoder layer with our weights; gradients flow to them."""
+    width, C = weights["feed_forward.in_proj.weight"].shape
+    layer = nn.TransformerEncoderLayer(
+        C, H, width, dropout=0.0, batch_first=True, norm_first=pre_norm, dtype=torch.float64
+    )
+    gone = None if real is None else ~real
+    call = for_torch(weights, ENCODER_PAIRS), (x,), {"src_key_padding_mask": gone}
+    return torch.func.functional_call(layer, *call)
+
+
+def decoder_of_torch(weights, H, x, memory, real=None, memory_real=None, pre_norm=False):
+    """torch's decoder layer with our weights; gradients flow to them."""
+    width, C = weights["feed_forward.in_proj.weight"].shape
+    layer = nn.TransformerDecoderLayer(
+        C, H, width, dropout=0.0, batch_first=True, norm_first=pre_norm, dtype=torch.float64
+    )
+    T = x.shape[1]
+    masks = {
+        "tgt_mask": torch.ones(T, T, dtype=torch.bool).triu(1),
+        "tgt_key_padding_mask": None if real is None else ~real,
+        "memory_key_padding_mask": None if memory_real is None else ~memory_real,
+    }
+    return torch.func.functional_call(layer, for_torch(weights, DECODER_PAIRS), (x, memory), masks)
+
+
+def words(lengths, T):
+    """True for words: (B, T)."""
+    return torch.tensor([[t < n for t in range(T)] for n in lengths])
+
+
+def expect_weights(module, wanted):
+    """These weights under their names, and nothing else that is learned."""
+    missing = [name for name in wanted if name not in module.parameters]
+    expect(
+        not missing,
+        f"the module learns {', '.join(module.parameters) or 'nothing'}; there is no "
+        f"{' and no '.join(missing)}. Make the parts in __init__, each on self under its name, "
+        "and each by itself: what hangs on self in this way is found.",
+    )
+    extra = [name for name in module.parameters if name not in wanted]
+    expect(not extra, f"the module also learns {', '.join(extra)}: that is not asked for.")
+    for name, shape in wanted.items():
+        expect(
+            tuple(module.parameters[name]) == shape,
+            f"{name} has shape {tuple(module.parameters[name])}; wanted {shape}.",
+        )
+
+
+def expect_module_gradients(module, inputs, options, weights, definition, what):
+    """Gradients of a forward pass with respect to inputs and weights."""
+    leaves = {name: each.clone().requires_grad_() for name, each in {**inputs, **weights}.items()}
+    result = definition(leaves)
+    factors = torch.sin(torch.arange(result.numel(), dtype=torch.float64)).view_as(result)
+    wanted = torch.autograd.grad(result, list(leaves.values()), factors)
+    asked = [each.clone().requires_grad_() for each in inputs.values()]
+    got = module.vjp(*asked, *options, cotangent=factors)
+    gradients = [*got.inputs, *(got.parameters.get(name) for name in weights)]
+    for name, gradient, want in zip(leaves, gradients, wanted, strict=True):
+        expect_gradient(gradient, want, name, GRADIENT, what=what)
+
+
+def expect_apart(rng, maker, sizes, shapes, ask, what):
+    """Two modules of one class share no weights."""
+    first = loaded(maker, sizes, weights_of(rng, shapes))
+    before = require_life(ask(first), what)
+    loaded(maker, sizes, weights_of(rng, shapes))
+    expect_close(
+        ask(first), before, SAME, what=f"{what} of one module after another one was made and loaded"
+    )
+
+
+def zero_weights(shapes):
+    """Sublayers that say nothing, fresh norms."""
+    return {
+        name: torch.ones(shape) if name.endswith("norm.weight") else torch.zeros(shape)
+        for name, shape in shapes.items()
+    }
+
+
+# ---------------------------------------------------------------------------------------------
+# 06.3
+
+encoder_block = exercise(
+    "06.3",
+    function="EncoderBlock",
+    title="The encoder's block",
+    page=f"{PAGE}#encoder",
+    returns="module",
+    closed=("minitx.blocks.EncoderBlock.forward", "torch.nn.TransformerEncoderLayer.forward"),
+    hints=(
+        "Four parts in `__init__`: two sublayers, and for each a norm. `forward` has two lines, "
+        "one for each sublayer, and each adds.",
+        "Read where the norm stands in a block of 2017 and where today, and what is added to what. "
+        "The second line starts from the result of the first.",
+        "`x = self.attention_residual(x, lambda x: self.attention(x, mask=Mask(key_padding=real)))`"
+        " and `return self.feed_forward_residual(x, self.feed_forward)`, with "
+        "`Residual(LayerNorm(d_model), pre_norm=pre_norm)` for both.",
+    ),
+)
+BLOCK = "the output of the block"
+
+
+@encoder_block.check(
+    points=1,
+    title="the worked example: sublayers that say nothing",
+    hint="Norms behind: (3, 5) becomes (-1, 1). Norms before: it comes out as it went in.",
+)
+def test_encoder_by_hand(sub, rng):
+    weights = zero_weights(shapes_of_block(2, 3, OF_ENCODER))
+    x = torch.tensor([[[3.0, 5.0]]])
+    for pre_norm, want in ((False, [[[-1.0, 1.0]]]), (True, [[[3.0, 5.0]]])):
+        module = loaded(sub.EncoderBlock, (2, 1, 3, pre_norm), weights)
+        what = f"the token with pre_norm={pre_norm}"
+        expect_close(module(x), torch.tensor(want), BY_HAND, what=what)
+
+
+@encoder_block.check(
+    points=1,
+    title="the parts under their names, and an output as wide as x",
+    hint="attention, feed_forward, attention_residual, feed_forward_residual: each made in "
+    "__init__, with a norm of its own for each residual.",
+)
+def test_encoder_parameters(sub, rng):
+    module = sub.EncoderBlock(6, 2, 10)
+    x = normal(rng, 2, 5, 6, dtype=torch.float32)
+    require_shape(module(x), (2, 5, 6), "(B, T, C)", BLOCK)
+    expect_weights(module, shapes_of_block(6, 10, OF_ENCODER))
+
+
+@encoder_block.check(
+    points=3,
+    title="norms behind the sums, as in 2017: equal to torch's layer",
+    hint="y = norm1(x + attention(x)), then norm2(y + ffn(y)).",
+)
+def test_encoder_post_norm(sub, rng):
+    for B, T, C, H, width in ((2, 5, 6, 2, 10), (3, 4, 8, 4, 5)):
+        x, weights = normal(rng, B, T, C), weights_of(rng, shapes_of_block(C, width, OF_ENCODER))
+        module = loaded(sub.EncoderBlock, (C, H, width), weights)
+        want = encoder_of_torch(weights, H, x)
+        expect_close(module(x), want, OUTPUTS, what=f"{BLOCK} for C={C}, H={H}, F={width}")
+
+
+@encoder_block.check(
+    points=3,
+    title="norms before the sublayers: equal to torch's layer",
+    hint="y = x + attention(norm1(x)), then y + ffn(norm2(y)): what is added is not normalised.",
+)
+def test_encoder_pre_norm(sub, rng):
+    for B, T, C, H, width in ((2, 5, 6, 2, 10), (3, 4, 8, 4, 5)):
+        x, weights = normal(rng, B, T, C), weights_of(rng, shapes_of_block(C, width, OF_ENCODER))
+        module = loaded(sub.EncoderBlock, (C, H, width, True), weights)
+        want = encoder_of_torch(weights, H, x, pre_norm=True)
+        what = f"{BLOCK} with pre_norm=True for C={C}, H={H}, F={width}"
+        expect_close(module(x), want, OUTPUTS, what=what)
+
+
+@encoder_block.check(
+    points=2,
+    title="nobody attends to padding",
+    hint="`self.attention(x, mask=Mask(key_padding=real))`: the rule is one of attention only.",
+)
+def test_encoder_padding(sub, rng):
+    for lengths, pre_norm in (([5, 2], False), ([1, 4], True), ([3, 5], False)):
+        x, weights = normal(rng, 2, 5, 6), weights_of(rng, shapes_of_block(6, 10, OF_ENCODER))
+        module = loaded(sub.EncoderBlock, (6, 2, 10, pre_norm), weights)
+        real = words(lengths, 5)
+        want = encoder_of_torch(weights, 2, x, real, pre_norm)
+        expect_close(module(x, real), want, OUTPUTS, what=f"{BLOCK} for lengths {lengths}")
+
+
+@encoder_block.check(
+    points=1,
+    title="equal sizes hide nothing",
+    hint="With B = T = C = F every wrong axis fits.",
+)
+def test_encoder_equal_sizes(sub, rng):
+    for n, pre_norm in ((4, False), (4, True)):
+        x, weights = normal(rng, n, n, n), weights_of(rng, shapes_of_block(n, n, OF_ENCODER))
+        module = loaded(sub.EncoderBlock, (n, 2, n, pre_norm), weights)
+        real = words([4, 2, 3, 1], 4)
+        want = encoder_of_torch(weights, 2, x, real, pre_norm)
+        expect_close(module(x, real), want, OUTPUTS, what=f"{BLOCK} for B = T = C = F = {n}")
+
+
+@encoder_block.check(
+    points=1,
+    title="the output has the dtype of x and of the weights",
+    hint="No .float(), no .double(), and no tensor of another dtype on the way.",
+)
+def test_encoder_dtype(sub, rng):
+    x, weights = normal(rng, 2, 5, 6), weights_of(rng, shapes_of_block(6, 10, OF_ENCODER))
+    want = encoder_of_torch(weights, 2, x)
+    for dtype, tolerance in KEPT.items():
+        same = {name: each.to(dtype) for name, each in weights.items()}
+        got = loaded(sub.EncoderBlock, (6, 2, 10), same)(x.to(dtype))
+        require_dtype(got, dtype, BLOCK)
+        expect_close(got, want.to(dtype), tolerance, what=f"{BLOCK} in {dtype}")
+
+
+@encoder_block.check(
+    points=2,
+    title="gradients reach x and all weights",
+    hint="Whatever hangs on self must take part, and stay connected to the output.",
+)
+def test_encoder_gradients(sub, rng):
+    for pre_norm in (False, True):
+        x, weights = normal(rng, 2, 5, 6), weights_of(rng, shapes_of_block(6, 10, OF_ENCODER))
+        real = words([3, 5], 5)
+        module = loaded(sub.EncoderBlock, (6, 2, 10, pre_norm), weights)
+
+        def definition(leaves, names=tuple(weights), real=real, pre_norm=pre_norm):
+            own = {name: leaves[name] for name in names}
+            return encoder_of_torch(own, 2, leaves["x"], real, pre_norm)
+
+        expect_module_gradients(module, {"x": x}, [real], weights, definition, BLOCK)
+
+
+@encoder_block.check(
+    points=1,
+    title="two blocks have weights of their own",
+    hint="Make the parts in __init__, on self: what stands in the class body is shared.",
+)
+def test_encoder_instances(sub, rng):
+    x, shapes = normal(rng, 2, 5, 6), shapes_of_block(6, 10, OF_ENCODER)
+    expect_apart(rng, sub.EncoderBlock, (6, 2, 10), shapes, lambda module: module(x), BLOCK)
+
+
+# ---------------------------------------------------------------------------------------------
 # 06.6
 
 greedy_decode = exercise(
@@ -1013,6 +1319,12 @@ def test_step_gradients(sub, rng):
     expect_gradients(ask, definition, inputs, cotangents, GRADIENT, what="(y, k, v)")
 
 
+for _mutant in ("L2:2->-2", "L10:2->-2", "L10:2->-2#2"):
+    decode_step.waive(
+        f"decode_step:{_mutant}", reason="of four axes, 2 and -2 are the same: the same answer"
+    )
+
+
 # ---------------------------------------------------------------------------------------------
 # 06.10
 
@@ -1128,7 +1440,7 @@ def test_gaps_special(sub, rng):
 def test_gaps_borders(sub, rng):
     token_ids, chance, fate, drawn, mask_id, special = dice(rng, 2, 6)
     chance[0, 4:], chance[1] = 0.15, 0.1
-    fate[1] = torch.tensor([0.8, 0.9, 0.8, 0.9, 0.0, 0.79])
+    fate[1] = torch.tensor([0.8, 0.9, 0.8, 0.9, 0.0, 0.79], dtype=torch.float64)
     expect_gaps(sub, (token_ids, chance, fate, drawn, mask_id, special))
 
 
@@ -1268,3 +1580,6 @@ def test_spans_refused(sub, rng):
         call = partial(sub.corrupt_spans, token_ids, taken_out, sentinels[:few])
         what = f"{few} sentinels for {len(sentinels) - 1} spans"
         expect_raises(ValueError, call, what=what, says=(str(few), str(len(sentinels))))
+
+
+corrupt_spans.waive("corrupt_spans:L8:dim=0->-1", reason="there is one axis only")

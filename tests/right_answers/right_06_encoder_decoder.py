@@ -128,6 +128,102 @@ def with_new_columns(tgt, bos_id, eos_id, pad_id):
 
 
 # ---------------------------------------------------------------------------------------------
+# 06.3
+
+
+class EncoderParts(nn.Module):
+    """The parts under their names, norms of torch's own."""
+
+    def __init__(self, d_model, num_heads, d_ff, pre_norm=False):
+        super().__init__()
+        self.pre_norm = pre_norm
+        self.attention = MultiHeadAttention(d_model, num_heads)
+        self.feed_forward = FeedForward(d_model, d_ff)
+        self.attention_residual = Residual(nn.LayerNorm(d_model), pre_norm=pre_norm)
+        self.feed_forward_residual = Residual(nn.LayerNorm(d_model), pre_norm=pre_norm)
+
+
+@right_answer("06.3")
+class WithPartials(EncoderParts):
+    def forward(self, x, real=None):
+        from functools import partial
+
+        attend = partial(self.attention, mask=Mask(key_padding=real))
+        return self.feed_forward_residual(self.attention_residual(x, attend), self.feed_forward)
+
+
+@right_answer("06.3")
+class AsAFormula(EncoderParts):
+    def forward(self, x, real=None):
+        first, second = self.attention_residual.norm, self.feed_forward_residual.norm
+        if self.pre_norm:
+            x = x + self.attention(first(x), mask=Mask(key_padding=real))
+            return x + self.feed_forward(second(x))
+        x = first(x + self.attention(x, mask=Mask(key_padding=real)))
+        return second(x + self.feed_forward(x))
+
+
+@right_answer("06.3")
+class WithATableOfPairs(EncoderParts):
+    def forward(self, x, real=None):
+        B, T, _ = x.shape
+        mask = Mask()
+        if real is not None:
+            mask = Mask(allowed=real[:, None, None, :].expand(B, 1, T, T))
+
+        def attend(x):
+            return self.attention(x, mask=mask)
+
+        for residual, sublayer in (
+            (self.attention_residual, attend),
+            (self.feed_forward_residual, self.feed_forward),
+        ):
+            x = residual(x, sublayer)
+        return x
+
+
+@right_answer("06.3")
+class SentenceAfterSentence(EncoderParts):
+    def forward(self, x, real=None):
+        if real is None:
+            return self.one(x, x)
+        return torch.cat([self.one(s[None], s[r][None]) for s, r in zip(x, real, strict=True)])
+
+    def one(self, x, words):
+        first, second = self.attention_residual.norm, self.feed_forward_residual.norm
+        if self.pre_norm:
+            x = x + self.attention(first(x), first(words))
+            return x + self.feed_forward(second(x))
+        x = first(x + self.attention(x, words))
+        return second(x + self.feed_forward(x))
+
+
+@right_answer("06.3")
+def with_normalising_by_hand(d_model, num_heads, d_ff, pre_norm=False):
+    """A factory; the norm is written out."""
+    return ByHand(d_model, num_heads, d_ff, pre_norm)
+
+
+class ByHand(EncoderParts):
+    def norm(self, which, x):
+        layer = getattr(self, which).norm
+        centred = x - x.mean(-1, keepdim=True)
+        variance = (centred * centred).mean(-1, keepdim=True)
+        return layer.weight * centred / (variance + layer.eps).sqrt() + layer.bias
+
+    def forward(self, x, real=None):
+        for which in ("attention_residual", "feed_forward_residual"):
+            inner = self.norm(which, x) if self.pre_norm else x
+            if which == "attention_residual":
+                found = self.attention(inner, mask=Mask(key_padding=real))
+            else:
+                hidden = F.relu(self.feed_forward.in_proj(inner))
+                found = self.feed_forward.out_proj(hidden)
+            x = x + found if self.pre_norm else self.norm(which, x + found)
+        return x
+
+
+# ---------------------------------------------------------------------------------------------
 # 06.6
 
 
