@@ -494,11 +494,11 @@ check("06.3", EncoderBlock)
 # nobody attends.
 #
 # **By hand.** All weights 0 but those of the norms, and `cross_attention`
-# with biases $(2, 0)$ in its `out_proj`: the sublayers give $(0, 0)$,
-# $(2, 0)$ and $(0, 0)$. With `pre_norm=True` the token $(3, 5)$ becomes
-# $(5, 5)$, whatever the memory holds. With the norms behind, $(3, 5)$ becomes
-# $(-1, 1)$, then $(1, 1)$, which has no variance: the norm gives $(0, 0)$,
-# and so does the last.
+# with biases $(4, 0)$ in its `out_proj`: the sublayers give $(0, 0)$,
+# $(4, 0)$ and $(0, 0)$. With `pre_norm=True` the token $(3, 5)$ becomes
+# $(7, 5)$, whatever the memory holds. With the norms behind, $(3, 5)$ becomes
+# $(-1, 1)$, then the norm of $(3, 1)$, which is $(1, -1)$, and the last norm
+# leaves that as it is.
 #
 # **The ladder**
 # 1. *Written out.* Three sums, three norms.

@@ -940,6 +940,1085 @@ def parts_shared_by_all(d_model, num_heads, d_ff, pre_norm=False):
 
 
 # ---------------------------------------------------------------------------------------------
+# 06.4
+
+
+class Decoder(nn.Module):
+    """The block as it should be; what is wrong overrides one of its steps."""
+
+    ACTIVATION = staticmethod(F.relu)
+    ORDER = "look_back", "look_over", "think"
+
+    def __init__(self, d_model, num_heads, d_ff, pre_norm=False):
+        super().__init__()
+        self.pre_norm = pre_norm
+        self.self_attention = MultiHeadAttention(d_model, num_heads)
+        self.cross_attention = MultiHeadAttention(d_model, num_heads)
+        self.feed_forward = FeedForward(d_model, d_ff, activation=self.ACTIVATION)
+        self.self_attention_residual = Residual(LayerNorm(d_model), pre_norm=pre_norm)
+        self.cross_attention_residual = Residual(LayerNorm(d_model), pre_norm=pre_norm)
+        self.feed_forward_residual = Residual(LayerNorm(d_model), pre_norm=pre_norm)
+
+    def norm_of(self, step):
+        return {
+            "look_back": self.self_attention_residual.norm,
+            "look_over": self.cross_attention_residual.norm,
+            "think": self.feed_forward_residual.norm,
+        }[step]
+
+    def own(self, real):
+        return Mask(causal=True, key_padding=real)
+
+    def cross(self, memory_real):
+        return Mask(key_padding=memory_real)
+
+    def look_back(self, x, memory, real, memory_real):
+        return self.self_attention(x, mask=self.own(real))
+
+    def look_over(self, x, memory, real, memory_real):
+        return self.cross_attention(x, memory, mask=self.cross(memory_real))
+
+    def think(self, x, memory, real, memory_real):
+        return self.feed_forward(x)
+
+    def around(self, step, x, norm, sublayer):
+        return x + sublayer(norm(x)) if self.pre_norm else norm(x + sublayer(x))
+
+    def forward(self, x, memory, real=None, memory_real=None):
+        for step in self.ORDER:
+            sublayer = getattr(self, step)
+            x = self.around(
+                step, x, self.norm_of(step), lambda x, f=sublayer: f(x, memory, real, memory_real)
+            )
+        return x
+
+
+@mistake("06.4", caught_by="test_decoder_pre_norm")
+def decoder_norms_always_behind(d_model, num_heads, d_ff, pre_norm=False):
+    """the norms always stand behind the sums: pre_norm is not used.
+
+    Hand it on: `Residual(LayerNorm(d_model), pre_norm=pre_norm)`.
+    """
+    return Decoder(d_model, num_heads, d_ff)
+
+
+@mistake("06.4", caught_by="test_decoder_post_norm")
+def decoder_norms_always_before(d_model, num_heads, d_ff, pre_norm=False):
+    """the norms always stand before the sublayers: pre_norm is not used.
+
+    Without it the norm stands behind the sum, as in 2017.
+    """
+    return Decoder(d_model, num_heads, d_ff, True)
+
+
+@mistake("06.4", caught_by="test_decoder_post_norm")
+def decoder_looks_ahead(d_model, num_heads, d_ff, pre_norm=False):
+    """the decoder's own tokens look ahead: no mask is causal.
+
+    In training the next token stands there to be copied. `Mask(causal=True, key_padding=real)`,
+    always.
+    """
+
+    class Open(Decoder):
+        def own(self, real):
+            return Mask(key_padding=real)
+
+    return Open(d_model, num_heads, d_ff, pre_norm)
+
+
+@mistake("06.4", caught_by="test_decoder_own_padding")
+def causal_only_without_padding(d_model, num_heads, d_ff, pre_norm=False):
+    """the mask is causal only where real is None.
+
+    Both rules hold at once: `Mask(causal=True, key_padding=real)`.
+    """
+
+    class Either(Decoder):
+        def own(self, real):
+            return Mask(causal=True) if real is None else Mask(key_padding=real)
+
+    return Either(d_model, num_heads, d_ff, pre_norm)
+
+
+@mistake("06.4", caught_by="test_decoder_post_norm")
+def memory_read_causally(d_model, num_heads, d_ff, pre_norm=False):
+    """the memory is read causally: each token sees the part of it that stands before its own place.
+
+    The source is there as a whole before the first word is written. The causal rule is for the
+    decoder's own tokens.
+    """
+
+    class Causal(Decoder):
+        def look_over(self, x, memory, real, memory_real):
+            T, T_src = x.shape[1], memory.shape[1]
+            table = torch.ones(T, T_src, dtype=torch.bool).tril()[None, None]
+            mask = Mask(allowed=table, key_padding=memory_real)
+            return self.cross_attention(x, memory, mask=mask)
+
+    return Causal(d_model, num_heads, d_ff, pre_norm)
+
+
+@mistake("06.4", caught_by="test_decoder_post_norm")
+def memory_never_read(d_model, num_heads, d_ff, pre_norm=False):
+    """the memory is never read: there is no cross-attention.
+
+    Then the source has no part in what is written. It is the second sublayer.
+    """
+
+    class Deaf(Decoder):
+        ORDER = "look_back", "think"
+
+    return Deaf(d_model, num_heads, d_ff, pre_norm)
+
+
+@mistake("06.4", caught_by="test_decoder_post_norm")
+def cross_attention_to_itself(d_model, num_heads, d_ff, pre_norm=False):
+    """cross_attention gets no memory, and attends to x.
+
+    Its keys and values come from the memory: `self.cross_attention(x, memory, mask=…)`.
+    """
+
+    class Inward(Decoder):
+        def look_over(self, x, memory, real, memory_real):
+            return self.cross_attention(x)
+
+    return Inward(d_model, num_heads, d_ff, pre_norm)
+
+
+@mistake("06.4", caught_by="test_decoder_post_norm")
+def queries_of_the_memory(d_model, num_heads, d_ff, pre_norm=False):
+    """queries come from the memory, keys and values from x.
+
+    The decoder asks, and the memory is asked: `self.cross_attention(x, memory, …)`.
+    """
+
+    class Turned(Decoder):
+        def look_over(self, x, memory, real, memory_real):
+            return self.cross_attention(memory, x)
+
+    return Turned(d_model, num_heads, d_ff, pre_norm)
+
+
+@mistake("06.4", caught_by="test_decoder_post_norm")
+def memory_first(d_model, num_heads, d_ff, pre_norm=False):
+    """the memory is read before the decoder's own tokens.
+
+    First self-attention, then cross-attention: a query knows what was written so far.
+    """
+
+    class Turned(Decoder):
+        ORDER = "look_over", "look_back", "think"
+
+    return Turned(d_model, num_heads, d_ff, pre_norm)
+
+
+@mistake("06.4", caught_by="test_decoder_post_norm")
+def feed_forward_in_the_middle(d_model, num_heads, d_ff, pre_norm=False):
+    """the feed-forward network comes between the two attentions.
+
+    It is the last sublayer: it works on what both have found.
+    """
+
+    class Turned(Decoder):
+        ORDER = "look_back", "think", "look_over"
+
+    return Turned(d_model, num_heads, d_ff, pre_norm)
+
+
+@mistake("06.4", caught_by="test_decoder_post_norm")
+def decoder_without_feed_forward(d_model, num_heads, d_ff, pre_norm=False):
+    """the feed-forward network is missing.
+
+    The decoder's block has three sublayers.
+    """
+
+    class Short(Decoder):
+        ORDER = "look_back", "look_over"
+
+    return Short(d_model, num_heads, d_ff, pre_norm)
+
+
+@mistake("06.4", caught_by="test_decoder_post_norm")
+def decoder_without_self_attention(d_model, num_heads, d_ff, pre_norm=False):
+    """self-attention is missing: a token knows nothing of those before it.
+
+    The decoder's block has three sublayers.
+    """
+
+    class Short(Decoder):
+        ORDER = "look_over", "think"
+
+    return Short(d_model, num_heads, d_ff, pre_norm)
+
+
+@mistake("06.4", caught_by="test_decoder_post_norm")
+def attentions_exchanged(d_model, num_heads, d_ff, pre_norm=False):
+    """the two attentions are exchanged: cross_attention looks back, self_attention reads memory.
+
+    Each has weights of its own, under its own name.
+    """
+
+    class Exchanged(Decoder):
+        def look_back(self, x, memory, real, memory_real):
+            return self.cross_attention(x, mask=self.own(real))
+
+        def look_over(self, x, memory, real, memory_real):
+            return self.self_attention(x, memory, mask=self.cross(memory_real))
+
+    return Exchanged(d_model, num_heads, d_ff, pre_norm)
+
+
+@mistake("06.4", caught_by="test_decoder_post_norm")
+def self_attention_used_twice(d_model, num_heads, d_ff, pre_norm=False):
+    """self_attention also reads the memory, and cross_attention is never used.
+
+    Each has weights of its own.
+    """
+
+    class Twice(Decoder):
+        def look_over(self, x, memory, real, memory_real):
+            return self.self_attention(x, memory, mask=self.cross(memory_real))
+
+    return Twice(d_model, num_heads, d_ff, pre_norm)
+
+
+@mistake("06.4", caught_by="test_decoder_post_norm")
+def norms_of_cross_and_feed_forward_exchanged(d_model, num_heads, d_ff, pre_norm=False):
+    """the norms of cross-attention and of the feed-forward network are exchanged.
+
+    cross_attention_residual goes with the second sublayer, feed_forward_residual with the third.
+    """
+
+    class Exchanged(Decoder):
+        def norm_of(self, step):
+            other = {"look_over": "think", "think": "look_over"}
+            return super().norm_of(other.get(step, step))
+
+    return Exchanged(d_model, num_heads, d_ff, pre_norm)
+
+
+@mistake("06.4", caught_by="test_decoder_post_norm")
+def first_norm_used_for_all(d_model, num_heads, d_ff, pre_norm=False):
+    """the norm of self-attention is used for all three sublayers.
+
+    Each has one of its own.
+    """
+
+    class Same(Decoder):
+        def norm_of(self, step):
+            return super().norm_of("look_back")
+
+    return Same(d_model, num_heads, d_ff, pre_norm)
+
+
+@mistake("06.4", caught_by="test_decoder_pre_norm")
+def memory_normalised_as_well(d_model, num_heads, d_ff, pre_norm=False):
+    """in pre-norm the memory is normalised as well, with the norm of cross-attention.
+
+    The memory is taken as it comes: the encoder's stack has a norm at its end.
+    """
+
+    class Twice(Decoder):
+        def look_over(self, x, memory, real, memory_real):
+            if self.pre_norm:
+                memory = self.norm_of("look_over")(memory)
+            return super().look_over(x, memory, real, memory_real)
+
+    return Twice(d_model, num_heads, d_ff, pre_norm)
+
+
+def without_road(missing, sizes):
+    class Bare(Decoder):
+        def around(self, step, x, norm, sublayer):
+            if step not in missing:
+                return super().around(step, x, norm, sublayer)
+            return sublayer(norm(x)) if self.pre_norm else norm(sublayer(x))
+
+    return Bare(*sizes)
+
+
+@mistake("06.4", caught_by="test_decoder_post_norm")
+def self_attention_without_road(d_model, num_heads, d_ff, pre_norm=False):
+    """x is not added to the result of self-attention.
+
+    Each of the three sublayers has a road past it.
+    """
+    return without_road(("look_back",), (d_model, num_heads, d_ff, pre_norm))
+
+
+@mistake("06.4", caught_by="test_decoder_post_norm")
+def cross_attention_without_road(d_model, num_heads, d_ff, pre_norm=False):
+    """nothing is added to the result of cross-attention, which replaces what was written so far.
+
+    Each of the three sublayers has a road past it: y + cross(y, memory).
+    """
+    return without_road(("look_over",), (d_model, num_heads, d_ff, pre_norm))
+
+
+@mistake("06.4", caught_by="test_decoder_post_norm")
+def feed_forward_without_road(d_model, num_heads, d_ff, pre_norm=False):
+    """nothing is added to the result of the feed-forward network.
+
+    Each of the three sublayers has a road past it.
+    """
+    return without_road(("think",), (d_model, num_heads, d_ff, pre_norm))
+
+
+@mistake("06.4", caught_by="test_decoder_post_norm")
+def decoder_without_any_road(d_model, num_heads, d_ff, pre_norm=False):
+    """nothing is added to the results of the sublayers: there is no residual connection.
+
+    x + f(x), three times.
+    """
+    return without_road(Decoder.ORDER, (d_model, num_heads, d_ff, pre_norm))
+
+
+@mistake("06.4", caught_by="test_decoder_post_norm")
+def decoder_without_norms(d_model, num_heads, d_ff, pre_norm=False):
+    """there is no norm: x + f(x), three times.
+
+    The norms are made, and must be used: before the sublayers, or behind the sums.
+    """
+
+    class Unnormed(Decoder):
+        def around(self, step, x, norm, sublayer):
+            return x + sublayer(x)
+
+    return Unnormed(d_model, num_heads, d_ff, pre_norm)
+
+
+@mistake("06.4", caught_by="test_decoder_pre_norm")
+def decoder_carries_the_normalised(d_model, num_heads, d_ff, pre_norm=False):
+    """in pre-norm the normalised token is added, not the token itself.
+
+    x + f(norm(x)): x itself stays.
+    """
+
+    class Carried(Decoder):
+        def around(self, step, x, norm, sublayer):
+            if self.pre_norm:
+                x = norm(x)
+                return x + sublayer(x)
+            return norm(x + sublayer(x))
+
+    return Carried(d_model, num_heads, d_ff, pre_norm)
+
+
+@mistake("06.4", caught_by="test_decoder_post_norm")
+def queries_from_the_input_of_the_block(d_model, num_heads, d_ff, pre_norm=False):
+    """cross-attention asks with the block's input x, not with what self-attention made of it.
+
+    Each sublayer starts from the result of the one before.
+    """
+
+    class Early(Decoder):
+        def forward(self, x, memory, real=None, memory_real=None):
+            self.start = x
+            return super().forward(x, memory, real, memory_real)
+
+        def look_over(self, x, memory, real, memory_real):
+            asks = self.norm_of("look_over")(self.start) if self.pre_norm else self.start
+            return super().look_over(asks, memory, real, memory_real)
+
+    return Early(d_model, num_heads, d_ff, pre_norm)
+
+
+@mistake("06.4", caught_by="test_decoder_memory_padding")
+def padding_of_the_memory_read(d_model, num_heads, d_ff, pre_norm=False):
+    """memory_real is not used: the padding of the memory is read.
+
+    `mask=Mask(key_padding=memory_real)` in cross-attention.
+    """
+
+    class Open(Decoder):
+        def cross(self, memory_real):
+            return Mask()
+
+    return Open(d_model, num_heads, d_ff, pre_norm)
+
+
+@mistake("06.4", caught_by="test_decoder_own_padding")
+def own_padding_read(d_model, num_heads, d_ff, pre_norm=False):
+    """real is not used: the padding of x is attended to.
+
+    `Mask(causal=True, key_padding=real)` in self-attention.
+    """
+
+    class Open(Decoder):
+        def own(self, real):
+            return Mask(causal=True)
+
+    return Open(d_model, num_heads, d_ff, pre_norm)
+
+
+@mistake("06.4", caught_by="test_decoder_equal_sizes")
+def masks_exchanged(d_model, num_heads, d_ff, pre_norm=False):
+    """the two masks are exchanged: real hides the memory, memory_real the block's own tokens.
+
+    It fails unless both are equally long. `real` speaks of x, `memory_real` of the memory.
+    """
+
+    class Exchanged(Decoder):
+        def forward(self, x, memory, real=None, memory_real=None):
+            return super().forward(x, memory, memory_real, real)
+
+    return Exchanged(d_model, num_heads, d_ff, pre_norm)
+
+
+@mistake("06.4", caught_by="test_decoder_memory_padding")
+def memory_real_turned_round(d_model, num_heads, d_ff, pre_norm=False):
+    """memory_real is turned round: words of the memory are hidden, its padding is read.
+
+    True means word. Nothing has to be turned.
+    """
+
+    class Turned(Decoder):
+        def cross(self, memory_real):
+            return Mask(key_padding=None if memory_real is None else ~memory_real)
+
+    return Turned(d_model, num_heads, d_ff, pre_norm)
+
+
+@mistake("06.4", caught_by="test_decoder_parameters")
+def one_attention_made(d_model, num_heads, d_ff, pre_norm=False):
+    """one attention is made and used for both.
+
+    Make two: looking back and reading the source are learned apart.
+    """
+
+    class One(Decoder):
+        def __init__(self):
+            super().__init__(d_model, num_heads, d_ff, pre_norm)
+            self.cross_attention = self.self_attention
+
+    return One()
+
+
+@mistake("06.4", caught_by="test_decoder_parameters")
+def decoder_under_other_names(d_model, num_heads, d_ff, pre_norm=False):
+    """the attentions have other names, such as self_attn and cross_attn.
+
+    The names are part of what is asked: self_attention and cross_attention.
+    """
+
+    class Named(Decoder):
+        def __init__(self):
+            super().__init__(d_model, num_heads, d_ff, pre_norm)
+            self.self_attn, self.cross_attn = self.self_attention, self.cross_attention
+            del self.self_attention, self.cross_attention
+
+        def look_back(self, x, memory, real, memory_real):
+            return self.self_attn(x, mask=self.own(real))
+
+        def look_over(self, x, memory, real, memory_real):
+            return self.cross_attn(x, memory, mask=self.cross(memory_real))
+
+    return Named()
+
+
+@mistake("06.4", caught_by="test_decoder_dtype")
+def decoder_in_single_precision(d_model, num_heads, d_ff, pre_norm=False):
+    """the result is float32, whatever x is.
+
+    Leave .float() out: float64 carries 16 digits, float32 7.
+    """
+
+    class Single(Decoder):
+        def forward(self, x, memory, real=None, memory_real=None):
+            return super().forward(x, memory, real, memory_real).float()
+
+    return Single(d_model, num_heads, d_ff, pre_norm)
+
+
+@mistake("06.4", caught_by="test_decoder_gradients")
+def memory_detached(d_model, num_heads, d_ff, pre_norm=False):
+    """the memory is detached, so that the encoder never learns.
+
+    Leave .detach() out: the encoder learns from what the decoder makes of its output.
+    """
+
+    class Cut(Decoder):
+        def look_over(self, x, memory, real, memory_real):
+            return super().look_over(x, memory.detach(), real, memory_real)
+
+    return Cut(d_model, num_heads, d_ff, pre_norm)
+
+
+@mistake("06.4", caught_by="test_decoder_instances")
+def decoder_parts_shared_by_all(d_model, num_heads, d_ff, pre_norm=False):
+    """all blocks of the class share their parts, which stand in the class body.
+
+    What stands in the class body is made once. Make the parts in __init__, on self.
+    """
+    sizes = "decoder", d_model, num_heads, d_ff
+    if sizes not in SHARED:
+        SHARED[sizes] = Decoder(*sizes[1:])
+    block = Decoder(d_model, num_heads, d_ff, pre_norm)
+    for name in ("self_attention", "cross_attention", "feed_forward"):
+        setattr(block, name, getattr(SHARED[sizes], name))
+    return block.float()
+
+
+# ---------------------------------------------------------------------------------------------
+# 06.5
+
+
+def encoder_block(d_model, num_heads, d_ff):
+    return blocks.EncoderBlock(
+        MultiHeadAttention(d_model, num_heads), FeedForward(d_model, d_ff),
+        norm=partial(LayerNorm, d_model), pre_norm=False,
+    )  # fmt: skip
+
+
+def decoder_block(d_model, num_heads, d_ff):
+    return blocks.DecoderBlock(
+        MultiHeadAttention(d_model, num_heads), MultiHeadAttention(d_model, num_heads),
+        FeedForward(d_model, d_ff), norm=partial(LayerNorm, d_model), pre_norm=False,
+    )  # fmt: skip
+
+
+class Model(nn.Module):
+    """The model as it should be; what is wrong overrides one of its steps."""
+
+    def __init__(self, src_vocab_size, tgt_vocab_size, d_model, num_heads, d_ff, num_layers):
+        super().__init__()
+        sizes = d_model, num_heads, d_ff
+        self.src_embedding = nn.Embedding(src_vocab_size, d_model)
+        self.tgt_embedding = nn.Embedding(tgt_vocab_size, d_model)
+        self.position, self.root = Sinusoidal(d_model), math.sqrt(d_model)
+        self.encoder = nn.ModuleList(encoder_block(*sizes) for _ in range(num_layers))
+        self.decoder = nn.ModuleList(decoder_block(*sizes) for _ in range(num_layers))
+
+    def places(self, token_ids):
+        return torch.arange(token_ids.shape[1])[None]
+
+    def embed(self, token_ids, table, which):
+        return self.position.embed(table(token_ids) * self.root, self.places(token_ids))
+
+    def own(self, tgt_real):
+        return Mask(causal=True, key_padding=tgt_real)
+
+    def read(self, x, src_real):
+        """What each encoder block said, what went in first."""
+        said = [x]
+        for block in self.encoder:
+            said.append(block(said[-1], mask=Mask(key_padding=src_real)))
+        return said
+
+    def memory(self, said, i):
+        return said[-1]
+
+    def out(self, y):
+        return y @ self.tgt_embedding.weight.T
+
+    def forward(self, src, tgt, src_real=None, tgt_real=None):
+        said = self.read(self.embed(src, self.src_embedding, "src"), src_real)
+        y = self.embed(tgt, self.tgt_embedding, "tgt")
+        of_src = Mask(key_padding=src_real)
+        for i, block in enumerate(self.decoder):
+            y = block(y, self.memory(said, i), mask=self.own(tgt_real), memory_mask=of_src)
+        return self.out(y)
+
+
+@mistake("06.5", caught_by="test_model_definition")
+def block_reads_block(src_vocab_size, tgt_vocab_size, d_model, num_heads, d_ff, num_layers):
+    """decoder block i reads what encoder block i said.
+
+    Some drawings show it so. In the transformer of 2017 every decoder block reads the *last*
+    encoder block's output: keep it as `memory` before the decoder begins.
+    """
+
+    class Paired(Model):
+        def memory(self, said, i):
+            return said[i + 1]
+
+    return Paired(src_vocab_size, tgt_vocab_size, d_model, num_heads, d_ff, num_layers)
+
+
+@mistake("06.5", caught_by="test_model_definition")
+def first_encoder_block_is_the_memory(
+    src_vocab_size, tgt_vocab_size, d_model, num_heads, d_ff, num_layers
+):
+    """the decoder reads what the first encoder block said.
+
+    The encoder's blocks lie one on the other, and the last one's output is the memory.
+    """
+
+    class Early(Model):
+        def memory(self, said, i):
+            return said[min(1, len(said) - 1)]
+
+    return Early(src_vocab_size, tgt_vocab_size, d_model, num_heads, d_ff, num_layers)
+
+
+@mistake("06.5", caught_by="test_model_definition")
+def embeddings_are_the_memory(src_vocab_size, tgt_vocab_size, d_model, num_heads, d_ff, num_layers):
+    """the decoder reads the embedded source: the encoder's blocks are not used.
+
+    `x = block(x, …)` for each of them; what is left at the end is the memory.
+    """
+
+    class Raw(Model):
+        def memory(self, said, i):
+            return said[0]
+
+    return Raw(src_vocab_size, tgt_vocab_size, d_model, num_heads, d_ff, num_layers)
+
+
+@mistake("06.5", caught_by="test_model_definition")
+def blocks_side_by_side(src_vocab_size, tgt_vocab_size, d_model, num_heads, d_ff, num_layers):
+    """each encoder block reads the embedded source, not the block below it.
+
+    Blocks lie one on the other: `x = block(x, …)`, with the same name on both sides.
+    """
+
+    class Flat(Model):
+        def read(self, x, src_real):
+            mask = Mask(key_padding=src_real)
+            return [x, *(block(x, mask=mask) for block in self.encoder)]
+
+    return Flat(src_vocab_size, tgt_vocab_size, d_model, num_heads, d_ff, num_layers)
+
+
+@mistake("06.5", caught_by="test_model_definition")
+def memory_overwritten(src_vocab_size, tgt_vocab_size, d_model, num_heads, d_ff, num_layers):
+    """the second decoder block reads what the first one said: the memory was overwritten.
+
+    The target's tokens and the memory need two names: `y = block(y, memory, …)`.
+    """
+
+    class Overwritten(Model):
+        def forward(self, src, tgt, src_real=None, tgt_real=None):
+            memory = self.read(self.embed(src, self.src_embedding, "src"), src_real)[-1]
+            y = self.embed(tgt, self.tgt_embedding, "tgt")
+            mask = Mask(key_padding=src_real)
+            for block in self.decoder:
+                y = block(y, memory, mask=self.own(tgt_real), memory_mask=mask)
+                memory, mask = y, Mask()
+            return self.out(y)
+
+    return Overwritten(src_vocab_size, tgt_vocab_size, d_model, num_heads, d_ff, num_layers)
+
+
+@mistake("06.5", caught_by="test_model_definition")
+def first_block_again_and_again(
+    src_vocab_size, tgt_vocab_size, d_model, num_heads, d_ff, num_layers
+):
+    """the first block of each stack is used num_layers times, the others never.
+
+    Go through the list: `for block in self.encoder`.
+    """
+
+    class Again(Model):
+        def __init__(self, *sizes):
+            super().__init__(*sizes)
+            self.__dict__["stacks"] = None
+
+        def forward(self, *inputs):
+            kept = self.encoder, self.decoder
+            self._modules["encoder"] = [kept[0][0]] * len(kept[0]) if len(kept[0]) else []
+            self._modules["decoder"] = [kept[1][0]] * len(kept[1]) if len(kept[1]) else []
+            try:
+                return super().forward(*inputs)
+            finally:
+                self._modules["encoder"], self._modules["decoder"] = kept
+
+    return Again(src_vocab_size, tgt_vocab_size, d_model, num_heads, d_ff, num_layers)
+
+
+@mistake("06.5", caught_by="test_model_definition")
+def embeddings_not_scaled(src_vocab_size, tgt_vocab_size, d_model, num_heads, d_ff, num_layers):
+    """the embeddings are not multiplied by √C.
+
+    Their table starts small, because it is the output layer too; without √C the positions would
+    drown them.
+    """
+
+    class Unscaled(Model):
+        def embed(self, token_ids, table, which):
+            return self.position.embed(table(token_ids), self.places(token_ids))
+
+    return Unscaled(src_vocab_size, tgt_vocab_size, d_model, num_heads, d_ff, num_layers)
+
+
+@mistake("06.5", caught_by="test_model_definition")
+def embeddings_scaled_down(src_vocab_size, tgt_vocab_size, d_model, num_heads, d_ff, num_layers):
+    """the embeddings are divided by √C.
+
+    They are multiplied by it; it is scores that are divided by a root.
+    """
+
+    class Down(Model):
+        def embed(self, token_ids, table, which):
+            return self.position.embed(table(token_ids) / self.root, self.places(token_ids))
+
+    return Down(src_vocab_size, tgt_vocab_size, d_model, num_heads, d_ff, num_layers)
+
+
+@mistake("06.5", caught_by="test_model_definition")
+def only_the_source_scaled(src_vocab_size, tgt_vocab_size, d_model, num_heads, d_ff, num_layers):
+    """only the source's embeddings are multiplied by √C, not the target's.
+
+    Both are.
+    """
+
+    class Half(Model):
+        def embed(self, token_ids, table, which):
+            x = table(token_ids) * (self.root if which == "src" else 1)
+            return self.position.embed(x, self.places(token_ids))
+
+    return Half(src_vocab_size, tgt_vocab_size, d_model, num_heads, d_ff, num_layers)
+
+
+@mistake("06.5", caught_by="test_model_definition")
+def positions_scaled_as_well(src_vocab_size, tgt_vocab_size, d_model, num_heads, d_ff, num_layers):
+    """the positions are multiplied by √C as well.
+
+    First scale the embeddings, then add the positions.
+    """
+
+    class Late(Model):
+        def embed(self, token_ids, table, which):
+            return self.position.embed(table(token_ids), self.places(token_ids)) * self.root
+
+    return Late(src_vocab_size, tgt_vocab_size, d_model, num_heads, d_ff, num_layers)
+
+
+@mistake("06.5", caught_by="test_model_definition")
+def no_positions(src_vocab_size, tgt_vocab_size, d_model, num_heads, d_ff, num_layers):
+    """no positions are added.
+
+    Attention sees a bag of words: `self.position.embed(x, torch.arange(T)[None])`.
+    """
+
+    class Placeless(Model):
+        def embed(self, token_ids, table, which):
+            return table(token_ids) * self.root
+
+    return Placeless(src_vocab_size, tgt_vocab_size, d_model, num_heads, d_ff, num_layers)
+
+
+@mistake("06.5", caught_by="test_model_definition")
+def positions_for_the_source_only(
+    src_vocab_size, tgt_vocab_size, d_model, num_heads, d_ff, num_layers
+):
+    """positions are added to the source only.
+
+    Both sequences need them.
+    """
+
+    class Half(Model):
+        def embed(self, token_ids, table, which):
+            x = table(token_ids) * self.root
+            return x if which == "tgt" else self.position.embed(x, self.places(token_ids))
+
+    return Half(src_vocab_size, tgt_vocab_size, d_model, num_heads, d_ff, num_layers)
+
+
+@mistake("06.5", caught_by="test_model_definition")
+def positions_from_one(src_vocab_size, tgt_vocab_size, d_model, num_heads, d_ff, num_layers):
+    """positions are counted from 1.
+
+    They begin with 0: `torch.arange(T)`.
+    """
+
+    class Later(Model):
+        def places(self, token_ids):
+            return super().places(token_ids) + 1
+
+    return Later(src_vocab_size, tgt_vocab_size, d_model, num_heads, d_ff, num_layers)
+
+
+@mistake("06.5", caught_by="test_model_definition")
+def target_looks_ahead(src_vocab_size, tgt_vocab_size, d_model, num_heads, d_ff, num_layers):
+    """the decoder looks ahead: its mask is not causal.
+
+    The blocks do not add the rule themselves: `Mask(causal=True, key_padding=tgt_real)`.
+    """
+
+    class Open(Model):
+        def own(self, tgt_real):
+            return Mask(key_padding=tgt_real)
+
+    return Open(src_vocab_size, tgt_vocab_size, d_model, num_heads, d_ff, num_layers)
+
+
+@mistake("06.5", caught_by="test_model_definition")
+def source_looks_not_ahead(src_vocab_size, tgt_vocab_size, d_model, num_heads, d_ff, num_layers):
+    """the encoder is causal.
+
+    It sees the whole source: looking back only is the decoder's rule.
+    """
+
+    class Causal(Model):
+        def read(self, x, src_real):
+            for block in self.encoder:
+                x = block(x, mask=Mask(causal=True, key_padding=src_real))
+            return [x]
+
+    return Causal(src_vocab_size, tgt_vocab_size, d_model, num_heads, d_ff, num_layers)
+
+
+@mistake("06.5", caught_by="test_model_source_padding")
+def source_padding_read_by_the_encoder(
+    src_vocab_size, tgt_vocab_size, d_model, num_heads, d_ff, num_layers
+):
+    """the padding of the source is hidden from the decoder, but not within the encoder.
+
+    `block(x, mask=Mask(key_padding=src_real))` in the encoder as well.
+    """
+
+    class Open(Model):
+        def read(self, x, src_real):
+            return super().read(x, None)
+
+    return Open(src_vocab_size, tgt_vocab_size, d_model, num_heads, d_ff, num_layers)
+
+
+def with_memory_mask(mask_of, sizes):
+    class Masked(Model):
+        def forward(self, src, tgt, src_real=None, tgt_real=None):
+            memory = self.read(self.embed(src, self.src_embedding, "src"), src_real)[-1]
+            y = self.embed(tgt, self.tgt_embedding, "tgt")
+            mask = Mask(key_padding=mask_of(src_real, tgt_real))
+            for block in self.decoder:
+                y = block(y, memory, mask=self.own(tgt_real), memory_mask=mask)
+            return self.out(y)
+
+    return Masked(*sizes)
+
+
+@mistake("06.5", caught_by="test_model_source_padding")
+def source_padding_read_by_the_decoder(
+    src_vocab_size, tgt_vocab_size, d_model, num_heads, d_ff, num_layers
+):
+    """the padding of the source is hidden within the encoder, but not from the decoder.
+
+    `memory_mask=Mask(key_padding=src_real)`: the memory is as padded as the source.
+    """
+    sizes = src_vocab_size, tgt_vocab_size, d_model, num_heads, d_ff, num_layers
+    return with_memory_mask(lambda src_real, tgt_real: None, sizes)
+
+
+@mistake("06.5", caught_by="test_model_source_padding")
+def source_padding_never_hidden(
+    src_vocab_size, tgt_vocab_size, d_model, num_heads, d_ff, num_layers
+):
+    """src_real is not used: the padding of the source is read everywhere.
+
+    Hide it twice: in the encoder, and from the decoder.
+    """
+
+    class Open(Model):
+        def forward(self, src, tgt, src_real=None, tgt_real=None):
+            return super().forward(src, tgt, None, tgt_real)
+
+    return Open(src_vocab_size, tgt_vocab_size, d_model, num_heads, d_ff, num_layers)
+
+
+@mistake("06.5", caught_by="test_model_equal_sizes")
+def mask_of_the_target_for_the_memory(
+    src_vocab_size, tgt_vocab_size, d_model, num_heads, d_ff, num_layers
+):
+    """the memory is masked with tgt_real.
+
+    It fails unless both are equally long. The memory's columns are tokens of the source: src_real.
+    """
+    sizes = src_vocab_size, tgt_vocab_size, d_model, num_heads, d_ff, num_layers
+    return with_memory_mask(lambda src_real, tgt_real: tgt_real, sizes)
+
+
+@mistake("06.5", caught_by="test_model_target_padding")
+def target_padding_never_hidden(
+    src_vocab_size, tgt_vocab_size, d_model, num_heads, d_ff, num_layers
+):
+    """tgt_real is not used.
+
+    `Mask(causal=True, key_padding=tgt_real)` holds both rules.
+    """
+
+    class Open(Model):
+        def own(self, tgt_real):
+            return Mask(causal=True)
+
+    return Open(src_vocab_size, tgt_vocab_size, d_model, num_heads, d_ff, num_layers)
+
+
+@mistake("06.5", caught_by="test_model_definition")
+def probabilities_for_logits(src_vocab_size, tgt_vocab_size, d_model, num_heads, d_ff, num_layers):
+    """probabilities are returned, not logits.
+
+    The loss takes the softmax itself: return the dot products as they are.
+    """
+
+    class Soft(Model):
+        def out(self, y):
+            return super().out(y).softmax(-1)
+
+    return Soft(src_vocab_size, tgt_vocab_size, d_model, num_heads, d_ff, num_layers)
+
+
+@mistake("06.5", caught_by="test_model_definition")
+def logits_divided_by_the_root(
+    src_vocab_size, tgt_vocab_size, d_model, num_heads, d_ff, num_layers
+):
+    """the logits are divided by √C, or made with the scaled table.
+
+    The table is used as it is for the output: `y @ self.tgt_embedding.weight.T`.
+    """
+
+    class Divided(Model):
+        def out(self, y):
+            return super().out(y) / self.root
+
+    return Divided(src_vocab_size, tgt_vocab_size, d_model, num_heads, d_ff, num_layers)
+
+
+@mistake("06.5", caught_by="test_model_parameters")
+def logits_of_the_last_token(src_vocab_size, tgt_vocab_size, d_model, num_heads, d_ff, num_layers):
+    """only the last token's logits are returned.
+
+    In training every place is asked: (B, T_tgt, V).
+    """
+
+    class Last(Model):
+        def out(self, y):
+            return super().out(y)[:, -1]
+
+    return Last(src_vocab_size, tgt_vocab_size, d_model, num_heads, d_ff, num_layers)
+
+
+@mistake("06.5", caught_by="test_model_parameters")
+def tied_to_the_source(src_vocab_size, tgt_vocab_size, d_model, num_heads, d_ff, num_layers):
+    """the output uses the source's table: logits over the source's vocabulary.
+
+    What is written are tokens of the target: tgt_embedding.
+    """
+
+    class Wrong(Model):
+        def out(self, y):
+            return y @ self.src_embedding.weight.T
+
+    return Wrong(src_vocab_size, tgt_vocab_size, d_model, num_heads, d_ff, num_layers)
+
+
+@mistake("06.5", caught_by="test_model_equal_sizes")
+def one_table_for_both(src_vocab_size, tgt_vocab_size, d_model, num_heads, d_ff, num_layers):
+    """the target's tokens are looked up in the source's table.
+
+    With two vocabularies the same number means two words: tgt_embedding for the target.
+    """
+
+    class One(Model):
+        def embed(self, token_ids, table, which):
+            return super().embed(token_ids, self.src_embedding, which)
+
+    return One(src_vocab_size, tgt_vocab_size, d_model, num_heads, d_ff, num_layers)
+
+
+@mistake("06.5", caught_by="test_model_parameters")
+def output_layer_of_its_own(src_vocab_size, tgt_vocab_size, d_model, num_heads, d_ff, num_layers):
+    """the output layer has weights of its own.
+
+    Many models do; here the target's table serves twice: `y @ self.tgt_embedding.weight.T`.
+    """
+
+    class Untied(Model):
+        def __init__(self):
+            super().__init__(
+                src_vocab_size, tgt_vocab_size, d_model, num_heads, d_ff, num_layers
+            )  # fmt: skip
+            self.output = nn.Linear(d_model, tgt_vocab_size, bias=False)
+
+        def out(self, y):
+            return self.output(y)
+
+    return Untied()
+
+
+@mistake("06.5", caught_by="test_model_parameters")
+def blocks_in_a_plain_list(src_vocab_size, tgt_vocab_size, d_model, num_heads, d_ff, num_layers):
+    """the blocks are kept in plain lists, where torch does not find them.
+
+    They would not be trained, saved or moved: `nn.ModuleList(…)`.
+    """
+
+    class Hidden(Model):
+        def __init__(self):
+            super().__init__(
+                src_vocab_size, tgt_vocab_size, d_model, num_heads, d_ff, num_layers
+            )  # fmt: skip
+            stacks = list(self.encoder), list(self.decoder)
+            del self.encoder, self.decoder
+            self.encoder, self.decoder = stacks
+
+    return Hidden()
+
+
+@mistake("06.5", caught_by="test_model_parameters")
+def one_block_many_times(src_vocab_size, tgt_vocab_size, d_model, num_heads, d_ff, num_layers):
+    """one block is made and put into the list num_layers times.
+
+    `[block] * n` holds the same block n times, with one set of weights. Make each anew:
+    `nn.ModuleList(encoder_block(…) for _ in range(num_layers))`.
+    """
+
+    class Same(Model):
+        def __init__(self):
+            super().__init__(
+                src_vocab_size, tgt_vocab_size, d_model, num_heads, d_ff, num_layers
+            )  # fmt: skip
+            if num_layers:
+                self.encoder = nn.ModuleList([self.encoder[0]] * num_layers)
+                self.decoder = nn.ModuleList([self.decoder[0]] * num_layers)
+
+    return Same()
+
+
+@mistake("06.5", caught_by="test_model_dtype")
+def model_in_single_precision(src_vocab_size, tgt_vocab_size, d_model, num_heads, d_ff, num_layers):
+    """the logits are float32, whatever the weights are.
+
+    Leave .float() out.
+    """
+
+    class Single(Model):
+        def out(self, y):
+            return super().out(y).float()
+
+    return Single(src_vocab_size, tgt_vocab_size, d_model, num_heads, d_ff, num_layers)
+
+
+@mistake("06.5", caught_by="test_model_gradients")
+def encoder_without_gradients(src_vocab_size, tgt_vocab_size, d_model, num_heads, d_ff, num_layers):
+    """the memory is detached, so that the encoder never learns.
+
+    Leave .detach() out: the encoder learns from what the decoder makes of its output.
+    """
+
+    class Cut(Model):
+        def memory(self, said, i):
+            return said[-1].detach()
+
+    return Cut(src_vocab_size, tgt_vocab_size, d_model, num_heads, d_ff, num_layers)
+
+
+@mistake("06.5", caught_by="test_model_instances")
+def tables_shared_by_all(src_vocab_size, tgt_vocab_size, d_model, num_heads, d_ff, num_layers):
+    """all models of the class share their tables, which stand in the class body.
+
+    What stands in the class body is made once. Make the parts in __init__, on self.
+    """
+    sizes = src_vocab_size, tgt_vocab_size, d_model, num_heads, d_ff, num_layers
+    if ("model", *sizes) not in SHARED:
+        SHARED["model", *sizes] = Model(*sizes)
+    model = Model(*sizes)
+    model.src_embedding = SHARED["model", *sizes].src_embedding
+    model.tgt_embedding = SHARED["model", *sizes].tgt_embedding
+    return model.float()
+
+
+# ---------------------------------------------------------------------------------------------
 # 06.6
 
 

@@ -607,6 +607,377 @@ def test_encoder_instances(sub, rng):
 
 
 # ---------------------------------------------------------------------------------------------
+# 06.4
+
+decoder_block = exercise(
+    "06.4",
+    function="DecoderBlock",
+    title="The decoder's block",
+    page=f"{PAGE}#decoder",
+    returns="module",
+    closed=("minitx.blocks.DecoderBlock.forward", "torch.nn.TransformerDecoderLayer.forward"),
+    hints=(
+        "Three sublayers, three residual connections. For each sublayer: where do queries come "
+        "from, where keys and values, and which rule hides what?",
+        "Read what the decoder's block has in the middle. Its causal rule is one of its own tokens "
+        "only; the memory is there as a whole.",
+        "`x = self.self_attention_residual(x, lambda x: self.self_attention(x, mask=own))`, then "
+        "`self.cross_attention(x, memory, mask=cross)` in the same way, with `own = "
+        "Mask(causal=True, key_padding=real)` and `cross = Mask(key_padding=memory_real)`.",
+    ),
+)
+
+
+@decoder_block.check(
+    points=1,
+    title="the worked example: only the memory has something to say",
+    hint="Sublayers give (0, 0), (4, 0), (0, 0). Norms before: (7, 5). Norms behind: (1, -1).",
+)
+def test_decoder_by_hand(sub, rng):
+    weights = zero_weights(shapes_of_block(2, 3, OF_DECODER))
+    weights["cross_attention.out_proj.bias"] = torch.tensor([4.0, 0.0])
+    x, memory = torch.tensor([[[3.0, 5.0]]]), torch.tensor([[[7.0, 1.0], [0.0, 4.0]]])
+    for pre_norm, want in ((True, [[[7.0, 5.0]]]), (False, [[[1.0, -1.0]]])):
+        module = loaded(sub.DecoderBlock, (2, 1, 3, pre_norm), weights)
+        what = f"the token with pre_norm={pre_norm}"
+        expect_close(module(x, memory), torch.tensor(want), BY_HAND, what=what)
+
+
+@decoder_block.check(
+    points=1,
+    title="the parts under their names, and one output for each token of x",
+    hint="self_attention, cross_attention, feed_forward, and a Residual for each: "
+    "self_attention_residual, cross_attention_residual, feed_forward_residual.",
+)
+def test_decoder_parameters(sub, rng):
+    module = sub.DecoderBlock(6, 2, 10)
+    x, memory = (normal(rng, 2, T, 6, dtype=torch.float32) for T in (5, 7))
+    require_shape(module(x, memory), (2, 5, 6), "(B, T_tgt, C)", BLOCK)
+    expect_weights(module, shapes_of_block(6, 10, OF_DECODER))
+
+
+@decoder_block.check(
+    points=3,
+    title="norms behind the sums, as in 2017: equal to torch's layer",
+    hint="norm1(x + self(x)), then norm2(y + cross(y, memory)), then norm3(z + ffn(z)).",
+)
+def test_decoder_post_norm(sub, rng):
+    for T, T_src, C, H, width in ((5, 7, 6, 2, 10), (4, 3, 8, 4, 5)):
+        x, memory = normal(rng, 2, T, C), normal(rng, 2, T_src, C)
+        weights = weights_of(rng, shapes_of_block(C, width, OF_DECODER))
+        module = loaded(sub.DecoderBlock, (C, H, width), weights)
+        want = decoder_of_torch(weights, H, x, memory)
+        what = f"{BLOCK} for T_tgt={T}, T_src={T_src}, C={C}, H={H}"
+        expect_close(module(x, memory), want, OUTPUTS, what=what)
+
+
+@decoder_block.check(
+    points=3,
+    title="norms before the sublayers: equal to torch's layer",
+    hint="x + f(norm(x)), three times. The memory is taken as it comes.",
+)
+def test_decoder_pre_norm(sub, rng):
+    for T, T_src, C, H, width in ((5, 7, 6, 2, 10), (4, 3, 8, 4, 5)):
+        x, memory = normal(rng, 2, T, C), normal(rng, 2, T_src, C)
+        weights = weights_of(rng, shapes_of_block(C, width, OF_DECODER))
+        module = loaded(sub.DecoderBlock, (C, H, width, True), weights)
+        want = decoder_of_torch(weights, H, x, memory, pre_norm=True)
+        what = f"{BLOCK} with pre_norm=True for T_tgt={T}, T_src={T_src}, C={C}, H={H}"
+        expect_close(module(x, memory), want, OUTPUTS, what=what)
+
+
+def expect_decoded(sub, rng, T, T_src, real=None, memory_real=None, pre_norm=False, words=""):
+    B = 2 if real is None and memory_real is None else len(memory_real if real is None else real)
+    x, memory = normal(rng, B, T, 6), normal(rng, B, T_src, 6)
+    weights = weights_of(rng, shapes_of_block(6, 10, OF_DECODER))
+    module = loaded(sub.DecoderBlock, (6, 2, 10, pre_norm), weights)
+    want = decoder_of_torch(weights, 2, x, memory, real, memory_real, pre_norm)
+    got = module(x, memory, real, memory_real)
+    expect_close(got, want, OUTPUTS, what=f"{BLOCK}{words}")
+
+
+@decoder_block.check(
+    points=2,
+    title="nobody attends to the padding of the memory",
+    hint="`self.cross_attention(x, memory, mask=Mask(key_padding=memory_real))`.",
+)
+def test_decoder_memory_padding(sub, rng):
+    for lengths, pre_norm in (([7, 3], False), ([2, 6], True)):
+        said = f" for {lengths} words in the memories"
+        expect_decoded(sub, rng, 5, 7, None, words(lengths, 7), pre_norm, said)
+
+
+@decoder_block.check(
+    points=2,
+    title="nobody attends to the padding of x",
+    hint="`Mask(causal=True, key_padding=real)`: both rules hold. real may have holes.",
+)
+def test_decoder_own_padding(sub, rng):
+    # Behind the last word padding is ahead of every word; so some stands in the middle here.
+    for pre_norm in (False, True):
+        real = words([5, 3], 5)
+        real[0, 2] = real[1, 1] = False
+        expect_decoded(sub, rng, 5, 4, real, None, pre_norm, " with padding in x")
+
+
+@decoder_block.check(
+    points=1,
+    title="all three rules at once, as many tokens here as there",
+    hint="real is for the block's own tokens, memory_real for the memory's.",
+)
+def test_decoder_equal_sizes(sub, rng):
+    for pre_norm in (False, True):
+        real, memory_real = words([4, 3, 4, 2], 4), words([2, 4, 1, 3], 4)
+        real[0, 1] = False
+        expect_decoded(sub, rng, 4, 4, real, memory_real, pre_norm, " with B = T_tgt = T_src = 4")
+
+
+@decoder_block.check(
+    points=1,
+    title="the output has the dtype of x and of the weights",
+    hint="No .float(), no .double(), and no tensor of another dtype on the way.",
+)
+def test_decoder_dtype(sub, rng):
+    x, memory = normal(rng, 2, 5, 6), normal(rng, 2, 4, 6)
+    weights = weights_of(rng, shapes_of_block(6, 10, OF_DECODER))
+    want = decoder_of_torch(weights, 2, x, memory)
+    for dtype, tolerance in KEPT.items():
+        same = {name: each.to(dtype) for name, each in weights.items()}
+        got = loaded(sub.DecoderBlock, (6, 2, 10), same)(x.to(dtype), memory.to(dtype))
+        require_dtype(got, dtype, BLOCK)
+        expect_close(got, want.to(dtype), tolerance, what=f"{BLOCK} in {dtype}")
+
+
+@decoder_block.check(
+    points=2,
+    title="gradients reach x, the memory and all weights",
+    hint="The encoder learns through the memory: keys and values must stay connected to it.",
+)
+def test_decoder_gradients(sub, rng):
+    for pre_norm in (False, True):
+        inputs = {"x": normal(rng, 2, 5, 6), "memory": normal(rng, 2, 4, 6)}
+        weights = weights_of(rng, shapes_of_block(6, 10, OF_DECODER))
+        masks = words([5, 3], 5), words([2, 4], 4)
+        module = loaded(sub.DecoderBlock, (6, 2, 10, pre_norm), weights)
+
+        def definition(leaves, names=tuple(weights), masks=masks, pre_norm=pre_norm):
+            own = {name: leaves[name] for name in names}
+            return decoder_of_torch(own, 2, leaves["x"], leaves["memory"], *masks, pre_norm)
+
+        expect_module_gradients(module, inputs, masks, weights, definition, BLOCK)
+
+
+@decoder_block.check(
+    points=1,
+    title="two blocks have weights of their own",
+    hint="Make the parts in __init__, on self: what stands in the class body is shared.",
+)
+def test_decoder_instances(sub, rng):
+    x, memory = normal(rng, 2, 5, 6), normal(rng, 2, 4, 6)
+    shapes = shapes_of_block(6, 10, OF_DECODER)
+    expect_apart(rng, sub.DecoderBlock, (6, 2, 10), shapes, lambda module: module(x, memory), BLOCK)
+
+
+# ---------------------------------------------------------------------------------------------
+# 06.5
+
+encoder_decoder = exercise(
+    "06.5",
+    function="EncoderDecoder",
+    title="Every arrow is one call",
+    page=f"{PAGE}#whole",
+    uses=("06.3", "06.4"),
+    returns="module",
+    closed=(
+        "minitx.models.seq2seq.Transformer.forward",
+        "minitx.models.seq2seq.Transformer.encode",
+        "minitx.models.seq2seq.Transformer.decode",
+        "minitx.blocks.Encoder.forward",
+        "minitx.blocks.Decoder.forward",
+        "torch.nn.Transformer.forward",
+        "torch.nn.TransformerEncoder.forward",
+        "torch.nn.TransformerDecoder.forward",
+    ),
+    hints=(
+        "Draw it: two columns of blocks. Which arrows enter each block, and where does each begin?",
+        "Follow the arrows of the large drawing. Everything to the right of the encoder reads one "
+        "thing of it: what its *last* block said.",
+        "`x = self.src_embedding(src) * math.sqrt(C)`, positions, `for block in self.encoder: x = "
+        "block(x, mask=…)`; then keep `memory = x`. The target alike, with `block(y, memory, "
+        "mask=…, memory_mask=…)`; at the end `y @ self.tgt_embedding.weight.T`.",
+    ),
+)
+LOGITS = "the logits"
+
+
+def shapes_of_model(U, V, C, width, L):
+    made = {"src_embedding.weight": (U, C), "tgt_embedding.weight": (V, C)}
+    for i in range(L):
+        block = shapes_of_block(C, width, OF_ENCODER)
+        made |= {f"encoder.{i}.{name}": shape for name, shape in block.items()}
+    for i in range(L):
+        block = shapes_of_block(C, width, OF_DECODER)
+        made |= {f"decoder.{i}.{name}": shape for name, shape in block.items()}
+    return made
+
+
+def of_block(weights, stack, i):
+    start = f"{stack}.{i}."
+    return {name.removeprefix(start): w for name, w in weights.items() if name.startswith(start)}
+
+
+def embedded(table, token_ids):
+    """A token's row times √C, plus sines and cosines of its place, in Python's float64."""
+    (T,), C = token_ids.shape[1:], table.shape[1]
+    places = torch.zeros(T, C, dtype=torch.float64)
+    for p in range(T):
+        for i in range(C // 2):
+            angle = p / 10_000 ** (2 * i / C)
+            places[p, 2 * i], places[p, 2 * i + 1] = math.sin(angle), math.cos(angle)
+    return table[token_ids] * math.sqrt(C) + places
+
+
+def model_of_torch(weights, H, L, src, tgt, src_real=None, tgt_real=None):
+    """All of it, with torch's layers; gradients flow to the weights."""
+    memory = embedded(weights["src_embedding.weight"], src)
+    for i in range(L):
+        memory = encoder_of_torch(of_block(weights, "encoder", i), H, memory, src_real)
+    y = embedded(weights["tgt_embedding.weight"], tgt)
+    for i in range(L):
+        y = decoder_of_torch(of_block(weights, "decoder", i), H, y, memory, tgt_real, src_real)
+    return y @ weights["tgt_embedding.weight"].T
+
+
+def translating(rng, L=1, B=2, T_src=5, T_tgt=4, U=7, V=5, C=4, H=2, width=6):
+    """(sizes of the module, its weights, source, target)."""
+    weights = weights_of(rng, shapes_of_model(U, V, C, width, L))
+    src = torch.from_numpy(rng.integers(U, size=(B, T_src)))
+    tgt = torch.from_numpy(rng.integers(V, size=(B, T_tgt)))
+    return (U, V, C, H, width, L), weights, src, tgt
+
+
+def expect_logits(sub, case, *masks, words=""):
+    sizes, weights, src, tgt = case
+    want = model_of_torch(weights, sizes[3], sizes[5], src, tgt, *masks)
+    got = loaded(sub.EncoderDecoder, sizes, weights)(src, tgt, *masks)
+    expect_close(got, want, OUTPUTS, what=f"{LOGITS}{words}")
+
+
+@encoder_decoder.check(
+    points=1,
+    title="the worked example: no blocks at all",
+    hint="(0, 1) times the root of 2 plus (sin 0, cos 0) is (0, 2.414): its logits are 0 and 2.414.",
+)
+def test_model_by_hand(sub, rng):
+    rows = {"src_embedding.weight": torch.ones(1, 2), "tgt_embedding.weight": torch.eye(2)}
+    module = loaded(sub.EncoderDecoder, (1, 2, 2, 1, 3, 0), rows)
+    got = module(torch.tensor([[0]]), torch.tensor([[1]]))
+    want = torch.tensor([[[0.0, 1 + math.sqrt(2)]]])
+    expect_close(got, want, BY_HAND, what="the logits of the token")
+
+
+@encoder_decoder.check(
+    points=1,
+    title="two tables and two lists of blocks, logits for every token of the target",
+    hint="src_embedding, tgt_embedding, encoder, decoder; blocks in an nn.ModuleList, each made "
+    "anew; no output layer beside the target's table.",
+)
+def test_model_parameters(sub, rng):
+    (*sizes, L), _, src, tgt = translating(rng, L=2)
+    module = sub.EncoderDecoder(*sizes, L)
+    require_shape(module(src, tgt), (2, 4, 5), "(B, T_tgt, V)", LOGITS)
+    expect_weights(module, shapes_of_model(7, 5, 4, 6, 2))
+
+
+@encoder_decoder.check(
+    points=4,
+    title="every decoder block reads what the last encoder block said",
+    hint="First all encoder blocks, one on the other. Their last result is the memory of all "
+    "decoder blocks.",
+)
+def test_model_definition(sub, rng):
+    expect_logits(sub, translating(rng, L=2), words=" of a model with 2 + 2 blocks")
+    expect_logits(sub, translating(rng, L=3, B=1), words=" of a model with 3 + 3 blocks")
+
+
+@encoder_decoder.check(
+    points=2,
+    title="the padding of the source is hidden twice",
+    hint="In the encoder, `mask=Mask(key_padding=src_real)`, and in the decoder, as memory_mask.",
+)
+def test_model_source_padding(sub, rng):
+    for lengths in ([5, 2], [1, 4]):
+        said = f" for {lengths} words in the sources"
+        expect_logits(sub, translating(rng), words(lengths, 5), None, words=said)
+
+
+@encoder_decoder.check(
+    points=1,
+    title="the padding of the target is hidden, and nobody looks ahead",
+    hint="`Mask(causal=True, key_padding=tgt_real)` for the decoder's own tokens.",
+)
+def test_model_target_padding(sub, rng):
+    for place in (1, 2):
+        real = words([4, 3], 4)
+        real[0, place] = False
+        expect_logits(sub, translating(rng), None, real, words=" with padding in the target")
+
+
+@encoder_decoder.check(
+    points=1,
+    title="equal sizes hide nothing: lengths, batch, vocabularies",
+    hint="Which table, which mask, which sequence belongs where?",
+)
+def test_model_equal_sizes(sub, rng):
+    case = translating(rng, 1, 4, 4, 4, 6, 6, 4, 2, 4)
+    src_real, tgt_real = words([3, 4, 2, 1], 4), words([4, 2, 3, 4], 4)
+    tgt_real[0, 1] = False
+    expect_logits(sub, case, src_real, tgt_real, words=" with B = T_src = T_tgt, U = V")
+
+
+@encoder_decoder.check(
+    points=1,
+    title="the logits have the dtype of the weights",
+    hint="No .float(), no .double(), and no tensor of another dtype on the way.",
+)
+def test_model_dtype(sub, rng):
+    sizes, weights, src, tgt = translating(rng)
+    want = model_of_torch(weights, 2, 1, src, tgt)
+    for dtype, tolerance in KEPT.items():
+        same = {name: each.to(dtype) for name, each in weights.items()}
+        got = loaded(sub.EncoderDecoder, sizes, same)(src, tgt)
+        require_dtype(got, dtype, LOGITS)
+        expect_close(got, want.to(dtype), tolerance, what=f"{LOGITS} in {dtype}")
+
+
+@encoder_decoder.check(
+    points=2,
+    title="gradients reach all weights",
+    hint="The encoder learns through the memory, the target's table from both its uses.",
+)
+def test_model_gradients(sub, rng):
+    sizes, weights, src, tgt = translating(rng)
+    masks = words([5, 3], 5), words([4, 2], 4)
+    module = loaded(sub.EncoderDecoder, sizes, weights)
+
+    def definition(leaves):
+        return model_of_torch(leaves, 2, 1, src, tgt, *masks)
+
+    expect_module_gradients(module, {}, (src, tgt, *masks), weights, definition, LOGITS)
+
+
+@encoder_decoder.check(
+    points=1,
+    title="two models have weights of their own",
+    hint="Make the parts in __init__, on self: what stands in the class body is shared.",
+)
+def test_model_instances(sub, rng):
+    sizes, _, src, tgt = translating(rng)
+    shapes = shapes_of_model(7, 5, 4, 6, 1)
+    expect_apart(rng, sub.EncoderDecoder, sizes, shapes, lambda module: module(src, tgt), LOGITS)
+
+
+# ---------------------------------------------------------------------------------------------
 # 06.6
 
 greedy_decode = exercise(

@@ -6,7 +6,7 @@ import torch
 from torch import nn
 from torch.nn import functional as F
 
-from minitx import functional
+from minitx import blocks, functional
 from minitx.blocks import Residual
 from minitx.grading import right_answer
 from minitx.layers import FeedForward, LayerNorm
@@ -221,6 +221,263 @@ class ByHand(EncoderParts):
                 found = self.feed_forward.out_proj(hidden)
             x = x + found if self.pre_norm else self.norm(which, x + found)
         return x
+
+
+# ---------------------------------------------------------------------------------------------
+# 06.4
+
+
+class DecoderParts(nn.Module):
+    """The parts under their names, norms of torch's own."""
+
+    def __init__(self, d_model, num_heads, d_ff, pre_norm=False):
+        super().__init__()
+        self.pre_norm = pre_norm
+        for name in ("self_attention", "cross_attention"):
+            setattr(self, name, MultiHeadAttention(d_model, num_heads))
+        self.feed_forward = FeedForward(d_model, d_ff)
+        for name in ("self_attention", "cross_attention", "feed_forward"):
+            residual = Residual(nn.LayerNorm(d_model), pre_norm=pre_norm)
+            setattr(self, f"{name}_residual", residual)
+
+
+@right_answer("06.4")
+class WithNamedSublayers(DecoderParts):
+    def forward(self, x, memory, real=None, memory_real=None):
+        def look_back(x):
+            return self.self_attention(x, mask=Mask(causal=True, key_padding=real))
+
+        def look_over(x):
+            return self.cross_attention(x, memory, mask=Mask(key_padding=memory_real))
+
+        x = self.self_attention_residual(x, look_back)
+        x = self.cross_attention_residual(x, look_over)
+        return self.feed_forward_residual(x, self.feed_forward)
+
+
+@right_answer("06.4")
+class AsThreeFormulas(DecoderParts):
+    def forward(self, x, memory, real=None, memory_real=None):
+        a, b, c = (
+            self.self_attention_residual.norm,
+            self.cross_attention_residual.norm,
+            self.feed_forward_residual.norm,
+        )
+        own, cross = Mask(causal=True) & Mask(key_padding=real), Mask(key_padding=memory_real)
+        if not self.pre_norm:
+            x = a(self.self_attention(x, mask=own) + x)
+            x = b(self.cross_attention(x, memory, mask=cross) + x)
+            return c(self.feed_forward(x) + x)
+        x = x + self.self_attention(a(x), mask=own)
+        x = x + self.cross_attention(b(x), memory, mask=cross)
+        return x + self.feed_forward(c(x))
+
+
+@right_answer("06.4")
+class WithTablesOfPairs(DecoderParts):
+    def forward(self, x, memory, real=None, memory_real=None):
+        B, T, _ = x.shape
+        own = torch.ones(T, T, dtype=torch.bool).tril().expand(B, 1, T, T)
+        if real is not None:
+            own = own & real[:, None, None]
+        cross = torch.ones(B, 1, T, memory.shape[1], dtype=torch.bool)
+        if memory_real is not None:
+            cross = cross & memory_real[:, None, None]
+        steps = (
+            (
+                self.self_attention_residual,
+                lambda x: self.self_attention(x, mask=Mask(allowed=own)),
+            ),
+            (
+                self.cross_attention_residual,
+                lambda x: self.cross_attention(x, memory, mask=Mask(allowed=cross)),
+            ),
+            (self.feed_forward_residual, self.feed_forward),
+        )
+        for residual, sublayer in steps:
+            x = residual(x, sublayer)
+        return x
+
+
+@right_answer("06.4")
+class TokenAfterToken(DecoderParts):
+    """Each token on its own, with those before it as a memory."""
+
+    def forward(self, x, memory, real=None, memory_real=None):
+        cross = Mask(key_padding=memory_real)
+        normed = self.self_attention_residual.norm(x) if self.pre_norm else x
+        outputs = []
+        for t in range(x.shape[1]):
+            seen = slice(0, t + 1)
+            mask = Mask() if real is None else Mask(key_padding=real[:, seen])
+            found = self.self_attention(normed[:, t : t + 1], normed[:, seen], mask=mask)
+            y = x[:, t : t + 1] + found
+            y = y if self.pre_norm else self.self_attention_residual.norm(y)
+            y = self.cross_attention_residual(
+                y, lambda y: self.cross_attention(y, memory, mask=cross)
+            )
+            outputs.append(self.feed_forward_residual(y, self.feed_forward))
+        return torch.cat(outputs, dim=1)
+
+
+@right_answer("06.4")
+def a_decoder_from_a_factory(d_model, num_heads, d_ff, pre_norm=False):
+    return MaskAlwaysThere(d_model, num_heads, d_ff, pre_norm)
+
+
+class MaskAlwaysThere(DecoderParts):
+    def forward(self, x, memory, real=None, memory_real=None):
+        if real is None:
+            real = torch.ones(x.shape[:2], dtype=torch.bool)
+        if memory_real is None:
+            memory_real = torch.ones(memory.shape[:2], dtype=torch.bool)
+        for name in ("self_attention", "cross_attention", "feed_forward"):
+            residual, sublayer = getattr(self, f"{name}_residual"), getattr(self, name)
+            inner = residual.norm(x) if self.pre_norm else x
+            if name == "self_attention":
+                found = sublayer(inner, mask=Mask(causal=True, key_padding=real))
+            elif name == "cross_attention":
+                found = sublayer(inner, memory, mask=Mask(key_padding=memory_real))
+            else:
+                found = sublayer(inner)
+            x = x + found if self.pre_norm else residual.norm(x + found)
+        return x
+
+
+# ---------------------------------------------------------------------------------------------
+# 06.5
+
+
+def a_block_of_the_encoder(C, H, width):
+    return blocks.EncoderBlock(
+        MultiHeadAttention(C, H), FeedForward(C, width), norm=lambda: LayerNorm(C), pre_norm=False
+    )
+
+
+def a_block_of_the_decoder(C, H, width):
+    attentions = MultiHeadAttention(C, H), MultiHeadAttention(C, H)
+    return blocks.DecoderBlock(
+        *attentions, FeedForward(C, width), norm=lambda: LayerNorm(C), pre_norm=False
+    )
+
+
+class ModelParts(nn.Module):
+    """The parts under their names."""
+
+    def __init__(self, src_vocab_size, tgt_vocab_size, d_model, num_heads, d_ff, num_layers):
+        super().__init__()
+        self.d_model = d_model
+        self.src_embedding = nn.Embedding(src_vocab_size, d_model)
+        self.tgt_embedding = nn.Embedding(tgt_vocab_size, d_model)
+        self.encoder, self.decoder = nn.ModuleList(), nn.ModuleList()
+        for _ in range(num_layers):
+            self.encoder.append(a_block_of_the_encoder(d_model, num_heads, d_ff))
+            self.decoder.append(a_block_of_the_decoder(d_model, num_heads, d_ff))
+
+
+@right_answer("06.5")
+class TwoMethods(ModelParts):
+    def embed(self, table, token_ids):
+        places = torch.arange(token_ids.size(1)).unsqueeze(0)
+        return Sinusoidal(self.d_model).embed(table(token_ids) * self.d_model**0.5, places)
+
+    def encode(self, src, mask):
+        x = self.embed(self.src_embedding, src)
+        for block in self.encoder:
+            x = block(x, mask=mask)
+        return x
+
+    def forward(self, src, tgt, src_real=None, tgt_real=None):
+        of_src = Mask(key_padding=src_real)
+        memory, y = self.encode(src, of_src), self.embed(self.tgt_embedding, tgt)
+        own = Mask(causal=True) & Mask(key_padding=tgt_real)
+        for block in self.decoder:
+            y = block(y, memory, mask=own, memory_mask=of_src)
+        return F.linear(y, self.tgt_embedding.weight)
+
+
+@right_answer("06.5")
+class WithTheTableOfPositions(ModelParts):
+    def forward(self, src, tgt, src_real=None, tgt_real=None):
+        def embedded(table, token_ids):
+            x = math.sqrt(self.d_model) * table(token_ids)
+            places = Sinusoidal(self.d_model).table(torch.arange(token_ids.shape[1]))
+            return x + places.to(x.dtype)
+
+        memory = embedded(self.src_embedding, src)
+        for i in range(len(self.encoder)):
+            memory = self.encoder[i](memory, mask=Mask(key_padding=src_real))
+        y = embedded(self.tgt_embedding, tgt)
+        for i in range(len(self.decoder)):
+            y = self.decoder[i](
+                y,
+                memory,
+                mask=Mask(causal=True, key_padding=tgt_real),
+                memory_mask=Mask(key_padding=src_real),
+            )
+        return torch.einsum("btc,vc->btv", y, self.tgt_embedding.weight)
+
+
+@right_answer("06.5")
+class WithRowsOfTheTables(ModelParts):
+    def forward(self, src, tgt, src_real=None, tgt_real=None):
+        B, T = tgt.shape
+        tables = self.src_embedding.weight, self.tgt_embedding.weight
+        x, y = (t[ids] * self.d_model**0.5 for t, ids in zip(tables, (src, tgt), strict=True))
+        position = Sinusoidal(self.d_model)
+        x = position.embed(x, torch.arange(src.shape[1])[None])
+        y = position.embed(y, torch.arange(T)[None])
+        of_src = Mask() if src_real is None else Mask(key_padding=src_real)
+        own = torch.ones(T, T, dtype=torch.bool).tril()[None, None].repeat(B, 1, 1, 1)
+        if tgt_real is not None:
+            own &= tgt_real[:, None, None]
+        from functools import reduce
+
+        memory = reduce(lambda x, block: block(x, mask=of_src), self.encoder, x)
+        y = reduce(
+            lambda y, block: block(y, memory, mask=Mask(allowed=own), memory_mask=of_src),
+            self.decoder,
+            y,
+        )
+        return y @ tables[1].mT
+
+
+@right_answer("06.5")
+class AllRealWhereNoneIsGiven(ModelParts):
+    def forward(self, src, tgt, src_real=None, tgt_real=None):
+        src_real = torch.ones_like(src, dtype=torch.bool) if src_real is None else src_real
+        tgt_real = torch.ones_like(tgt, dtype=torch.bool) if tgt_real is None else tgt_real
+        sequences = []
+        for ids, table in ((src, self.src_embedding), (tgt, self.tgt_embedding)):
+            places = torch.arange(ids.shape[1]).expand(ids.shape)
+            x = table(ids).mul(math.sqrt(self.d_model))
+            sequences.append(Sinusoidal(self.d_model).embed(x, places))
+        x, y = sequences
+        for block in self.encoder:
+            x = block(x, mask=Mask(key_padding=src_real))
+        masks = {
+            "mask": Mask(causal=True, key_padding=tgt_real),
+            "memory_mask": Mask(key_padding=src_real),
+        }
+        for block in self.decoder:
+            y = block(y, x, **masks)
+        return (y[:, :, None] * self.tgt_embedding.weight).sum(-1)
+
+
+@right_answer("06.5")
+def a_model_from_a_factory(src_vocab_size, tgt_vocab_size, d_model, num_heads, d_ff, num_layers):
+    sizes = src_vocab_size, tgt_vocab_size, d_model, num_heads, d_ff, num_layers
+    return SentenceBySentence(*sizes)
+
+
+class SentenceBySentence(TwoMethods):
+    def forward(self, src, tgt, src_real=None, tgt_real=None):
+        logits = []
+        for b in range(len(src)):
+            rows = slice(b, b + 1)
+            masks = (None if m is None else m[rows] for m in (src_real, tgt_real))
+            logits.append(super().forward(src[rows], tgt[rows], *masks))
+        return torch.cat(logits)
 
 
 # ---------------------------------------------------------------------------------------------
