@@ -1626,7 +1626,7 @@ def first_block_again_and_again(
     return Again(src_vocab_size, tgt_vocab_size, d_model, num_heads, d_ff, num_layers)
 
 
-@mistake("06.5", caught_by="test_model_definition")
+@mistake("06.5", caught_by="test_model_by_hand")
 def embeddings_not_scaled(src_vocab_size, tgt_vocab_size, d_model, num_heads, d_ff, num_layers):
     """the embeddings are not multiplied by √C.
 
@@ -1684,7 +1684,7 @@ def positions_scaled_as_well(src_vocab_size, tgt_vocab_size, d_model, num_heads,
     return Late(src_vocab_size, tgt_vocab_size, d_model, num_heads, d_ff, num_layers)
 
 
-@mistake("06.5", caught_by="test_model_definition")
+@mistake("06.5", caught_by="test_model_by_hand")
 def no_positions(src_vocab_size, tgt_vocab_size, d_model, num_heads, d_ff, num_layers):
     """no positions are added.
 
@@ -3191,7 +3191,8 @@ def cache_detached(x, k_cache, v_cache, W_q, W_k, W_v, W_o, num_heads):
 
 def gaps(
     token_ids, chance, fate, drawn, mask_id, special_ids, *,
-    chosen=None, masked=lambda fate: fate < 0.8, exchanged=lambda fate: (fate >= 0.8) & (fate < 0.9),
+    chosen=None, masked=lambda fate: fate < 0.8,
+    exchanged=lambda fate: (fate >= 0.8) & (fate < 0.9),
     asked=lambda chosen, fate: chosen, ignore=IGNORE,
 ):  # fmt: skip
     """As it should be, unless told otherwise."""

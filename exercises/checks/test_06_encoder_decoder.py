@@ -866,7 +866,7 @@ def expect_logits(sub, case, *masks, words=""):
 @encoder_decoder.check(
     points=1,
     title="the worked example: no blocks at all",
-    hint="(0, 1) times the root of 2 plus (sin 0, cos 0) is (0, 2.414): its logits are 0 and 2.414.",
+    hint="(0, 1) times the root of 2, plus (sin 0, cos 0), is (0, 2.414): logits 0 and 2.414.",
 )
 def test_model_by_hand(sub, rng):
     rows = {"src_embedding.weight": torch.ones(1, 2), "tgt_embedding.weight": torch.eye(2)}

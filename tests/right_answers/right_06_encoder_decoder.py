@@ -1,5 +1,6 @@
 """Right answers to the exercises of chapter 6, written differently from the worked ones."""
 
+import itertools
 import math
 
 import torch
@@ -622,9 +623,8 @@ def by_comparing_all_pairs(logits, p):
         raise ValueError(f"{p} is no p")
     if p == 1:
         return logits
-    B, V = logits.shape
     shares = logits.softmax(-1)
-    place = torch.arange(V)
+    place = torch.arange(logits.shape[1])
     larger = shares[:, None, :] > shares[:, :, None]
     same = (shares[:, None, :] == shares[:, :, None]) & (place[None, :] < place[:, None])
     before = ((larger | same) * shares[:, None, :]).sum(-1)
@@ -951,7 +951,7 @@ def with_repeats(token_ids, taken_out, sentinels):
 @right_answer("06.11")
 def from_the_back(token_ids, taken_out, sentinels):
     out = [False, *taken_out.tolist()]
-    spans = sum(now and not before for before, now in zip(out, out[1:], strict=False))
+    spans = sum(now and not before for before, now in itertools.pairwise(out))
     if spans + 1 > sentinels.numel():
         raise ValueError(f"{spans + 1} > {sentinels.numel()}")
     source, target, n = [], [sentinels[spans].item()], spans
