@@ -43,7 +43,7 @@ def own_sees_what_is_ahead(src, tgt, pad_id):
     return everything & (tgt != pad_id)[:, None], cross_mask(src, tgt, pad_id)
 
 
-@mistake("06.1", caught_by="test_masks_own")
+@mistake("06.1", caught_by="test_masks_by_hand")
 def own_hides_itself(src, tgt, pad_id):
     """a token does not see itself: the triangle leaves the diagonal out.
 
@@ -246,7 +246,7 @@ def not_shifted(tgt, bos_id, eos_id, pad_id):
     return shifted_targets(tgt, eos_id, pad_id, fill=pad_id), shifted_targets(tgt, eos_id, pad_id)
 
 
-@mistake("06.2", caught_by="test_shift_inputs")
+@mistake("06.2", caught_by="test_shift_by_hand")
 def exchanged_inputs_and_targets(tgt, bos_id, eos_id, pad_id):
     """the two are returned in the other order.
 
@@ -565,7 +565,7 @@ def feed_forward_without_residual(d_model, num_heads, d_ff, pre_norm=False):
     return Bare(d_model, num_heads, d_ff, pre_norm)
 
 
-@mistake("06.3", caught_by="test_encoder_post_norm")
+@mistake("06.3", caught_by="test_encoder_by_hand")
 def no_residual_at_all(d_model, num_heads, d_ff, pre_norm=False):
     """nothing is added to the results of the sublayers: there is no residual connection.
 
@@ -806,7 +806,7 @@ def padding_set_to_zero(d_model, num_heads, d_ff, pre_norm=False):
     return Zeroed(d_model, num_heads, d_ff, pre_norm)
 
 
-@mistake("06.3", caught_by="test_encoder_padding")
+@mistake("06.3", caught_by="test_encoder_equal_sizes")
 def output_of_padding_set_to_zero(d_model, num_heads, d_ff, pre_norm=False):
     """the output at the padding is set to 0.
 
@@ -1264,7 +1264,7 @@ def feed_forward_without_road(d_model, num_heads, d_ff, pre_norm=False):
     return without_road(("think",), (d_model, num_heads, d_ff, pre_norm))
 
 
-@mistake("06.4", caught_by="test_decoder_post_norm")
+@mistake("06.4", caught_by="test_decoder_by_hand")
 def decoder_without_any_road(d_model, num_heads, d_ff, pre_norm=False):
     """nothing is added to the results of the sublayers: there is no residual connection.
 
@@ -2062,7 +2062,7 @@ def goes_on_behind_the_end(logits, bos_id, eos_id, max_new_tokens):
     return columns(chosen)
 
 
-@mistake("06.6", caught_by="test_greedy_ended")
+@mistake("06.6", caught_by="test_greedy_by_hand")
 def stops_with_the_first(logits, bos_id, eos_id, max_new_tokens):
     """it stops as soon as one sentence has ended.
 
@@ -2270,7 +2270,7 @@ def nucleus(logits, p, *, beyond=lambda before, own, p: before >= p, back=True, 
     return logits.masked_fill(gone, -math.inf)
 
 
-@mistake("06.7", caught_by="test_nucleus_definition")
+@mistake("06.7", caught_by="test_nucleus_first")
 def crossing_token_dropped(logits, p):
     """the token that carries the sum over p goes, and a sure first token, too.
 
@@ -2564,7 +2564,7 @@ def without_start(found):
     return found[0][1:], found[1]
 
 
-@mistake("06.8", caught_by="test_beam_definition")
+@mistake("06.8", caught_by="test_beam_other_numbers")
 def logits_added_up(logits, bos_id, eos_id, num_beams, max_new_tokens, length_penalty=0.6):
     """the logits are added up as they are.
 
@@ -2692,7 +2692,7 @@ def ends_take_a_beam(logits, bos_id, eos_id, num_beams, max_new_tokens, length_p
     )
 
 
-@mistake("06.8", caught_by="test_beam_definition")
+@mistake("06.8", caught_by="test_beam_of_one")
 def first_end_wins(logits, bos_id, eos_id, num_beams, max_new_tokens, length_penalty=0.6):
     """it stops at the first step in which a sentence ends.
 
@@ -2965,7 +2965,7 @@ def new_tokens_see_the_cache_only(x, k_cache, v_cache, W_q, W_k, W_v, W_o, num_h
     return step(x, k_cache, v_cache, W_q, W_k, W_v, W_o, num_heads, mask=mask)
 
 
-@mistake("06.9", caught_by="test_step_caches")
+@mistake("06.9", caught_by="test_step_by_hand")
 def new_in_front_of_the_old(x, k_cache, v_cache, W_q, W_k, W_v, W_o, num_heads):
     """the new keys and values are put in front of the old ones.
 
@@ -3000,7 +3000,7 @@ def new_ones_returned(x, k_cache, v_cache, W_q, W_k, W_v, W_o, num_heads):
     )  # fmt: skip
 
 
-@mistake("06.9", caught_by="test_step_caches")
+@mistake("06.9", caught_by="test_step_pieces")
 def only_the_last_is_cached(x, k_cache, v_cache, W_q, W_k, W_v, W_o, num_heads):
     """of several new tokens only the last is cached.
 
@@ -3425,7 +3425,7 @@ def targets_of_the_chosen_only(token_ids, chance, fate, drawn, mask_id, special_
     return inputs, targets[targets != IGNORE]
 
 
-@mistake("06.10", caught_by="test_gaps_targets")
+@mistake("06.10", caught_by="test_gaps_by_hand")
 def targets_first(token_ids, chance, fate, drawn, mask_id, special_ids):
     """the two are returned in the other order.
 
@@ -3606,7 +3606,7 @@ def source_with_an_end(token_ids, taken_out, sentinels):
     return torch.cat([source, target[-1:]]), target
 
 
-@mistake("06.11", caught_by="test_spans_source")
+@mistake("06.11", caught_by="test_spans_shapes")
 def source_as_long_as_the_text(token_ids, taken_out, sentinels):
     """the source is as long as the text: each token of a span becomes its sentinel.
 
