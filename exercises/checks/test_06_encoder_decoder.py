@@ -1416,7 +1416,7 @@ def test_beam_exhaustive(sub, rng):
     hidden = 0.1 * normal(rng, 7, 7)  # only 0, a, b ends, and a and b are the least likely words
     a, b = rng.permutation([2, 3, 4, 5, 6])[:2].tolist()
     hidden[:, 1] = -9.0
-    hidden[1:, b] = -9.0
+    hidden[:, b] = -9.0
     hidden[0, a], hidden[a, b], hidden[b, 1] = -0.5, -0.5, 9.0
     for logits in (hidden, language(rng), language(rng, ending=-4.0)):
         log_probs = log_softmax_loops(logits)
