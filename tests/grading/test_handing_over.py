@@ -9,9 +9,10 @@ import pytest
 import torch
 from torch.nn import functional as F
 
-from minitx import functional, masks, numpy_core
+from minitx import functional, generate, masks, numpy_core
 from minitx.blocks import Residual
 from minitx.cores import FullAttention
+from minitx.data import corruption
 from minitx.grading.course import Course
 from minitx.grading.judge.run import grade
 from minitx.grading.worker.local import LocalCaller
@@ -148,6 +149,26 @@ ANSWERS = {
     "05.11": [
         lambda weight, m, v, batches, *rest: torch.cat([x.flatten(0, 1) for x, _ in batches]),
         lambda weight, *rest: torch.optim.AdamW([weight]).step(),
+    ],
+    "06.1": [lambda src, tgt, pad_id: masks.Mask(causal=True).dense(3, 3, "cpu")],
+    "06.3": [lambda *args: torch.nn.TransformerEncoderLayer(4, 2)(torch.ones(1, 3, 4))],
+    "06.4": [lambda *args: torch.nn.TransformerDecoderLayer(4, 2)(*[torch.ones(1, 3, 4)] * 2)],
+    "06.5": [lambda *args: torch.nn.Transformer(4, 2, 1, 1)(*[torch.ones(1, 3, 4)] * 2)],
+    "06.6": [lambda *args: generate.greedy(None, None, max_new_tokens=3)],
+    "06.7": [lambda logits, p: generate.truncated(logits, top_p=p)],
+    "06.8": [
+        lambda *args: generate.beam_search(None, None, num_beams=2, max_new_tokens=3, eos_id=1)
+    ],
+    "06.9": [lambda *args: torch.nn.MultiheadAttention(4, 2)(*[torch.ones(1, 3, 4)] * 3)],
+    "06.10": [
+        lambda token_ids, *args: corruption.mask_tokens(
+            token_ids, mask_id=4, special_ids=[], vocab_size=99, generator=torch.Generator()
+        )
+    ],
+    "06.11": [
+        lambda token_ids, taken_out, sentinels: corruption.corrupt_spans(
+            token_ids.tolist(), taken_out, sentinels=sentinels.tolist()
+        )
     ],
 }
 

@@ -56,7 +56,8 @@ def _fault(probe: Probe) -> tuple[str, ...]:
         if np.isnan(a).any() != np.isnan(b).any():
             return ("NaN",)
         wide = complex if "c" in (a.dtype.kind, b.dtype.kind) else float
-        error = np.abs(a.astype(wide) - b.astype(wide))[np.isfinite(b)]
+        finite = np.isfinite(b)
+        error = np.abs(a[finite].astype(wide) - b[finite].astype(wide))
         if np.max(error, initial=0.0) > 1e-3 * max(float(np.max(np.abs(b), initial=0.0)), 1e-3):
             return ("values",)
     elif a.dtype.kind == b.dtype.kind and not np.array_equal(a, b):
