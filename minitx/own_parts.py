@@ -3,17 +3,14 @@
 import re
 from typing import Any, Literal
 
-import click
-
 from minitx.grading.cells import read_cells
 from minitx.grading.course import Chapter, Course, find_course
 from minitx.grading.errors import CourseError
 from minitx.grading.worker.loading import load
-from minitx.projects import own_translator, translation
+from minitx.projects import own_translator
 from minitx.projects.own_translator import PARTS, OwnTranslator, Part
 from minitx.projects.translation import Translator
-from minitx.projects.translators import NUMBERS
-from minitx.terminal import friendly_errors, program
+from minitx.terminal import program
 
 Where = Literal["work", "solutions"]
 
@@ -64,27 +61,6 @@ def trained(where: Where = "work", *, progress: bool = False) -> tuple[Translato
         ValueError: if the parts do not compute what the library's do.
     """
     return own_translator.trained(answers(where), progress=progress)
-
-
-@click.command()
-@click.option("--solutions", is_flag=True, help="The worked answers in place of your own.")
-def assemble(*, solutions: bool) -> None:
-    """Build the number translator from your answers to exercises 2 to 6, and train it.
-
-    Fourteen answers take the places of the library's parts. What is missing is named.
-    """
-    where: Where = "solutions" if solutions else "work"
-    with friendly_errors(CourseError, own_translator.PartMissing):
-        translator, own = trained(where, progress=True)
-    click.echo(f"Made of {len(PARTS)} parts:")
-    for part in PARTS:
-        calls = own.calls[part.exercise]
-        click.echo(f"  {part.number:5}{part.name}: it {part.does} ({calls:,} calls)")
-    score = translation.scored(translator, NUMBERS.split().test)
-    share = 1000 * score.right // score.count / 10  # rounded down
-    click.echo(f"Right on numbers never seen: {score.right:,} of {score.count:,}, {share}%")
-    for text in ("four thousand two hundred seventy-one", "ninety-two"):
-        click.echo(f"  {text} → {translator.translate([text])[0]}")
 
 
 def _file(chapter: Chapter, where: Where) -> Any:

@@ -7,6 +7,7 @@ part of each topic was neither read nor shown. What was measured is kept beside 
 
 from collections.abc import Mapping
 from copy import deepcopy
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Literal, get_args
 
@@ -16,12 +17,13 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from minitx.data.text import canonical, topic_texts
+from minitx.data.vocabulary import Vocabulary
 from minitx.measure.table import Table
 from minitx.models.bert import BERT
 from minitx.projects import masked
 from minitx.projects.corpus import Corpus
 from minitx.projects.kept import Experiment, Trial, source
-from minitx.projects.masked import Restorer
+from minitx.projects.masked import MaskedLanguage
 from minitx.projects.settings import TextSettings
 from minitx.training import Processes
 
@@ -58,6 +60,21 @@ SETTINGS = TextSettings(
     length=64,
 )
 Labelled = tuple[Int[Tensor, "N T"], Int[Tensor, " N"]]
+
+
+@dataclass(frozen=True)
+class Reader:
+    """A small BERT that has read.
+
+    Args:
+        model: its weights.
+        vocabulary: its characters.
+        seed: of its first weights and of what it read when.
+    """
+
+    model: MaskedLanguage
+    vocabulary: Vocabulary
+    seed: int
 
 
 class Classifier(nn.Module):
@@ -101,18 +118,18 @@ def corpus_read() -> Corpus:
     return Corpus.of("\n\n".join(beginnings), length=SETTINGS.length)
 
 
-def pieces(restorer: Restorer, *, last: bool) -> Labelled:
+def pieces(vocabulary: Vocabulary, *, last: bool) -> Labelled:
     """Pieces of the largest topics with the number of their topic.
 
     Args:
-        restorer: whose characters are used.
+        vocabulary: whose characters are used.
         last: the part that was not read, or the one that was.
     """
     T, rows, labels = SETTINGS.length, [], []
     for label, words in enumerate(largest_topics().values()):
         cut = int(READ * len(words))
         part = words[cut:] if last else words[:cut]
-        ids = restorer.vocabulary.encode(part)
+        ids = vocabulary.encode(part)
         found = [ids[i : i + T] for i in range(0, len(ids) - T + 1, T)]
         rows += found
         labels += [label] * len(found)
@@ -145,7 +162,7 @@ def accuracy(
     Args:
         bert: pre-trained, or new; it is not changed.
         way: what is trained; "from nothing" trains all of a new one.
-        shown: all of them are in every step, at most 128 at once.
+        shown: all of them are in every step, at most 64 at once.
         asked: never seen.
         rate: of AdamW, falling to 0 after a tenth of the steps.
         seed: of the head's first weights and of the order.
@@ -162,7 +179,7 @@ def accuracy(
         )
         ids, labels = shown
         for _ in range(STEPS):
-            some = torch.randperm(len(ids))[:128]
+            some = torch.randperm(len(ids))[:64]
             optimiser.zero_grad()
             F.cross_entropy(model(ids[some]), labels[some]).backward()
             optimiser.step()
@@ -173,21 +190,26 @@ def accuracy(
     return float((said == asked[1]).double().mean())
 
 
-def train(settings: TextSettings, folder: Path, group: Processes, progress: bool) -> Restorer:
+def train(settings: TextSettings, folder: Path, group: Processes, progress: bool) -> Reader:
     """The small BERT, before any label."""
-    return masked.train(corpus_read(), settings, group=group, folder=folder, progress=progress)
+    restorer = masked.train(corpus_read(), settings, group=group, folder=folder, progress=progress)
+    return Reader(restorer.model, restorer.vocabulary, settings.seed)
 
 
-def measure(restorer: Restorer, *, labels: tuple[int, ...] = LABELS) -> dict[str, Any]:
-    """Accuracy by way and number of labels; and, for everything and 16 labels, by rate."""
-    read, asked = pieces(restorer, last=False), pieces(restorer, last=True)
-    new = masked.untrained(len(restorer.vocabulary), SETTINGS).bert
-    bert = restorer.model.bert
+def measure(reader: Reader, *, labels: tuple[int, ...] = LABELS) -> dict[str, Any]:
+    """Accuracy by way and number of labels; and, for everything and 16 labels, by rate.
+
+    The reader's seed also draws the labels that are shown, the head, and the model that has read
+    nothing.
+    """
+    seed, vocabulary = reader.seed, reader.vocabulary
+    read, asked = pieces(vocabulary, last=False), pieces(vocabulary, last=True)
+    new = masked.untrained(len(vocabulary), replace(SETTINGS, seed=seed)).bert
 
     def share(way: Way, count: int, rate: float) -> float:
-        start = new if way == "from nothing" else bert
-        shown = chosen(read, count, seed=0)
-        return round(accuracy(start, way, shown, asked, rate=rate, seed=0), 4)
+        start = new if way == "from nothing" else reader.model.bert
+        shown = chosen(read, count, seed=seed)
+        return round(accuracy(start, way, shown, asked, rate=rate, seed=seed), 4)
 
     return {
         "of": len(asked[0]),

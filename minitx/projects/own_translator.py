@@ -306,14 +306,14 @@ class _Attention(nn.Module):
         real = mask.key_padding
         lengths = None if real is None else real.sum(dim=1)
         if memory is not None:
-            return self.reading(x, memory, lengths)  # type: ignore[no-any-return]
+            return self.reading(x, memory, lengths)
         T, allowed = x.size(1), None
         if mask.causal:
             allowed = self.answer("02.4")(T, T)
         if lengths is not None:
             words = self.answer("02.5")(lengths, T)[:, None]  # (B, 1, T)
             allowed = words if allowed is None else words & allowed
-        return self.own(x, allowed)  # type: ignore[no-any-return]
+        return self.own(x, allowed)
 
 
 class _LayerNorm(nn.Module):
@@ -350,7 +350,7 @@ class _EncoderBlock(nn.Module):
         self.own = block(*sizes)
 
     def forward(self, x: Tensor, *, mask: Mask = NO_MASK) -> Tensor:
-        return self.own(x, mask.key_padding)  # type: ignore[no-any-return]
+        return self.own(x, mask.key_padding)
 
 
 class _DecoderBlock(nn.Module):
@@ -363,4 +363,4 @@ class _DecoderBlock(nn.Module):
     def forward(
         self, x: Tensor, memory: Tensor, *, mask: Mask = NO_MASK, memory_mask: Mask = NO_MASK
     ) -> Tensor:
-        return self.own(x, memory, mask.key_padding, memory_mask.key_padding)  # type: ignore[no-any-return]
+        return self.own(x, memory, mask.key_padding, memory_mask.key_padding)

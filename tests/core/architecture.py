@@ -33,8 +33,8 @@ ROOMS = {
     "projects": EVERY_STEP | {"viz", "data", "training", "generate", "terminal", "measure"},
     "grading": NO_MODEL | {"terminal"},
     "tensor_checks": frozenset({"grading"}),
-    "own_parts": EVERY_STEP
-    | {"data", "training", "generate", "measure", "projects", "grading", "terminal"},
+    "own_parts": frozenset({"projects", "grading", "terminal"}),
+    "assemble": frozenset({"own_parts", "projects", "grading", "terminal"}),
     "authoring": NO_MODEL | {"grading", "terminal", "viz"},
     "cli": EVERY_STEP
     | {"viz", "data", "training", "generate", "bench", "projects", "grading", "authoring"}

@@ -47,7 +47,8 @@ def test_the_pair_sees_both_sides_and_not_the_hidden_one(family, hidden, read):
 
 
 def test_a_row_for_each_family():
-    runs = [{"right": 3, "of": 4, "cpu": 5, "parameters": 7}, {"right": 2, "of": 4, "cpu": 8, "parameters": 7}]  # fmt: skip
+    run = {"of": 4, "parameters": 7}
+    runs = [run | {"right": 3, "cpu": 5}, run | {"right": 2, "cpu": 8}]
     result = {
         "command": "minitx train families",
         "date": "2026-11-28",

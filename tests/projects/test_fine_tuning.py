@@ -47,9 +47,12 @@ def test_so_many_of_every_topic_from_a_seed():
 
 def test_the_tables_say_mean_lowest_and_highest():
     runs = [
-        {"by_way": {way: [0.25, 0.5, share] for way in fine_tuning.WAYS}, "by_rate": [0.2, share, 0.1]}
+        {
+            "by_way": {way: [0.25, 0.5, share] for way in fine_tuning.WAYS},
+            "by_rate": [0.2, share, 0.1],
+        }
         for share in (0.7, 0.9)
-    ]  # fmt: skip
+    ]
     result = {"command": "c", "date": "d", "trials": [{"runs": runs}]}
     assert fine_tuning.table_of(result).rows[0] == (
         "from nothing", "25% (25%–25%)", "50% (50%–50%)", "80% (70%–90%)",

@@ -4,6 +4,7 @@ import pytest
 from click.testing import CliRunner
 
 from minitx import own_parts
+from minitx.assemble import assemble
 from minitx.grading.course import Course
 from minitx.grading.errors import CourseError
 from tests.answers_2_to_6 import ANSWERS
@@ -54,6 +55,6 @@ def test_a_file_that_cannot_be_run_says_why(course):
 def test_the_command_says_what_is_missing(course, monkeypatch):
     (course.work / "03_topic.py").unlink()
     monkeypatch.setenv("MINITX_COURSE", str(course.root))
-    result = CliRunner().invoke(own_parts.assemble)
+    result = CliRunner().invoke(assemble)
     assert result.exit_code == 1
     assert "Exercise 3.4, MultiHeadSelfAttention" in result.output
