@@ -32,11 +32,17 @@ def lost(numbers: Tensor, dtype: torch.dtype, scale: float = 1.0) -> tuple[float
     return float((there == 0).double().mean()), float(there.isinf().double().mean())
 
 
-def table(numbers: Tensor, scales: Sequence[float]) -> Table:
-    """The share that is lost, too small or too large, in both formats and for each scale."""
+def table(numbers: Tensor, powers: Sequence[int]) -> Table:
+    """The share that is lost, too small or too large, in both formats.
+
+    Args:
+        numbers: gradients.
+        powers: of two, by which the loss is multiplied.
+    """
+    raised = str.maketrans("0123456789", "⁰¹²³⁴⁵⁶⁷⁸⁹")
     rows = [
-        [f"{name}, loss × {scale:,g}", *lost(numbers, dtype, scale)]
+        [f"{name}, loss × 2{str(power).translate(raised)}", *lost(numbers, dtype, 2.0**power)]
         for name, dtype in FORMATS.items()
-        for scale in scales
+        for power in powers
     ]
     return Table(["gradients in", "become 0", "become infinite"], rows, ["", ".1%", ".1%"])

@@ -46,11 +46,11 @@ BEST_RATES: dict[Way, float] = {
     "the top, too": 1e-3,
     "everything": 1e-3,
 }
-STEPS = 60
+STEPS = 40
 
 SETTINGS = TextSettings(
-    num_steps=1500,
-    max_lr=2e-3,
+    num_steps=1000,
+    max_lr=3e-3,
     final_lr=0.1,
     batch_size=16,
     warmup_steps=50,

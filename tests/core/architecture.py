@@ -22,7 +22,7 @@ EVERY_STEP = frozenset().union(*LADDER)
 NO_MODEL = frozenset().union(*LADDER[:-1])
 ROOMS = {
     "": frozenset(),  # minitx/__init__.py
-    "viz": frozenset().union(*LADDER[:4]) | {"layers", "training"},
+    "viz": frozenset().union(*LADDER[:4]) | {"training"},
     "data": NO_MODEL,
     "measure": EVERY_STEP | {"viz", "data", "training", "generate"},
     "training": NO_MODEL,

@@ -198,14 +198,18 @@ def test_each_position_is_alone_and_four_times_as_wide_inside():
     assert sum(inside) >= 2 * 4 * 3
 
 
-def test_a_memory_is_keys_then_relu_then_values():
+@torch.no_grad()
+def test_a_memory_is_a_feed_forward_network():
     shown = texts(drawings.feed_forward_memory())
-    match = np.maximum(memory.KEYS @ memory.X, 0)
+    network = FeedForward(2, len(memory.KEYS), bias=False).double()
+    network.in_proj.weight.copy_(torch.from_numpy(memory.KEYS))
+    network.out_proj.weight.copy_(torch.from_numpy(memory.VALUES.T))
+    x = torch.from_numpy(memory.X)
+    match, output = network.activation(network.in_proj(x)).numpy(), network(x).numpy()
     for key, value, amount in zip(memory.KEYS, memory.VALUES, match, strict=True):
         for vector in (key, value):
             assert f"({', '.join(map(signed, vector))})" in shown
         assert f"{amount:g}" in shown
-    output = match @ memory.VALUES
     (total,) = (words for words in shown if "=" in words and "·" in words)
     assert total.endswith(f"= ({', '.join(map(signed, output))})")
     wide = [b.width for b in rectangles(drawings.feed_forward_memory()) if not b.label]

@@ -57,7 +57,8 @@ def test_what_is_lost_in_sixteen_bits():
     assert half.lost(numbers, torch.float16) == (0.25, 0.25)
     assert half.lost(numbers, torch.float16, 2.0**10) == (0.0, 0.25)
     assert half.lost(numbers, torch.bfloat16) == (0.0, 0.0)
-    assert [row[1] for row in half.table(numbers, (1, 1024)).rows] == [0.25, 0.0, 0.0, 0.0]
+    assert [row[1] for row in half.table(numbers, (0, 10)).rows] == [0.25, 0.0, 0.0, 0.0]
+    assert half.table(numbers, (10,)).rows[1][0] == "bf16, loss × 2¹⁰"
 
 
 def test_all_gradients_that_are_not_zero():

@@ -8,14 +8,16 @@ from pathlib import Path
 import pytest
 import torch
 
-from minitx.projects import extrapolation, head_count, kept, ladder
+from minitx.projects import extrapolation, head_count, kept, ladder, norm_place, recipe
 from minitx.projects.kept import Experiment, Trial
 from minitx.projects.runs import OtherRun
 from minitx.projects.settings import Settings
 from minitx.training import Processes
 
 ALONE = Processes(rank=0, count=1, device=torch.device("cpu"))
-EXPERIMENTS = [module.EXPERIMENT for module in (ladder, head_count, extrapolation)]
+EXPERIMENTS = [
+    module.EXPERIMENT for module in (ladder, head_count, extrapolation, norm_place, recipe)
+]
 TRIALS = [(experiment, trial) for experiment in EXPERIMENTS for trial in experiment.trials]
 TINY = Settings(num_steps=5, max_lr=1.0, batch_size=1)
 
