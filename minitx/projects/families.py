@@ -37,7 +37,7 @@ SENTINELS = 16
 
 FAMILIES = get_args(get_type_hints(FamilySettings)["family"])
 SETTINGS = FamilySettings(
-    num_steps=700,
+    num_steps=600,
     max_lr=3e-3,
     final_lr=0.1,
     batch_size=16,

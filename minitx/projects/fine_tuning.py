@@ -46,10 +46,10 @@ BEST_RATES: dict[Way, float] = {
     "the top, too": 1e-3,
     "everything": 1e-3,
 }
-STEPS = 40
+STEPS = 30
 
 SETTINGS = TextSettings(
-    num_steps=1000,
+    num_steps=800,
     max_lr=3e-3,
     final_lr=0.1,
     batch_size=16,
