@@ -20,6 +20,7 @@ COMMANDS = {
     **{name: f"{LEARNER}:{name}" for name in ("hint", "progress", "solution", "reset")},
     "exercises": "minitx.cli:exercises",
     **{name: f"minitx.projects.commands:{name}" for name in ("train", "translate")},
+    "assemble": "minitx.assemble:assemble",
     "export": "minitx.projects.page.commands:export",
     "bench": "minitx.bench.commands:bench",
 }

@@ -35,9 +35,18 @@ def python_topics() -> str:
     >>> python_topics()[:24]
     'The "assert" statement\\n*'
     """
+    return "\n\n".join(topic_texts().values())
+
+
+def topic_texts() -> dict[str, str]:
+    """The same texts one by one, by the name under which help() has them, in order.
+
+    >>> topic_texts()["assert"][:22]
+    'The "assert" statement'
+    """
     from pydoc_data.topics import topics
 
-    return "\n\n".join(topics[name].strip() for name in sorted(topics))
+    return {name: topics[name].strip() for name in sorted(topics)}
 
 
 def read_text(path: Path | str, *, max_line_bytes: int = MAX_LINE_BYTES) -> str:

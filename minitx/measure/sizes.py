@@ -122,6 +122,16 @@ BERT_BASE = Sizes(
     extra=rest(12, 768, 3072, norms=25) + (512 + 2) * 768 + 768 * 768 + 768,
     source="Devlin et al. 2019, §3, and its published vocabulary",
 )  # fmt: skip
+BERT_LARGE = Sizes(
+    "BERT-large (2018)", 24, 0, 1024, 16, 4096, 30_522,
+    extra=rest(24, 1024, 4096, norms=49) + (512 + 2) * 1024 + 1024 * 1024 + 1024,
+    source="Devlin et al. 2019, §3, and its published vocabulary",
+)  # fmt: skip
+GPT1 = Sizes(
+    "GPT (2018)", 0, 12, 768, 12, 3072, 40_478,
+    extra=rest(12, 768, 3072, norms=24) + 512 * 768,
+    source="Radford et al. 2018, §4.1, and its published vocabulary",
+)  # fmt: skip
 GPT2 = Sizes(
     "GPT-2 (2019)", 0, 48, 1600, 25, 6400, 50_257,
     extra=rest(48, 1600, 6400, norms=97) + 1024 * 1600,
@@ -158,6 +168,38 @@ def table(models: Sequence[Sizes] = MODELS) -> Table:
         caption=f"In 16 bits; a token's cost is told with {LENGTH} in view, the text read before "
         "a translation as long.",
     )
+
+
+SAID = {
+    BASE.name: "65 million",
+    BERT_BASE.name: "110 million",
+    BERT_LARGE.name: "340 million",
+    GPT1.name: "117 million",
+    GPT2.name: "1.5 billion",
+    GPT3.name: "175 billion",
+}
+"""What is said of them, in their papers or elsewhere."""
+
+
+def counted(models: Sequence[Sizes] = (BASE, BERT_BASE, BERT_LARGE, GPT1, GPT2, GPT3)) -> Table:
+    """One row per model: its sizes, the parameters counted from them, and what is said."""
+    return Table(
+        ["model", "layers", "width", "feed-forward", "vocabulary", "counted", "said"],
+        [
+            (
+                model.name,
+                f"{model.encoder} + {model.decoder}" if model._crosses
+                else str(model.encoder + model.decoder),
+                model.d_model,
+                model.d_ff,
+                model.vocab_size,
+                _short(model.parameters, ""),
+                SAID[model.name],
+            )
+            for model in models
+        ],
+        ["", "", ",d", ",d", ",d", "", ""],
+    )  # fmt: skip
 
 
 def heads(models: Sequence[Sizes] = MODELS) -> Table:

@@ -200,6 +200,13 @@ def train_experiment(name: str, about: str) -> None:
 train_experiment("ladder", "The book's translator as it stands after each chapter.")
 train_experiment("head-count", "The book's translator with 1 to 32 heads.")
 train_experiment("extrapolation", "Texts longer than the trained ones, with each kind of position.")
+train_experiment(
+    "norm-place", "A deep translator, norms on the road or beside it, warmed up or not."
+)
+train_experiment("recipe", "The book's translator without each part of its recipe.")
+train_experiment("families", "An encoder, a decoder and both, on the same text for as many steps.")
+train_experiment("fine-tuning", "A small BERT with few labels: what is frozen, at which rate.")
+train_experiment("dates-score", "The translator of dates: exact match and chrF.")
 
 
 @click.command()

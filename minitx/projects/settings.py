@@ -53,6 +53,20 @@ class TextSettings(Settings):
     positions: PositionName = "ALiBi"
 
 
+Part = Literal["nothing", "residual connections", "layer norm", "feed-forward", "scaled scores"]
+
+
+@dataclass(frozen=True, kw_only=True)
+class FamilySettings(TextSettings):
+    """The same for a model of one of the families that learn from plain text.
+
+    Args:
+        family: what it is made of, and what it is asked.
+    """
+
+    family: Literal["encoder only", "decoder only", "both, spans", "both, mending"]
+
+
 @dataclass(frozen=True, kw_only=True)
 class TranslationSettings(Settings):
     """The same for a translator, which need not be the transformer of 2017.
@@ -61,7 +75,11 @@ class TranslationSettings(Settings):
         architecture: a transformer, or a recurrent encoder and decoder; num_heads, num_layers and
             positions are the transformer's.
         positions: "none" leaves them out: then the encoder sees a bag of words.
+        pre_norm: see `blocks.Residual`.
+        without: what is taken out of every block of a transformer, see `taken_out`.
     """
 
     architecture: Literal["transformer", "recurrent", "recurrent, with attention"] = "transformer"
     positions: Literal["sinusoidal", "none"] = "sinusoidal"
+    pre_norm: bool = False
+    without: Part = "nothing"

@@ -18,6 +18,7 @@ from minitx.models.seq2seq import Transformer, TransformerConfig
 from minitx.positions import NoPosition
 from minitx.projects import learning, runs
 from minitx.projects.settings import TranslationSettings
+from minitx.projects.taken_out import take_out
 from minitx.projects.translators import Pair, TranslationProject
 from minitx.training import Processes
 from minitx.training import train as train_loop
@@ -187,7 +188,7 @@ def model_of(
                 attention=settings.architecture == "recurrent, with attention",
             )
         )
-    return Transformer(
+    model = Transformer(
         TransformerConfig(
             src_vocab_size=src_vocab_size,
             tgt_vocab_size=tgt_vocab_size,
@@ -198,8 +199,11 @@ def model_of(
             d_ff=4 * settings.d_model,
             dropout=settings.dropout,
             position=NoPosition if settings.positions == "none" else None,
+            pre_norm=settings.pre_norm,
         )
     )
+    take_out(model, settings.without)
+    return model
 
 
 @dataclass(frozen=True)

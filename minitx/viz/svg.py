@@ -13,9 +13,9 @@ import re
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from html import escape
-from typing import Literal, TypeAlias
+from typing import Literal, SupportsFloat, TypeAlias
 
-from minitx.viz.colours import GROUND, INK, PAPER, ROLES, Role
+from minitx.viz.colours import GROUND, INK, LIT, PAPER, ROLES, Role
 
 FONT = 14.0  # in a drawing up to 416 wide, still 11 px high on a phone
 WIDEST = 416  # 327 px, the column of a phone, times FONT / 11
@@ -27,7 +27,7 @@ Side: TypeAlias = Literal["left", "right", "top", "bottom"]
 # The second sign of a colour, for who does not see it: which lines fill a box.
 _HATCHES: dict[Role, str] = {"q": "/", "k": "\\", "v": "-", "score": "|", "ink": "/\\"}
 _GAP = 8.0
-_MARKUP = re.compile(r"\*([^*]+)\*|([_^])(?:\{([^}]*)\}|(.))|([^*_^]+)")
+_MARKUP = re.compile(r"\*([^*]+)\*|([_^])(?:\{([^}]*)\}|(.))|((?:\\.|[^*_^\\])+)")
 
 
 @dataclass(frozen=True)
@@ -43,6 +43,7 @@ class Box:
         role: whose colour it has.
         fill: how strongly it is filled with that colour, from 0 to 1.
         hatch: fill it with the hatch of its role, too.
+        lit: fill it as if by a marker, instead: it is what to look at.
         dashed: as a gap, or as something that is left out.
         radius: of its corners.
         size: of the label's letters.
@@ -57,6 +58,7 @@ class Box:
     role: Role = "ink"
     fill: Number = 0.0
     hatch: bool = False
+    lit: bool = False
     dashed: bool = False
     radius: Number = 4.0
     size: Number = FONT
@@ -89,8 +91,9 @@ class Box:
         )
         colour = ROLES[self.role]
         edge = ' stroke-dasharray="4 3"' if self.dashed else ""
+        ground, strength = (LIT, 1.0) if self.lit else (colour, self.fill)
         drawn = (
-            f'<rect {where} fill="{colour}" fill-opacity="{_n(self.fill)}" stroke="{colour}" '
+            f'<rect {where} fill="{ground}" fill-opacity="{_n(strength)}" stroke="{colour}" '
             f'stroke-width="{LINE}"{edge}/>'
         )
         if self.hatch:
@@ -99,7 +102,7 @@ class Box:
         rows = self.label.split("\n") if self.label else []
         for row, words in enumerate(rows):
             below = (row - (len(rows) - 1) / 2) * self.size * 1.25
-            role: Role = self.role if self.fill <= 0.15 else "ink"
+            role: Role = self.role if strength <= 0.15 else "ink"
             drawn += text(
                 x, y + below, words, role=role, size=self.size, bold=self.bold, halo=self.hatch
             )
@@ -162,10 +165,11 @@ def text(
     bold: bool = False,
     halo: bool = False,
 ) -> str:
-    """Words in one line, y at half the height of its letters.
+    r"""Words in one line, y at half the height of its letters.
 
     `h_t` and `h_{t-1}` put what follows the mark below, `x^2` above; `*x*` is a letter of a
-    formula. With `halo`, the paper's colour lies around the letters, for words on lines or hatches.
+    formula; `\_` is the sign itself, in a name of the code. With `halo`, the paper's colour lies
+    around the letters, for words on lines or hatches.
 
     >>> text(0, 0, "at", size=20)
     '<text x="0" y="7" fill="currentColor" font-size="20" text-anchor="middle">at</text>'
@@ -187,7 +191,7 @@ def text(
         if wanted != raised:
             style += f' dy="{_n(wanted - raised)}"'
             raised = wanted
-        content = escape(italic or several or one or plain)
+        content = escape(italic or several or one or re.sub(r"\\(.)", r"\1", plain))
         letters.append(f"<tspan{style}>{content}</tspan>" if style else content)
     return (
         f'<text x="{_n(x)}" y="{_n(y + 0.35 * size)}" fill="{_ink(role)}" '
@@ -263,6 +267,19 @@ def dot(
     )
 
 
+def joint(x: Number, y: Number, sign: str = "+", radius: Number = 10.0) -> str:
+    """A ring with a sign, where two ways meet."""
+    return dot(x, y, radius, fill=0.0) + text(x, y, sign, size=max(FONT, 1.25 * radius), bold=True)
+
+
+def plate(number: int, across: tuple[Number, Number], y: Number) -> str:
+    """A number on one arrow, or on several beside each other from the first x to the second."""
+    start, end = across
+    where = f'x="{_n(start - 13)}" y="{_n(y - 13)}" width="{_n(end - start + 26)}"'
+    ground = f'<rect {where} height="26" rx="13" fill="{LIT}" stroke="currentColor"'
+    return f'{ground} stroke-width="2"/>' + text((start + end) / 2, y, str(number), bold=True)
+
+
 def bracket(start: Point, end: Point, *, side: Side, label: str = "", role: Role = "ink") -> str:
     """A square bracket from start to end, with its label outside, on the given side."""
     depth = 6.0
@@ -305,10 +322,41 @@ def grid(
     ]  # fmt: skip
 
 
+def row(
+    x: Number,
+    y: Number,
+    labels: Sequence[str],
+    *,
+    cell: tuple[Number, Number] = (64, 28),
+    gap: Number = 6,
+    role: Role = "ink",
+    fill: Number = 0.12,
+) -> list[Box]:
+    """Boxes side by side, as the tokens of a text are.
+
+    >>> [box.x for box in row(8, 0, ["a", "b"], cell=(50, 20), gap=4)]
+    [8, 62]
+    """
+    wide, high = cell
+    return [
+        Box(x + i * (wide + gap), y, wide, high, label, role, fill=fill)
+        for i, label in enumerate(labels)
+    ]
+
+
 def link(address: str, name: str, *parts: Part) -> str:
     """Parts that lead to another place; name is what a screen reader says."""
     inside = "".join(map(str, parts))
     return f'<a href="{escape(address)}" aria-label="{escape(name)}">{inside}</a>'
+
+
+def signed(number: SupportsFloat, form: str = "g") -> str:
+    """A number with a minus as wide as a plus, in the form of a format string.
+
+    >>> signed(-1.25, ".1f")
+    '−1.2'
+    """
+    return f"{number:{form}}".replace("-", "−")
 
 
 def group(parts: Iterable[Part]) -> str:

@@ -17,6 +17,7 @@ from bs4 import BeautifulSoup
 from playwright.sync_api import Browser, BrowserContext, Locator, Page
 from torch import Tensor
 
+from minitx.blocks import Residual
 from minitx.data import numbers
 from minitx.data.vocabulary import BOS, EOS
 from minitx.functional import attention_scores, masked_softmax
@@ -52,6 +53,8 @@ def place(name: str, **data: object) -> str:
     data = {"text": TEXT, **data}
     if name == "head":
         data = {"kind": "cross", "layer": 1, "head": 1, "query": 1, **data}
+    if name == "stream":
+        data = {"word": 2, **data}
     attributes = "".join(f' data-{key}="{value}"' for key, value in data.items())
     return (
         f'<div class="panel" data-panel="{name}" data-model="numbers"{attributes}>{EXAMPLE}</div>'
@@ -201,6 +204,54 @@ def test_every_intermediate_is_minitxs(runtime: Page, translator: Translator) ->
             torch.testing.assert_close(
                 got.view(expected.shape), expected, atol=CLOSE, rtol=CLOSE, msg=f"{at} {name}"
             )
+
+
+Residuals = dict[str, dict[str, Tensor]]
+
+
+@torch.no_grad()
+def streamed(translator: Translator, text: str, tgt: list[int]) -> Residuals:
+    """What every residual connection gets, adds and gives on; the sum is what its norm gets."""
+    model, seen, sums = translator.model, Residuals(), list[Tensor]()
+    handles = []
+    for at, module in model.named_modules():
+        if isinstance(module, Residual):
+
+            def note(_: object, given: Any, y: Tensor, at: str = at) -> None:
+                x = given[0]
+                seen[at] = {"x": x[0], "added": (sums[-1] - x)[0], "y": y[0]}
+
+            handles += [
+                module.norm.register_forward_pre_hook(lambda _, given: sums.append(given[0])),
+                module.register_forward_hook(note),
+            ]
+    model(source(translator, text), torch.tensor([[BOS, *tgt[:-1]]]))
+    for handle in handles:
+        handle.remove()
+    return seen
+
+
+def test_the_stream_is_minitxs(runtime: Page, translator: Translator) -> None:
+    found = runtime.evaluate(
+        """text => {
+            const seen = {};
+            const watch = (place, values) => {
+                if (values.added) seen[place] = Object.fromEntries(Object.entries(values).map(
+                    ([name, x]) => [name, [...x.data]]));
+            };
+            const { tgt } = model.translate(reading.numbers(text), { watch });
+            return { seen, tgt };
+        }""",
+        TEXT,
+    )
+    wanted = streamed(translator, TEXT, found["tgt"])
+    assert found["seen"].keys() == wanted.keys()
+    assert len(wanted) == 2 * 2 + 2 * 3
+    for at, values_there in found["seen"].items():
+        for name, numbers_there in values_there.items():
+            expected = wanted[at][name]
+            got = torch.tensor(numbers_there).view(expected.shape)
+            torch.testing.assert_close(got, expected, atol=CLOSE, rtol=CLOSE, msg=f"{at} {name}")
 
 
 def test_caches_change_nothing(runtime: Page) -> None:
@@ -879,6 +930,63 @@ def test_positions_off_on_one_side(opened: Any, translator: Translator) -> None:
     assert verdict.inner_text().startswith("Positions are off in the decoder.")
 
 
+def stream_rows(translator: Translator, text: str) -> tuple[list[Tensor], list[list[Tensor]]]:
+    """Shares of the next word after the embedding and each layer; per sublayer x, added, y."""
+    tgt = [*translator.tgt.encode(NUMBERS.cut(translator.translate([text])[0])), EOS]
+    seen = {at: x for at, x in streamed(translator, text, tgt).items() if at.startswith("decoder")}
+    kept = [[x["x"], x["added"], x["y"]] for x in seen.values()]
+    behind = [kept[0][0], kept[2][2], kept[5][2]]
+    with torch.no_grad():
+        return [translator.model.output(y).softmax(-1) for y in behind], kept
+
+
+def test_the_stream_is_read_after_every_layer(opened: Any, translator: Translator) -> None:
+    page = opened(place("stream", text=TEXT))
+    panel, keyboard = page.panel(), page.page.keyboard
+    shares, kept = stream_rows(translator, TEXT)
+    french = translator.translate([TEXT])[0]
+    assert panel.locator(".panel-answer strong").inner_text() == french
+    tgt = [*translator.tgt.encode(NUMBERS.cut(french)), EOS]
+    best = torch.stack([share.max(-1).values for share in shares], dim=1)
+    torch.testing.assert_close(values(panel.locator(".panel-words")), best, atol=CLOSE, rtol=0)
+    ids = torch.stack([share.argmax(-1) for share in shares], dim=1)
+    names = {EOS: "⟨end⟩", BOS: "⟨start⟩"}
+    words = [
+        [("" if i == t else "≠ ") + names.get(i, translator.tgt.tokens[i].strip()) for i in row]
+        for row, t in zip(ids.tolist(), tgt, strict=True)
+    ]
+    shown = panel.locator(".panel-words tbody tr").all()
+    assert [row.locator("button").all_inner_texts() for row in shown] == words
+    assert ids[:, -1].tolist() == tgt
+    # The way of another word, chosen by keyboard; one tab stop for all of them.
+    stops = panel.locator(".panel-words button[tabindex='0']")
+    assert stops.count() == 1
+    stops.focus()
+    for key in ("ArrowDown", "ArrowDown", "ArrowDown", "ArrowRight", "Enter"):
+        keyboard.press(key)
+    said = panel.locator(".playable-help").inner_text()
+    top = shares[1][3].topk(3)
+    told = [
+        f"“{names.get(i, translator.tgt.tokens[i].strip())}” ({100 * share:.0f} %)"
+        for i, share in zip(top.indices.tolist(), top.values.tolist(), strict=True)
+    ]
+    assert said.split(": ")[1] == f"the output layer would write {', '.join(told)} …"
+    way = panel.locator(".panel-way tbody tr").all()
+    assert len(way) == 7
+    for row, (x, added, y) in zip(way[1:], kept, strict=True):
+        cells = row.locator("td").all_inner_texts()
+        cosine = torch.cosine_similarity(x[3], y[3], dim=0)
+        wanted = [added[3].norm(), cosine.acos().rad2deg(), y[3].norm()]
+        got = [float(cell.strip("°")) for cell in cells[:3]]
+        assert got == pytest.approx([float(n) for n in wanted], abs=0.51)
+        assert got[::2] == pytest.approx([float(n) for n in wanted[::2]], abs=0.051)
+    assert way[-1].locator("button").inner_text() == names.get(tgt[3], words[3][-1])
+    panel.get_by_label("A number").fill("7")
+    panel.get_by_label("A number").press("Enter")
+    assert panel.locator(".panel-words tbody tr").count() == 2
+    assert panel.locator(".panel-chosen th").inner_text() == "sept → ⟨end⟩"
+
+
 # --- how it looks ----------------------------------------------------------------------------
 
 
@@ -922,12 +1030,12 @@ def faults(page: Page) -> list[str]:
 
 @pytest.mark.parametrize("width", [1200, 375])
 @pytest.mark.parametrize("theme", ["light", "dark"])
-@pytest.mark.parametrize("name", ["head", "heads", "positions", "translate"])
+@pytest.mark.parametrize("name", ["head", "heads", "positions", "stream", "translate"])
 def test_right_on_every_screen(opened: Any, name: str, theme: str, width: int) -> None:
     longest = "seventeen thousand seven hundred and seventy-seven"
     page = opened(place(name, text=longest, kind="decoder"))
     panel = page.panel()
-    panel.locator(".panel-map button").first.press("Enter")
+    panel.locator(":is(.panel-map, .panel-words) button").first.press("Enter")
     look(page.page, theme, width)
     assert faults(page.page) == []
 
@@ -1020,9 +1128,32 @@ def test_the_example_of_positions_shows_minitxs_numbers(translator: Translator) 
     assert f"by up to {change:.0f} % of its length with positions, and by 0 % without" in plain
 
 
+def test_the_example_of_the_stream_shows_minitxs_numbers(translator: Translator) -> None:
+    text = example.example('data-panel="stream" data-model="numbers" data-text="281" data-word="4"')
+    lens, way = BeautifulSoup(text, "html.parser").select("table")
+    shares, kept = stream_rows(translator, TEXT)
+    rows = [[cell.get_text() for cell in row.select("td")] for row in lens.select("tbody tr")]
+    decided = 0
+    for t, row in enumerate(rows):
+        last = shares[-1][t].argmax()
+        for share, cell in zip(shares, row, strict=True):
+            assert cell.startswith("≠ ") == (share[t].argmax() != last)
+            assert float(cell.split()[-1]) == pytest.approx(100 * share[t].max().item(), abs=0.51)
+        decided += not row[1].startswith("≠ ")
+    assert f"{decided} of {len(rows)} words stand there before the last layer" in text
+    shown = [[cell.get_text() for cell in row.select("td")] for row in way.select("tbody tr")]
+    assert shown[0][:2] == ["", ""]
+    for (added, angle, length, *_), (x, gave, y) in zip(shown[1:], kept, strict=True):
+        cosine = torch.cosine_similarity(x[3], y[3], dim=0)
+        assert float(added) == pytest.approx(float(gave[3].norm()), abs=0.051)
+        assert float(angle.strip("°")) == pytest.approx(float(cosine.acos().rad2deg()), abs=0.51)
+        assert float(length) == pytest.approx(float(y[3].norm()), abs=0.051)
+
+
 def test_there_is_an_example_of_known_panels_only() -> None:
     with pytest.raises(
-        ValueError, match='panels are translate, head, heads, positions, got data-panel="tail"'
+        ValueError,
+        match='panels are translate, head, heads, positions, stream, got data-panel="tail"',
     ):
         example.example('data-panel="tail"')
     with pytest.raises(ValueError, match="the panel head needs data-kind, data-layer, data-query"):

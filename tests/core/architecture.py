@@ -22,7 +22,7 @@ EVERY_STEP = frozenset().union(*LADDER)
 NO_MODEL = frozenset().union(*LADDER[:-1])
 ROOMS = {
     "": frozenset(),  # minitx/__init__.py
-    "viz": frozenset().union(*LADDER[:4]),
+    "viz": frozenset().union(*LADDER[:4]) | {"training"},
     "data": NO_MODEL,
     "measure": EVERY_STEP | {"viz", "data", "training", "generate"},
     "training": NO_MODEL,
@@ -33,6 +33,8 @@ ROOMS = {
     "projects": EVERY_STEP | {"viz", "data", "training", "generate", "terminal", "measure"},
     "grading": NO_MODEL | {"terminal"},
     "tensor_checks": frozenset({"grading"}),
+    "own_parts": frozenset({"projects", "grading", "terminal"}),
+    "assemble": frozenset({"own_parts", "projects", "grading", "terminal"}),
     "authoring": NO_MODEL | {"grading", "terminal", "viz"},
     "cli": EVERY_STEP
     | {"viz", "data", "training", "generate", "bench", "projects", "grading", "authoring"}

@@ -229,6 +229,12 @@ def test_a_script_is_followed_by_the_line():
     assert sum(shifts[:2]) == 0
 
 
+def test_a_name_of_the_code_keeps_its_underscore():
+    root = ElementTree.fromstring(text(0, 0, r"self\_attention of x_{tgt}"))
+    assert root.text == "self_attention of x"
+    assert [run.text for run in root] == ["tgt"]
+
+
 @pytest.mark.parametrize("role", ROLES)
 def test_a_hatch_fills_its_box_and_no_more(role):
     """It is drawn as lines: Chromium prints a pattern as pixels."""

@@ -1,7 +1,6 @@
 """What the drawings of chapter 2 show is what torch and the masks compute."""
 
 import re
-from xml.etree import ElementTree
 
 import pytest
 import torch
@@ -15,13 +14,7 @@ from minitx.viz.drawings import heads, work
 from minitx.viz.drawings import masks as of_masks
 from minitx.viz.drawings.softmax import D_K, SCORES
 from minitx.viz.drawings.worked_example import W_K, W_Q, W_V, X
-
-SVG = "{http://www.w3.org/2000/svg}"
-
-
-def texts(drawing):
-    root = ElementTree.fromstring(drawing.svg())
-    return ["".join(tag.itertext()) for tag in root.iter(f"{SVG}text")]
+from tests.core.drawn import has_in_order, texts
 
 
 def numbers(table, form):
@@ -35,10 +28,6 @@ def by_torch():
     scores = functional.attention_scores(q, k)
     weights = scores.softmax(dim=-1)
     return {"q": q, "k": k, "v": v, "scores": scores, "weights": weights, "output": weights @ v}
-
-
-def has_in_order(shown, wanted):
-    return any(shown[i : i + len(wanted)] == wanted for i in range(len(shown)))
 
 
 def test_the_recipe_shows_every_step(by_torch):

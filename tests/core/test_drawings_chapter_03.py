@@ -1,7 +1,6 @@
 """What the drawings of chapter 3 show is what torch and the library compute."""
 
 import re
-from xml.etree import ElementTree
 
 import pytest
 import torch
@@ -23,23 +22,13 @@ from minitx.viz.drawings import (
     shared_heads,
     splitting,
 )
-
-SVG = "{http://www.w3.org/2000/svg}"
-
-
-def texts(drawing):
-    root = ElementTree.fromstring(drawing.svg())
-    return ["".join(tag.itertext()) for tag in root.iter(f"{SVG}text")]
+from tests.core.drawn import has_in_order, texts
 
 
 def cells(parts):
     """Rows and columns of the cells among the parts."""
     boxes = [box for box in parts if not isinstance(box, str)]
     return len({box.y for box in boxes}), len({box.x for box in boxes})
-
-
-def has_in_order(shown, wanted):
-    return any(shown[i : i + len(wanted)] == wanted for i in range(len(shown)))
 
 
 def test_one_head_mixes_what_two_keep_apart():

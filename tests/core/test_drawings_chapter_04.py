@@ -12,17 +12,7 @@ from torch.nn import functional as F
 
 from minitx.viz import drawings
 from minitx.viz.drawings import bag, clocks, distances, score_terms, sinusoids, turning
-
-SVG = "{http://www.w3.org/2000/svg}"
-
-
-def texts(drawing):
-    root = ElementTree.fromstring(drawing.svg())
-    return ["".join(tag.itertext()) for tag in root.iter(f"{SVG}text")]
-
-
-def has_in_order(shown, wanted):
-    return any(shown[i : i + len(wanted)] == wanted for i in range(len(shown)))
+from tests.core.drawn import SVG, has_in_order, texts
 
 
 def signed(number):

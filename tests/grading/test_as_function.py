@@ -11,12 +11,13 @@ from minitx import functional
 from minitx.authoring.stubs import unwritten
 from minitx.grading.calling import Call, Outcome
 from minitx.grading.course import Course
-from minitx.grading.judge.alike import alike, same_gradients
+from minitx.grading.judge.alike import alike, same_answer, same_gradients
 from minitx.grading.judge.as_function import AsFunction, ModuleForm
 from minitx.grading.judge.assess import assess
 from minitx.grading.judge.banks import operator_bank, rebuilt
 from minitx.grading.judge.handle import Handle
 from minitx.grading.judge.notation import notation
+from minitx.grading.judge.probes import replay
 from minitx.grading.judge.relations.relate import relate
 from minitx.grading.judge.relations.relation import Given
 from minitx.grading.judge.worked import documentation, module_form, worked_answers
@@ -255,3 +256,27 @@ def test_an_outcome_without_a_module_is_passed_on() -> None:
     twin = AsFunction(FORM, OwnCaller({"Scale": lambda width: width}))
     outcome = twin.call("Scale", (), {"width": 2, "x": X}, seconds=1, seed=0)
     assert isinstance(outcome, Outcome) and outcome.value == 2
+
+
+class Dropping(nn.Module):
+    def __init__(self, width: int) -> None:
+        super().__init__()
+        self.linear, self.dropout = nn.Linear(width, width), nn.Dropout(0.5)
+
+    def forward(self, x: Any) -> Any:
+        return self.dropout(self.linear(x))
+
+
+def test_the_mode_is_part_of_the_question() -> None:
+    form = ModuleForm("Dropping", ("width",), ("x",))
+    asked = Handle(LocalCaller.of({"Dropping": Dropping}), {}, 60.0, 0)
+    module = asked.Dropping(3)
+    module.load({"linear.weight": torch.eye(3), "linear.bias": torch.zeros(3)})
+    x = torch.ones(2, 5, 3)
+    in_training, in_evaluation, again = (module.train(mode)(x) for mode in (True, False, True))
+    assert torch.equal(in_evaluation, x)
+    assert not torch.equal(in_training, x) and not torch.equal(again, x)
+    calls = form.calls(asked._calls)
+    assert [call.kwargs.get("training", True) for call in calls] == [True, False, True]
+    other = AsFunction(form, OwnCaller({"Dropping": Dropping}))
+    assert all(same_answer(call.outcome, replay(call, other)) for call in calls)

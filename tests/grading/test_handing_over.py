@@ -9,12 +9,16 @@ import pytest
 import torch
 from torch.nn import functional as F
 
-from minitx import functional, masks, numpy_core
+from minitx import functional, generate, masks, numpy_core
+from minitx.blocks import Residual
 from minitx.cores import FullAttention
+from minitx.data import corruption
 from minitx.grading.course import Course
 from minitx.grading.judge.run import grade
 from minitx.grading.worker.local import LocalCaller
+from minitx.layers import FeedForward, LayerNorm
 from minitx.positions import ALiBi, Rotary, Sinusoidal, distances, t5_bias
+from minitx.training import label_smoothed_cross_entropy, noam_rate
 
 pytestmark = pytest.mark.usefixtures("as_users_run")
 
@@ -96,6 +100,75 @@ ANSWERS = {
     "04.5": [lambda distance, *args: t5_bias.bucket(distance, 32, 128, True)],
     "04.6": [
         lambda *args: Rotary(4).rotate(*[torch.ones(1, 1, 3, 4)] * 2, *[torch.arange(3)[None]] * 2)
+    ],
+    "05.1": [
+        lambda x, weight, bias, eps=1e-5: F.layer_norm(x, weight.shape, weight, bias, eps),
+        lambda x, weight, bias, eps=1e-5: torch.layer_norm(x, weight.shape, weight, bias, eps),
+        lambda x, weight, bias, eps=1e-5: LayerNorm(2)(torch.ones(1, 2)),
+        lambda x, weight, bias, eps=1e-5: torch.nn.LayerNorm(2)(torch.ones(1, 2)),
+        lambda x, weight, bias, eps=1e-5: F.group_norm(torch.ones(1, 2), 1),
+        lambda x, weight, bias, eps=1e-5: numpy_core.layer_norm(*[np.ones((1, 1))] * 3),
+    ],
+    "05.2": [
+        lambda grad, x, *rest: torch.autograd.grad(x.clone().requires_grad_().sum(), x),
+        lambda grad, x, *rest: x.clone().requires_grad_().sum().backward(),
+        lambda grad, x, *rest: torch.func.vjp(torch.sin, x),
+        lambda grad, x, *rest: torch.autograd.functional.vjp(torch.sin, x, x),
+        lambda grad, x, weight, *rest: F.layer_norm(x, weight.shape),
+    ],
+    "05.3": [
+        lambda *args, **options: Residual(torch.nn.LayerNorm(2), pre_norm=True)(
+            torch.ones(1, 3, 2), torch.nn.Identity()
+        ),
+        lambda *args, **options: torch.nn.TransformerEncoderLayer(2, 1)(torch.ones(1, 3, 2)),
+    ],
+    "05.4": [
+        lambda *args: FeedForward(2, 3)(torch.ones(1, 3, 2)),
+        lambda *args: torch.nn.TransformerEncoderLayer(2, 1)(torch.ones(1, 3, 2)),
+    ],
+    "05.5": [
+        lambda logits, targets, *rest: F.cross_entropy(logits.mT, targets),
+        lambda logits, targets, *rest: torch.nn.CrossEntropyLoss()(logits.mT, targets),
+        lambda logits, targets, *rest: label_smoothed_cross_entropy(logits, targets),
+    ],
+    "05.6": [lambda step, d_model, warmup_steps: noam_rate(step, d_model, warmup_steps)],
+    "05.7": [
+        lambda parameter, *rest, **options: torch.optim.AdamW([parameter]).step(),
+        lambda parameter, *rest, **options: torch.optim.Adam([parameter]).step(),
+    ],
+    "05.8": [
+        lambda gradients, max_norm: torch.nn.utils.clip_grad_norm_(gradients, max_norm),
+        lambda gradients, max_norm: torch.nn.utils.get_total_norm(gradients),
+    ],
+    "05.9": [
+        lambda weight, batches: torch.cat([x.flatten(0, 1) for x, _ in batches]),
+        lambda weight, batches: torch.vstack([x.flatten(0, 1) for x, _ in batches]),
+        lambda weight, batches: torch.concat([x.flatten(0, 1) for x, _ in batches]),
+    ],
+    "05.10": [lambda *args: torch.amp.GradScaler("cpu").scale(torch.ones(1))],
+    "05.11": [
+        lambda weight, m, v, batches, *rest: torch.cat([x.flatten(0, 1) for x, _ in batches]),
+        lambda weight, *rest: torch.optim.AdamW([weight]).step(),
+    ],
+    "06.1": [lambda src, tgt, pad_id: masks.Mask(causal=True).dense(3, 3, "cpu")],
+    "06.3": [lambda *args: torch.nn.TransformerEncoderLayer(4, 2)(torch.ones(1, 3, 4))],
+    "06.4": [lambda *args: torch.nn.TransformerDecoderLayer(4, 2)(*[torch.ones(1, 3, 4)] * 2)],
+    "06.5": [lambda *args: torch.nn.Transformer(4, 2, 1, 1)(*[torch.ones(1, 3, 4)] * 2)],
+    "06.6": [lambda *args: generate.greedy(None, None, max_new_tokens=3)],
+    "06.7": [lambda logits, p: generate.truncated(logits, top_p=p)],
+    "06.8": [
+        lambda *args: generate.beam_search(None, None, num_beams=2, max_new_tokens=3, eos_id=1)
+    ],
+    "06.9": [lambda *args: torch.nn.MultiheadAttention(4, 2)(*[torch.ones(1, 3, 4)] * 3)],
+    "06.10": [
+        lambda token_ids, *args: corruption.mask_tokens(
+            token_ids, mask_id=4, special_ids=[], vocab_size=99, generator=torch.Generator()
+        )
+    ],
+    "06.11": [
+        lambda token_ids, taken_out, sentinels: corruption.corrupt_spans(
+            token_ids.tolist(), taken_out, sentinels=sentinels.tolist()
+        )
     ],
 }
 

@@ -165,3 +165,12 @@ def test_slips_are_those_of_people(source: str, sentence: str) -> None:
     assert isinstance(tree, ast.FunctionDef)
     assert sentence in [slip.sentence for slip in slips_of(tree)]
     assert {mutant.source for mutant in mutants_of(tree)} <= {s.source for s in slips_of(tree)}
+
+
+def test_no_slip_puts_a_list_into_itself() -> None:
+    source = "def f(x):\n    found = []\n    found.append(x)\n    return found"
+    tree = ast.parse(source).body[0]
+    assert isinstance(tree, ast.FunctionDef)
+    lines = {line.strip() for slip in slips_of(tree) for line in slip.source.splitlines()}
+    assert "found.append(~x)" in lines
+    assert "found.append(found)" not in lines

@@ -52,6 +52,8 @@ def test_published_numbers():
     """As Hugging Face counts them: bert-base-uncased with its pooler, gpt2-xl, Llama-3.1-8B."""
     assert sizes.BERT_BASE.parameters == 109_482_240
     assert sizes.GPT2.parameters == 1_557_611_200
+    assert sizes.BERT_LARGE.parameters == 335_141_888
+    assert sizes.GPT1.parameters == 116_534_784
     assert sizes.LLAMA.parameters == 8_030_261_248
 
 
@@ -121,3 +123,20 @@ def test_heads_hold_the_matrices_of_all_attentions():
     matrices = 32 * 2 * 4096 * (4096 + 1024)
     assert sizes.LLAMA.attention_parameters == matrices
     assert row[5] == matrices / 8_030_261_248
+
+
+def test_what_is_said_is_near_what_is_counted():
+    units = {"million": 1e6, "billion": 1e9}
+    for model in (
+        sizes.BASE,
+        sizes.BERT_BASE,
+        sizes.BERT_LARGE,
+        sizes.GPT1,
+        sizes.GPT2,
+        sizes.GPT3,
+    ):
+        number, unit = sizes.SAID[model.name].split()
+        assert model.parameters == pytest.approx(float(number) * units[unit], rel=0.04)
+    table = sizes.counted()
+    assert [row[1] for row in table.rows] == ["6 + 6", "12", "24", "12", "48", "96"]
+    assert table.rows[-1][-2:] == ("175 G", "175 billion")

@@ -8,14 +8,28 @@ from pathlib import Path
 import pytest
 import torch
 
-from minitx.projects import extrapolation, head_count, kept, ladder
+from minitx.projects import (
+    dates_score,
+    extrapolation,
+    families,
+    fine_tuning,
+    head_count,
+    kept,
+    ladder,
+    norm_place,
+    recipe,
+)
 from minitx.projects.kept import Experiment, Trial
 from minitx.projects.runs import OtherRun
 from minitx.projects.settings import Settings
 from minitx.training import Processes
 
 ALONE = Processes(rank=0, count=1, device=torch.device("cpu"))
-EXPERIMENTS = [module.EXPERIMENT for module in (ladder, head_count, extrapolation)]
+OF_PYTHON = [module.EXPERIMENT for module in (extrapolation, families, fine_tuning)]
+"""These read Python's documentation, which is another in every version."""
+
+OTHERS = [m.EXPERIMENT for m in (ladder, head_count, norm_place, recipe, dates_score)]
+EXPERIMENTS = [*OTHERS, *OF_PYTHON]
 TRIALS = [(experiment, trial) for experiment in EXPERIMENTS for trial in experiment.trials]
 TINY = Settings(num_steps=5, max_lr=1.0, batch_size=1)
 
@@ -27,7 +41,7 @@ TINY = Settings(num_steps=5, max_lr=1.0, batch_size=1)
 def test_the_code_is_that_which_was_measured(experiment, trial):
     """Otherwise: minitx train NAME --keep."""
     result = experiment.kept()
-    if experiment is extrapolation.EXPERIMENT and result["python"] != platform.python_version():
+    if experiment in OF_PYTHON and result["python"] != platform.python_version():
         pytest.skip(f"it was trained on the documentation of Python {result['python']}")
     run = next(t for t in result["trials"] if t["name"] == trial.name)["runs"][0]
     losses = experiment.first_losses(replace(trial.settings, seed=run["seed"]))

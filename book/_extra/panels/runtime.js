@@ -8,7 +8,8 @@
 // Shape letters as in the book: T tokens, C model width, H heads, D width of one head, V words of the vocabulary.
 //
 // Whoever wants to see inside passes watch(place, values). It is called for every attention, with a place such as
-// "decoder.blocks.1.cross_attention" and with what stands in `attention` below, head by head; and for the logits.
+// "decoder.blocks.1.cross_attention" and with what stands in `attention` below, head by head; for every residual
+// connection, "decoder.blocks.1.cross_attention_residual", with x, what is added, and y; and for the logits.
 "use strict";
 
 globalThis.transformer = (() => {
@@ -132,9 +133,11 @@ globalThis.transformer = (() => {
     }
 
     // Post-norm: y = norm(x + f(x)).
-    residual(place, x, result) {
+    residual(place, x, added, watch) {
       const norm = (part) => this.parameters[`${place}_residual.norm.${part}`];
-      return layerNorm(add(x, result), norm("weight"), norm("bias"));
+      const y = layerNorm(add(x, added), norm("weight"), norm("bias"));
+      watch?.(`${place}_residual`, { x, added, y });
+      return y;
     }
 
     // Token vectors times √C, plus the positions, counted from `seen` on.
@@ -179,8 +182,8 @@ globalThis.transformer = (() => {
       let x = this.embed("src", ids, 0, rules);
       for (let layer = 0; layer < this.config.num_encoder_layers; layer++) {
         const block = `encoder.blocks.${layer}`;
-        x = this.residual(`${block}.attention`, x, this.attend(`${block}.attention`, x, { rules, watch }));
-        x = this.residual(`${block}.feed_forward`, x, this.feedForward(`${block}.feed_forward`, x));
+        x = this.residual(`${block}.attention`, x, this.attend(`${block}.attention`, x, { rules, watch }), watch);
+        x = this.residual(`${block}.feed_forward`, x, this.feedForward(`${block}.feed_forward`, x), watch);
       }
       return x;
     }
@@ -196,14 +199,19 @@ globalThis.transformer = (() => {
         const block = `decoder.blocks.${layer}`;
         const own = { causal: true, cache: cache.own, rules, watch };
         const cross = { memory, cache: cache.cross, rules, watch };
-        x = this.residual(`${block}.self_attention`, x, this.attend(`${block}.self_attention`, x, own));
-        x = this.residual(`${block}.cross_attention`, x, this.attend(`${block}.cross_attention`, x, cross));
-        x = this.residual(`${block}.feed_forward`, x, this.feedForward(`${block}.feed_forward`, x));
+        x = this.residual(`${block}.self_attention`, x, this.attend(`${block}.self_attention`, x, own), watch);
+        x = this.residual(`${block}.cross_attention`, x, this.attend(`${block}.cross_attention`, x, cross), watch);
+        x = this.residual(`${block}.feed_forward`, x, this.feedForward(`${block}.feed_forward`, x), watch);
         cache.seen += ids.length;
       });
-      const logits = linear(x, this.parameters["tgt_embedding.weight"]);
+      const logits = this.output(x);
       watch?.("logits", { x, logits });
       return logits;
+    }
+
+    // The logits of every word, from decoder states: its embedding is its row of the output layer, too.
+    output(x) {
+      return linear(x, this.parameters["tgt_embedding.weight"]);
     }
 
     // The most probable translation, word by word; then, for whoever watches, encoder and decoder once more over

@@ -115,8 +115,10 @@ def _numpy(change: Callable[[Any], Any], name: str) -> Callable[[Arguments], dic
     return apply
 
 
-def _taken_from(sources: Mapping[str, str], arguments: Arguments) -> dict[str, Any]:
-    """Each of these arguments with another one's value."""
+def _taken_from(sources: Mapping[str, str], arguments: Arguments) -> dict[str, Any] | None:
+    """Each of these arguments with another one's value; None in a call that lacks one of them."""
+    if not arguments.keys() >= {*sources, *sources.values()}:
+        return None  # a module with fewer layers has fewer weights
     return {**arguments, **{name: arguments[other] for name, other in sources.items()}}
 
 

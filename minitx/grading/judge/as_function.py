@@ -3,8 +3,9 @@
     module = Heads(6, 2); module.load(weights); module(x)    is    f(6, 2, *weights, x)
 
 The arguments are the constructor's, the weights under the names that the exercise gives them, and
-those of `forward`. A call that came to nothing on the way, in the constructor or because the
-weights do not fit, is a call of that function that raised.
+those of `forward`; in evaluation mode there is one more, `training=False`. A call that came to
+nothing on the way, in the constructor or because the weights do not fit, is a call of that function
+that raised.
 """
 
 from collections.abc import Mapping, Sequence
@@ -16,6 +17,7 @@ from minitx.grading.calling import Call, Caller, Facts, ObjectRef, Outcome, Targ
 from minitx.grading.own import OwnCaller
 
 Arguments = dict[str, Any]
+MODE = "training"  # among the arguments only where it is False
 
 
 @dataclass(frozen=True)
@@ -28,7 +30,7 @@ class ModuleForm:
 
     def weights(self, given: Mapping[str, Any]) -> Arguments:
         """Those arguments that are weights."""
-        others = {*self.made_of, *self.called_with}
+        others = {*self.made_of, *self.called_with, MODE}
         return {name: value for name, value in given.items() if name not in others}
 
     def calls(self, calls: Sequence[Call]) -> list[Call]:
@@ -60,6 +62,10 @@ class ModuleForm:
                 only_made.pop(whose, None)
                 if call.outcome.kind != "returned":
                     flat.append(self._flat(call, given, self.renamed(call.outcome, name)))
+            elif method == "train":
+                mode = {} if all(call.args) else {MODE: False}
+                given = {n: value for n, value in given.items() if n != MODE}
+                made[whose] = name, {**given, **mode}
             elif method == "forward":
                 only_made.pop(whose, None)
                 if self.weights(given):
@@ -139,6 +145,8 @@ class AsFunction:
                     return form.renamed(loaded, made.value.name)
         if not any(name in given for name in form.called_with):
             return replace(made, value=True)
+        if not given.get(MODE, True):
+            ask((number, "train"), (False,))
         outcome = ask(
             (number, "forward"),
             *_placed(form.called_with, given),

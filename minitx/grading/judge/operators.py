@@ -484,6 +484,8 @@ def _slips(place: _Place, function: ast.FunctionDef) -> Iterator[_Change]:
     if isinstance(node, ast.Name) and isinstance(node.ctx, ast.Load):
         if place.field != "func" and node.id in (names := _variables(function)):
             for other in names:
+                if _appended_to(place) == other:
+                    continue  # a list within itself: torch, given one, ends the process
                 sentence = f"`{other}` stands where `{node.id}` belongs{_in(place)}."
                 yield _replaced(place, ast.Name(other, ast.Load()), sentence)
             sentence = f"`{node.id}` is turned round (True and False exchanged){_in(place)}."
@@ -527,6 +529,14 @@ def _slips(place: _Place, function: ast.FunctionDef) -> Iterator[_Change]:
             if isinstance(target, ast.Name):
                 sentence = f"`{target.id}` is returned already; the steps after it are missing."
                 yield _replaced(place, ast.Return(node.value), sentence)
+
+
+def _appended_to(place: _Place) -> str:
+    """The name of the list to which a place is appended, or empty."""
+    call = place.parent
+    if isinstance(call, ast.Call) and _called(call) == "append":
+        return ast.unparse(call.func).removesuffix(".append")
+    return ""
 
 
 def _curve_moved(place: _Place, node: ast.BinOp) -> Iterator[_Change]:

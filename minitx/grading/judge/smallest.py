@@ -8,7 +8,7 @@ import numpy as np
 
 from minitx.grading import values
 from minitx.grading.judge.alterations import cut_axis
-from minitx.grading.judge.as_function import ModuleForm
+from minitx.grading.judge.as_function import MODE, ModuleForm
 from minitx.grading.judge.probes import Asker, Probe, like
 from minitx.grading.report import Case
 
@@ -56,7 +56,8 @@ def _fault(probe: Probe) -> tuple[str, ...]:
         if np.isnan(a).any() != np.isnan(b).any():
             return ("NaN",)
         wide = complex if "c" in (a.dtype.kind, b.dtype.kind) else float
-        error = np.abs(a.astype(wide) - b.astype(wide))[np.isfinite(b)]
+        finite = np.isfinite(b)
+        error = np.abs(a[finite].astype(wide) - b[finite].astype(wide))
         if np.max(error, initial=0.0) > 1e-3 * max(float(np.max(np.abs(b), initial=0.0)), 1e-3):
             return ("values",)
     elif a.dtype.kind == b.dtype.kind and not np.array_equal(a, b):
@@ -119,6 +120,8 @@ def _case(probe: Probe, form: ModuleForm | None) -> Case | None:
     weights = form.weights(probe.arguments) if form else {}
     lines = ["weights = {}"] if weights else []
     for name, value in probe.arguments.items():
+        if form and name == MODE:
+            continue
         target = f'weights["{name}"]' if name in weights else name
         line = f"{target} = {_source(value)}"
         if _source(value) is None or len(line) > _WIDTH:
@@ -131,6 +134,7 @@ def _case(probe: Probe, form: ModuleForm | None) -> Case | None:
         if not weights or not asked:  # it failed when it was made: there is no call to show
             return None
         lines += [f"module = {form.name}({', '.join(made)})", "module.load_state_dict(weights)"]
+        lines += [] if probe.arguments.get(MODE, True) else ["module.eval()"]
         call = f"module({', '.join(asked)})"
     if probe.got.kind == "raised":
         expected, got = _result(probe.want.value, 4), f"{probe.got.error_kinds[0]}"

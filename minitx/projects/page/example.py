@@ -17,6 +17,7 @@ import torch
 from minitx.projects.page import script
 from minitx.projects.page.experiments import heads_example, positions_example
 from minitx.projects.page.reading import PLACES, Read, written
+from minitx.projects.page.stream import stream_example
 from minitx.projects.page.tables import FEW, heat_table, number, table, vector
 from minitx.projects.translation import Translator
 
@@ -114,6 +115,7 @@ EXAMPLES = {  # panel: the attributes that its example needs, and what makes it
     "head": (("text", "kind", "layer", "head", "query"), head_example),
     "heads": (("text",), heads_example),
     "positions": (("text",), positions_example),
+    "stream": (("text", "word"), stream_example),
 }
 
 

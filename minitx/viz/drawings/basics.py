@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from minitx.viz.svg import Drawing, Number, Part, Point, arrow, dot, line, text
+from minitx.viz.svg import Drawing, Number, Part, Point, arrow, dot, line, signed, text
 
 # How sweet and how sour: what is wanted, and what there is.
 WISH = (2, -1)
@@ -29,7 +29,7 @@ def dot_products() -> Drawing:
     told = []
     for name, thing in THINGS.items():
         x, y = at(thing)
-        fit = _signed(int(np.dot(WISH, thing)))
+        fit = signed(int(np.dot(WISH, thing)))
         parts += [
             arrow(origin, (x, y), role="k", width=2),
             text(x + 10, y - 9, name, role="k", anchor="start", bold=True),
@@ -38,7 +38,7 @@ def dot_products() -> Drawing:
         told += [f"{_named(name, thing)} has dot product {fit}"]
     alt = (
         "Arrows from one point: to the right how sweet, upwards how sour. The wish "
-        f"{_signed(WISH[0])}, {_signed(WISH[1])} points to the right and a little down. "
+        f"{signed(WISH[0])}, {signed(WISH[1])} points to the right and a little down. "
         f"{'; '.join(told)}. A dashed line at right angles to the wish parts what fits from what "
         "does not."
     )
@@ -63,7 +63,7 @@ def training_step() -> Drawing:
         line(*bowl, width=2),
         line(at(0, 0), at(5.3, 0), role="score"),
         line(*tangent, role="score", dashed=True),
-        text(112, 128, f"slope {_signed(slope)}", role="score", anchor="end"),
+        text(112, 128, f"slope {signed(slope)}", role="score", anchor="end"),
         text(356, 60, "the loss", anchor="end"),
     ]
     for w, across, up in ((START, 46, 2), (after, 28, 25)):
@@ -80,15 +80,11 @@ def training_step() -> Drawing:
     ]
     alt = (
         f"The loss (2w − 6)² as a bowl over the parameter w. At w = {START:g} it is "
-        f"{loss(START):g}, and its slope is {_signed(slope)}. One step against the slope, {RATE:g} "
+        f"{loss(START):g}, and its slope is {signed(slope)}. One step against the slope, {RATE:g} "
         f"times as long, leads to w = {after:.3g}, where the loss is {loss(after):.2g}."
     )
     return Drawing("One step of training", alt, 400, 280, parts)
 
 
 def _named(name: str, vector: tuple[int, int]) -> str:
-    return f"{name} ({', '.join(map(_signed, vector))})"
-
-
-def _signed(number: Number) -> str:
-    return f"{number:g}".replace("-", "−")
+    return f"{name} ({', '.join(map(signed, vector))})"

@@ -16,8 +16,8 @@ CHAPTERS: dict[int, tuple[str, str | None]] = {
     2: ("self-attention", "02_self_attention"),
     3: ("several heads", "03_multi_head"),
     4: ("positions", "04_positions"),
-    5: ("training", None),
-    6: ("encoder and decoder", None),
+    5: ("training", "05_training"),
+    6: ("encoder and decoder", "06_encoder_decoder"),
     7: ("efficient attention", None),
     8: ("vision", None),
 }

@@ -5,7 +5,7 @@ import math
 import numpy as np
 
 from minitx.viz.drawings.dials import face, hand, on_clock, wedge
-from minitx.viz.svg import Drawing, Part, Point, arrow, grid, line, text
+from minitx.viz.svg import Drawing, Part, Point, arrow, grid, line, signed, text
 
 C = 8  # four pairs, so that each hand is ten times slower than the one before
 PLACES = (0, 1, 2, 3, 4, 100)
@@ -63,8 +63,8 @@ def clock_hands() -> Drawing:
     parts += [text(middle[0] - 20, middle[1] + 14, "cos", bold=True)]
     for row, words in enumerate((
         f"pair 0 at place {SHOWN}, as two numbers:",
-        f"sine, how far right: {_signed(sine)}",
-        f"cosine, how far up: {_signed(cosine)}",
+        f"sine, how far right: {signed(sine, '.2f')}",
+        f"cosine, how far up: {signed(cosine, '.2f')}",
     )):  # fmt: skip
         parts += [text(144, middle[1] - 24 + row * 24, words, anchor="start", bold=row == 0)]
     slow = "; ".join(
@@ -75,8 +75,8 @@ def clock_hands() -> Drawing:
         f"start at 12 o'clock; {slow}. The hand of pair 0 has moved on a good sixth of a turn at "
         "each place; that of pair 1 creeps; the others seem to stand still at the first places, "
         f"and have moved at place {PLACES[-1]}. Below, the hand of pair 0 at place {SHOWN}, "
-        f"large: its sine, how far to the right it points, is {_signed(sine)}; its cosine, how far "
-        f"up, {_signed(cosine)}."
+        f"large: its sine, how far to the right it points, is {signed(sine, '.2f')}; its cosine, "
+        f"how far up, {signed(cosine, '.2f')}."
     )
     return Drawing("A position as clock hands", alt, 416, middle[1] + big + 8, parts)
 
@@ -108,7 +108,7 @@ def turn_by_k() -> Drawing:
     y = top + 26 + high + radius + 56
     parts += [text(208, y - 34, "thin hand: before, thick hand: after", role="score")]
     matrix = step_matrix(k * turned[0])
-    numbers = [[_signed(number) for number in line_] for line_ in matrix]
+    numbers = [[signed(number, ".2f") for number in line_] for line_ in matrix]
     parts += [text(4, y + 6, "pair 0, at every place:", anchor="start", bold=True)]
     parts += [text(4, y + 28, f"PE(*p* + {k}) = PE(*p*) ×", anchor="start")]
     parts += grid(206, y - 6, numbers, cell=(56, 24), role="ink", fill=[[0.08, 0.08]] * 2)
@@ -164,7 +164,3 @@ def _turn_in(speed: float) -> str:
     """
     places = 2 * math.pi / speed
     return f"{places:.1f} places" if places < 10 else f"{places:,.0f} places"
-
-
-def _signed(number: float) -> str:
-    return f"{number:.2f}".replace("-", "−")

@@ -3,7 +3,7 @@
 import numpy as np
 
 from minitx.viz.colours import SCORE
-from minitx.viz.svg import Box, Drawing, Part, Point, arrow, grid, line, text
+from minitx.viz.svg import Box, Drawing, Part, Point, arrow, grid, line, signed, text
 
 T, CLIP = 6, 2
 HEADS, SHOWN = 8, (1, 2, 4, 8)
@@ -33,7 +33,7 @@ def relative_grid() -> Drawing:
         for i in range(T):
             parts += [text(x + (i + 0.5) * cell, top - 13, str(i), role="k")]
             parts += [text(x - 7, top + (i + 0.5) * cell, str(i), role="q", anchor="end")]
-        parts += grid(x, top, [[_signed(d) for d in row] for row in table], cell=(cell, cell),
+        parts += grid(x, top, [[signed(d) for d in row] for row in table], cell=(cell, cell),
                       fill=_shade(table))  # fmt: skip
     parts += [text(4, top - 13, "*i*", role="q", anchor="start")]
     y = top + T * cell / 2
@@ -46,7 +46,7 @@ def relative_grid() -> Drawing:
     wide = 56.0
     x = 208 - len(values) * wide / 2
     parts += [text(208, y + 36, f"{len(values)} trained vectors, for any length", bold=True)]
-    names = [[f"*a*_{{{_signed(value)}}}" for value in values]]
+    names = [[f"*a*_{{{signed(value)}}}" for value in values]]
     parts += grid(x, y + 54, names, cell=(wide, 30), fill=_shade(values[None]))
     alt = (
         f"A table of {T} queries i and {T} keys j with the distance j − i of every pair: 0 on the "
@@ -191,7 +191,3 @@ def _corners(corner: Point, cell: float) -> list[Part]:
     above = [(x + a * cell, y + b * cell) for a, b in steps]
     below = [(x + b * cell, y + a * cell) for a, b in steps]
     return [line(*above, width=3), line(*below, width=3)]
-
-
-def _signed(number: np.integer | int) -> str:
-    return str(number).replace("-", "−")

@@ -1,7 +1,19 @@
 """Where positions enter, and the two ways to bring them to a word's vector."""
 
-from minitx.viz.colours import LIT, Role
-from minitx.viz.svg import Box, Drawing, Number, Part, Point, arrow, bracket, grid, line, text
+from minitx.viz.colours import Role
+from minitx.viz.svg import (
+    Box,
+    Drawing,
+    Number,
+    Part,
+    Point,
+    arrow,
+    bracket,
+    grid,
+    line,
+    plate,
+    text,
+)
 
 
 def three_doors() -> Drawing:
@@ -28,7 +40,7 @@ def three_doors() -> Drawing:
         (2, 204, (42, middle), "turn *q* and *k*", "in every layer", "rotary"),
         (3, 294, (scores, scores), "add a number", "in every layer", "Shaw, T5, ALiBi,"),
     ):
-        parts += [arrow((252, y), (end + 17, y), width=2.5), _door(number, (start, end), y)]
+        parts += [arrow((252, y), (end + 17, y), width=2.5), plate(number, (start, end), y)]
         parts += [text(258, y - 10, action, anchor="start", bold=True)]
         parts += [text(258, y + 9, when, anchor="start", role="score")]
         parts += [text(258, y + 28, who, anchor="start")]
@@ -41,14 +53,6 @@ def three_doors() -> Drawing:
         "layer between the scores and the softmax: add a number (Shaw, T5, ALiBi, Transformer-XL)."
     )
     return Drawing("Three doors for positions", alt, 416, 418, parts)
-
-
-def _door(number: int, across: tuple[Number, Number], y: Number) -> str:
-    """A marked place on one arrow or on two beside each other, with its number."""
-    start, end = across
-    where = f'x="{start - 13:g}" y="{y - 13:g}" width="{end - start + 26:g}" height="26" rx="13"'
-    plate = f'<rect {where} fill="{LIT}" stroke="currentColor" stroke-width="2"/>'
-    return plate + text((start + end) / 2, y, str(number), bold=True)
 
 
 def add_or_concatenate() -> Drawing:

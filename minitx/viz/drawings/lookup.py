@@ -1,12 +1,25 @@
 """Looking something up by how well it fits: attention before it has a formula."""
 
-from typing import SupportsInt
+from typing import SupportsFloat
 
 import numpy as np
 
 from minitx import numpy_core
 from minitx.viz.colours import Role
-from minitx.viz.svg import Box, Drawing, Number, Part, Point, arrow, curve, grid, line, shape, text
+from minitx.viz.svg import (
+    Box,
+    Drawing,
+    Number,
+    Part,
+    Point,
+    arrow,
+    curve,
+    grid,
+    line,
+    shape,
+    signed,
+    text,
+)
 
 # The rain gauges of chapter 1: in which direction each lies from the town, and what it measured.
 DIRECTIONS = {"north": (0.0, 1.0), "east": (1.0, 0.0), "south": (0.0, -1.0), "west": (-1.0, 0.0)}
@@ -63,7 +76,7 @@ def _score_bar(zero: Number, y: Number, score: Number) -> list[Part]:
             zero + min(0.0, side * long), y, long, 24, role="score", fill=0.2, hatch=True, radius=0
         ),
         text(
-            zero + side * (long + 6), y + 12, _signed(score), anchor="start" if side > 0 else "end"
+            zero + side * (long + 6), y + 12, signed(score), anchor="start" if side > 0 else "end"
         ),
     ]
 
@@ -102,13 +115,13 @@ def score_grid() -> Drawing:
         x, strong = left + j * wide, 0.3 if j == column else 0.08
         parts += [text(x + wide / 2, 36, name, role="k")]
         parts += grid(
-            x + 15, 48, [[_signed(number)] for number in key], cell=(wide - 30, 21), role="k",
+            x + 15, 48, [[signed(number)] for number in key], cell=(wide - 30, 21), role="k",
             fill=[[strong], [strong]],
         )  # fmt: skip
     for i, query in enumerate(queries):
         strong = 0.3 if i == row else 0.08
         parts += grid(
-            30, top + i * high + 11, [[_signed(number) for number in query]], cell=(36, 22),
+            30, top + i * high + 11, [[signed(number) for number in query]], cell=(36, 22),
             role="q", fill=[[strong, strong]],
         )  # fmt: skip
     for i, j in np.ndindex(scores.shape):
@@ -116,7 +129,7 @@ def score_grid() -> Drawing:
         parts += [
             Box(
                 left + j * wide, top + i * high, wide, high,
-                _signed(scores[i, j]) if done or now else "", "ink" if now else "score",
+                signed(scores[i, j]) if done or now else "", "ink" if now else "score",
                 fill=0.12 if done else 0.0, dashed=not (done or now), radius=0, bold=now, size=16,
             )
         ]  # fmt: skip
@@ -125,7 +138,7 @@ def score_grid() -> Drawing:
     products = [
         f"{_factor(a)} · {_factor(b)}" for a, b in zip(queries[row], keys[column], strict=True)
     ]
-    sum_of_products = f"{' + '.join(products)} = {_signed(scores[row, column])}"
+    sum_of_products = f"{' + '.join(products)} = {signed(scores[row, column])}"
     parts += [
         shape(f"M{x},{y} h{wide} v{high} h-{wide} Z", width=3),
         curve((x + wide / 2 - 24, low + 24), (x + wide / 2, y + high - 6), bend=0.15),
@@ -209,9 +222,5 @@ def _pointer(x: Number, y: Number, towards: Point, role: Role) -> str:
     return arrow((x - across, y + up), (x + across, y - up), role=role, width=2)
 
 
-def _signed(number: SupportsInt) -> str:
-    return f"{int(number)}".replace("-", "−")
-
-
-def _factor(number: SupportsInt) -> str:
-    return f"({_signed(number)})" if int(number) < 0 else _signed(number)
+def _factor(number: SupportsFloat) -> str:
+    return f"({signed(number)})" if float(number) < 0 else signed(number)

@@ -4,7 +4,7 @@ import numpy as np
 
 from minitx import numpy_core
 from minitx.viz.colours import PAPER
-from minitx.viz.svg import Box, Drawing, Part, arrow, bracket, grid, text
+from minitx.viz.svg import Box, Drawing, Part, arrow, bracket, grid, signed, text
 
 TOKENS = ("the", "cat", "sat", "down")
 SCORES = np.array([[1, 0, 2, 3], [2, 1, -1, 3], [0, 1, 1, 2], [1, -1, 2, 0]])  # row 2: by hand
@@ -27,7 +27,7 @@ def mask_stencil() -> Drawing:
         parts += [text(left - 6, top + (i + 0.5) * high, token, role="q", anchor="end")]
         for x in (left, right):
             parts += [text(x + (i + 0.5) * wide, top - 14, token, role="k")]
-    numbers = [[_signed(score) for score in row] for row in SCORES]
+    numbers = [[signed(score) for score in row] for row in SCORES]
     shade = (0.16 + 0.3 * (SCORES - SCORES.min()) / np.ptp(SCORES)).tolist()
     parts += grid(left, top, numbers, cell=(wide, high), fill=shade)
     parts += [arrow((left + 4 * wide + 10, top + 2 * high), (right - 12, top + 2 * high))]
@@ -152,8 +152,3 @@ def padded_batch() -> Drawing:
         "nobody reads them."
     )
     return Drawing("A padded batch", alt, 416, top + 6 * 22 + 8, parts)
-
-
-def _signed(number: np.integer) -> str:
-    """A whole number with a minus sign, not a hyphen."""
-    return str(number).replace("-", "−")

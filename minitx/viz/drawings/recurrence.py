@@ -4,7 +4,7 @@ import math
 
 import numpy as np
 
-from minitx.viz.svg import Box, Drawing, Part, arrow, curve, dot, grid, line, text
+from minitx.viz.svg import Box, Drawing, Part, arrow, curve, grid, joint, line, text
 
 INPUTS = (1.0, 0.0, 0.0, 0.0)  # chapter 1, by hand: h = tanh(x + h/2)
 
@@ -149,12 +149,10 @@ def lstm_conveyor() -> Drawing:
         *(line((x, belt + 16), (x - 8, belt + 24), role="score") for x in range(22, 392, 16)),
         Box(12, belt - 14, 52, 28, f"{cell:g}", fill=0.3),
         arrow((66, belt), (104, belt), width=2.5),
-        dot(122, belt, 16, fill=0.0),
-        text(122, belt, "×", size=20, bold=True),
+        joint(122, belt, "×", 16),
         arrow((140, belt), (220, belt), width=2.5),
         text(180, belt - 32, f"{forget * cell:g} left"),
-        dot(238, belt, 16, fill=0.0),
-        text(238, belt, "+", size=20, bold=True),
+        joint(238, belt, "+", 16),
         arrow((256, belt), (320, belt), width=2.5),
         Box(324, belt - 14, 58, 28, f"{after:g}", fill=0.3),
         text(38, 20, "c_{t−1}", bold=True),
