@@ -197,3 +197,6 @@ def restore(target: Any, saved: Any) -> None:
     elif type(target) in (list, tuple):
         for item, kept in zip(target, saved, strict=False):
             restore(item, kept)
+    elif type(target) is dict:
+        for key in target.keys() & saved.keys():
+            restore(target[key], saved[key])
