@@ -32,7 +32,8 @@
 # | `V` | tokens in the vocabulary | `N` | examples |
 #
 # A *step* is one update of the weights. Steps are counted from **1**. A
-# target of `-100` is padding: it does not count.
+# target of `-100` is padding: it does not count. Where a *number* is asked
+# for, a tensor without axes will do as well.
 
 # %%
 import math
@@ -203,9 +204,11 @@ print("the library's?", bool(difference.abs().max() < 1e-6))
 # $\partial L / \partial \beta = (1, 0)$.
 #
 # **The ladder**
-# 1. *Loop.* One token at a time, with its whole Jacobian, the matrix
-#    $\big(I - \tfrac1C - \tfrac1C \hat x \hat x^\top\big) /
-#    \sqrt{\sigma^2 + \varepsilon}$.
+# 1. *Loop.* One token at a time, with its whole Jacobian, the matrix of all
+#    $\partial \hat x_i / \partial x_j$. It is
+#    $\big(I - \tfrac1C \mathbf 1 \mathbf 1^\top
+#    - \tfrac1C \hat x \hat x^\top\big) / \sqrt{\sigma^2 + \varepsilon}$,
+#    where $\mathbf 1 \mathbf 1^\top$ is a square of ones.
 # 2. *Batch.* All tokens at once. Along which axes is the mean taken, and
 #    along which the sum?
 # 3. *Special cases.* The gradient of a token sums to 0, since shifting $x$
@@ -343,7 +346,10 @@ check("05.2", layer_norm_backward)
 #
 # With pre-norm `x` itself walks through untouched, from the first block to
 # the last. With post-norm, the transformer of 2017, every block normalises
-# the road itself.
+# the road itself. $\mathrm{drop}$ is *dropout*: in training each number
+# becomes 0 with the probability `dropout`, and what is left is divided by
+# `1 - dropout`, so that the mean stays; in evaluation nothing happens.
+# `nn.Dropout` does all of that.
 #
 # **`__init__(d_model, pre_norm, dropout=0.0)`** makes three parts with these
 # names: `self.norm = nn.LayerNorm(d_model)`,
@@ -508,8 +514,9 @@ check("05.3", ResidualBlock)
 #
 # $$y = \mathrm{relu}(x W_1 + b_1)\, W_2 + b_2 ,$$
 #
-# from width `C` to a wider `F` (512 to 2,048 in 2017) and back. No token sees
-# another here; what attention has gathered is worked on.
+# from width `C` to a wider `F` (512 to 2,048 in 2017) and back, with
+# $\mathrm{relu}(z) = \max(0, z)$ for every number. No token sees another
+# here; what attention has gathered is worked on.
 #
 # **`__init__(d_model, d_ff)`** makes
 # `self.in_proj = nn.Linear(d_model, d_ff)` and
@@ -900,9 +907,10 @@ check("05.6", noam_rate)
 # %% [markdown]
 # ## Exercise 5.7: One step of AdamW
 #
-# Adam keeps two running averages for every weight: of the gradient, $m$, and
-# of its square, $v$. AdamW pulls the weight towards 0 beside that, not
-# through the gradient:
+# Adam keeps two running averages for every weight $\theta$: of its gradient
+# $g$, called $m$, and of the square of $g$, called $v$. AdamW pulls the
+# weight towards 0 beside that, by a share $\lambda$, and not through the
+# gradient:
 #
 # $$m \leftarrow \beta_1 m + (1 - \beta_1)\, g, \qquad
 #   v \leftarrow \beta_2 v + (1 - \beta_2)\, g^2,$$
@@ -916,7 +924,8 @@ check("05.6", noam_rate)
 # $1 - \beta^t$ corrects that. $t$ is the step, counted from 1. Both pulls
 # begin at the *old* $\theta$, and here $\epsilon$ stands *outside* the root.
 #
-# `parameter`, `gradient`, `m` and `v` have the same shape. Return the tuple
+# `parameter` ($\theta$), `gradient` ($g$), `m` and `v` have the same shape,
+# and every number in them is treated by itself. Return the tuple
 # `(parameter, m, v)` of new tensors; leave those you are given as they are.
 # What you return as `m` and `v` are the averages, not the corrected ones.
 #
@@ -1167,9 +1176,11 @@ check("05.8", clip_by_norm)
 # Return the tuple `(loss, gradient)`: the mean loss per token over all
 # batches, for the log, and its gradient with respect to `weight`, `(V, C)`.
 #
-# The graph of a batch is the memory that one wants to save: call `backward`
+# What torch keeps of a forward pass, to go back through it, is its *graph*;
+# that of one batch at a time is all the memory there is. So call `backward`
 # (or `torch.autograd.grad`) for each batch, and keep no loss that still
-# hangs on its graph. `loss` must not require a gradient.
+# hangs on its graph: `loss` must not require a gradient. `weight` comes
+# without `requires_grad`; differentiate with respect to a copy of your own.
 #
 # **By hand.** Two batches: one token with loss 1 and gradient $(2)$, and
 # three tokens with mean loss 3 and mean gradient $(6)$. Together the loss is
@@ -1330,8 +1341,9 @@ check("05.9", accumulate_gradients)
 #
 # The model is linear: `prediction = x @ weight`, computed **in float16**,
 # with `weight` and `x` converted by `.half()`. The loss is the mean square of
-# `prediction.float() - targets`, in float32. `weight` is `(C)`, the float32
-# master copy; `x` is `(N, C)`, `targets` is `(N)`.
+# `prediction.float() - targets`, in float32. `weight` is `(C)`, in float32:
+# it is the copy that an optimiser would update, the *master* weights. `x` is
+# `(N, C)`, `targets` is `(N)`.
 #
 # `scale` is the factor, and `streak` says how many steps in a row went well.
 # Return the tuple `(gradient, scale, streak)`:

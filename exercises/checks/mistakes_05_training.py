@@ -148,6 +148,16 @@ def divided_only(x, weight, bias, eps=1e-5):
 
 
 @mistake("05.1", caught_by="test_norm_by_hand")
+def spread_of_the_uncentred(x, weight, bias, eps=1e-5):
+    """the mean is subtracted above the fraction line, and below it the squares are those of x.
+
+    The variance is the mean square of the *centred* numbers: subtract the mean first, then square.
+    """
+    spread = x.square().mean(-1, keepdim=True)
+    return scaled((x - mean(x)) / (spread + eps).sqrt(), weight, bias)
+
+
+@mistake("05.1", caught_by="test_norm_by_hand")
 def centred_only(x, weight, bias, eps=1e-5):
     """the mean is subtracted, and nothing is divided.
 
@@ -507,6 +517,42 @@ def means_over_the_tokens_backwards(grad, x, weight, eps=1e-5):
     g = grad * weight
     inner = g - g.mean(1, keepdim=True) - x_hat * (g * x_hat).mean(1, keepdim=True)
     return inner / root, all_tokens(grad * x_hat), all_tokens(grad)
+
+
+@mistake("05.2", caught_by="test_back_x")
+def means_over_the_sentence_backwards(grad, x, weight, eps=1e-5):
+    """the two means of the bracket are taken over all numbers of a sentence, tokens and columns.
+
+    They belong to one token, over its C numbers: dim=-1 alone.
+    """
+    x_hat, root = parts(x, eps)
+    g = grad * weight
+    along = (g * x_hat).mean((1, 2), keepdim=True)
+    grad_x = (g - g.mean((1, 2), keepdim=True) - x_hat * along) / root
+    return grad_x, all_tokens(grad * x_hat), all_tokens(grad)
+
+
+@mistake("05.2", caught_by="test_back_x")
+def means_over_everything_backwards(grad, x, weight, eps=1e-5):
+    """there is one mean for the whole tensor in each place of the bracket.
+
+    mean() without dim is taken over everything: `g.mean(dim=-1, keepdim=True)`.
+    """
+    x_hat, root = parts(x, eps)
+    g = grad * weight
+    grad_x = (g - g.mean() - x_hat * (g * x_hat).mean()) / root
+    return grad_x, all_tokens(grad * x_hat), all_tokens(grad)
+
+
+@mistake("05.2", caught_by="test_back_eps")
+def no_eps_before_the_bracket(grad, x, weight, eps=1e-5):
+    """x_hat is right, and the bracket is divided by σ, without ε.
+
+    It is the same root in both places, √(σ² + ε): compute it once.
+    """
+    x_hat, _ = parts(x, eps)
+    grad_x = back_to_x(grad * weight, x_hat, variance(x).sqrt())
+    return grad_x, all_tokens(grad * x_hat), all_tokens(grad)
 
 
 @mistake("05.2", caught_by="test_back_equal_sizes")
@@ -1674,6 +1720,27 @@ def divided_by_the_width(step, d_model, warmup_steps):
 
 
 @mistake("05.6", caught_by="test_rate_by_hand")
+def halves_without_brackets(step, d_model, warmup_steps):
+    """the exponents are written -1/2 and -3/2 without brackets: `step ** -1/2` is (1/step)/2.
+
+    ** binds before /: write `step ** (-1/2)`, or `step**-0.5`.
+    """
+    refuse(step, warmup_steps)
+    return d_model**-1 / 2 * min(step**-1 / 2, step * warmup_steps**-3 / 2)
+
+
+@mistake("05.6", caught_by="test_rate_by_hand")
+def fall_counted_from_the_peak(step, d_model, warmup_steps):
+    """behind the peak the root is taken of the steps since the peak.
+
+    It is the root of all steps: the peak times √(warmup / step).
+    """
+    refuse(step, warmup_steps)
+    peak = (d_model * warmup_steps) ** -0.5
+    return peak * (step / warmup_steps if step <= warmup_steps else (step - warmup_steps) ** -0.5)
+
+
+@mistake("05.6", caught_by="test_rate_by_hand")
 def counted_from_zero(step, d_model, warmup_steps):
     """1 is added to the step.
 
@@ -2355,7 +2422,8 @@ def always_of_that_length(gradients, max_norm):
     Gradients are cut, never lengthened: the factor is at most 1.
     """
     norm = global_norm(gradients)
-    return [g * (max_norm / norm) for g in gradients], norm
+    factor = max_norm / norm if norm > 0 and max_norm < math.inf else 1.0
+    return [g * factor for g in gradients], norm
 
 
 @mistake("05.8", caught_by="test_clip_by_hand")
@@ -2449,6 +2517,16 @@ def zero_by_zero(gradients, max_norm):
     return [g * factor for g in gradients], norm
 
 
+@mistake("05.8", caught_by="test_clip_zeros")
+def zeros_become_nan(gradients, max_norm):
+    """a gradient of zeros is divided by its own norm: 0/0 is no number.
+
+    Compute the factor first, and limit it to 1: then zeros are multiplied by 1.
+    """
+    norm = global_norm(gradients)
+    return [(g / norm * norm.clamp(max=max_norm)).to(g.dtype) for g in gradients], norm
+
+
 @mistake("05.8", caught_by="test_clip_infinity")
 def infinity_by_infinity(gradients, max_norm):
     """max_norm is divided by the larger of norm and max_norm: ∞/∞ when nothing is to be cut.
@@ -2517,7 +2595,8 @@ def over_all(sums):
 
 
 def mean_of_means(sums):
-    return [1 / (n * len(sums)) if n else math.nan for _, _, n in sums]
+    used = sum(n > 0 for _, _, n in sums)
+    return [1 / (n * used) if n else 0.0 for _, _, n in sums]
 
 
 @mistake("05.9", caught_by="test_accumulate_by_hand")
@@ -2557,7 +2636,7 @@ def means_added_up(weight, batches):
     That is what backward does if it is called on means. Use sums, and divide once by all tokens.
     """
     sums = sums_of(weight, batches)
-    return weighted(sums, [1 / n if n else math.nan for _, _, n in sums])
+    return weighted(sums, [1 / max(n, 1) for _, _, n in sums])
 
 
 @mistake("05.9", caught_by="test_accumulate_by_hand")
@@ -2606,7 +2685,7 @@ def divided_twice(weight, batches):
     """
     sums = sums_of(weight, batches)
     tokens = sum(n for _, _, n in sums)
-    return weighted(sums, [1 / (n * tokens) if n else math.nan for _, _, n in sums])
+    return weighted(sums, [1 / (max(n, 1) * tokens) for _, _, n in sums])
 
 
 @mistake("05.9", caught_by="test_accumulate_padding")
@@ -2628,9 +2707,7 @@ def means_weighted_by_positions(weight, batches):
     sums = sums_of(weight, batches)
     positions = [targets.numel() for _, targets in batches]
     shares = [p / sum(positions) for p in positions]
-    return weighted(
-        sums, [p / n if n else math.nan for p, (_, _, n) in zip(shares, sums, strict=True)]
-    )
+    return weighted(sums, [p / max(n, 1) for p, (_, _, n) in zip(shares, sums, strict=True)])
 
 
 @mistake("05.9", caught_by="test_accumulate_by_hand")
@@ -2642,9 +2719,7 @@ def means_weighted_by_sentences(weight, batches):
     sums = sums_of(weight, batches)
     sentences = [len(targets) for _, targets in batches]
     shares = [s / sum(sentences) for s in sentences]
-    return weighted(
-        sums, [s / n if n else math.nan for s, (_, _, n) in zip(shares, sums, strict=True)]
-    )
+    return weighted(sums, [s / max(n, 1) for s, (_, _, n) in zip(shares, sums, strict=True)])
 
 
 @mistake("05.9", caught_by="test_accumulate_empty_batch")
@@ -2653,9 +2728,14 @@ def mean_of_nothing(weight, batches):
 
     Its mean is 0/0, and 0 times that is no number. Use sums, or leave such a batch out.
     """
-    sums = sums_of(weight, batches)
-    tokens = sum(n for _, _, n in sums)
-    return weighted(sums, [1 / tokens if n else math.nan for _, _, n in sums])
+    weight = weight.detach().clone().requires_grad_()
+    counts = [int((targets != -100).sum()) for _, targets in batches]
+    loss = 0.0
+    for (x, targets), count in zip(batches, counts, strict=True):
+        part = F.cross_entropy((x @ weight.T).mT, targets) * count / sum(counts)
+        part.backward()
+        loss += part.item()
+    return loss, weight.grad
 
 
 @mistake("05.9", caught_by="test_accumulate_by_hand")
@@ -2773,6 +2853,38 @@ def classes_on_the_wrong_axis(weight, batches):
         total.backward()
         loss, tokens = loss + total.item(), tokens + int((targets != -100).sum())
     return loss / tokens, weight.grad / tokens
+
+
+@mistake("05.9", caught_by="test_accumulate_by_hand")
+def logits_reshaped(weight, batches):
+    """the logits are brought to (B, V, T) with reshape or view, which mixes tokens and vocabulary.
+
+    Axes are exchanged by `logits.mT` or `transpose(1, 2)`; reshape cuts the same row of numbers
+    anew.
+    """
+    weight = weight.detach().clone().requires_grad_()
+    loss, tokens = 0.0, 0
+    for x, targets in batches:
+        logits = x @ weight.T
+        B, T, V = logits.shape
+        total = F.cross_entropy(logits.reshape(B, V, T), targets, reduction="sum")
+        total.backward()
+        loss, tokens = loss + total.item(), tokens + int((targets != -100).sum())
+    return loss / tokens, weight.grad / tokens
+
+
+@mistake("05.9", caught_by="test_accumulate_by_hand")
+def divided_by_the_tokens_so_far(weight, batches):
+    """each batch is divided by the number of tokens up to it, not by that of all.
+
+    Divide behind the loop, when all are counted; or count them first.
+    """
+    sums = sums_of(weight, batches)
+    seen, shares = 0, []
+    for _, _, n in sums:
+        seen += n
+        shares.append(1 / max(seen, 1))
+    return weighted(sums, shares)
 
 
 @mistake("05.9", caught_by="test_accumulate_lets_go")
@@ -2961,6 +3073,18 @@ def first_entry_looked_at(weight, x, targets, scale, streak, interval):
     return decide(gradient, scale, streak, interval, bad=lambda g: not g[0].isfinite())
 
 
+@mistake("05.10", caught_by="test_scaled_definition")
+def sum_looked_at(weight, x, targets, scale, streak, interval):
+    """it is the sum of the float16 gradient that is asked whether it is finite.
+
+    A sum may be infinite in float16 where no entry is: `gradient.isfinite().all()`.
+    """
+    half = in_half(weight, x, targets, scale)
+    return decide(
+        half.float() / scale, scale, streak, interval, bad=lambda _: not half.sum().isfinite()
+    )
+
+
 @mistake("05.10", caught_by="test_scaled_by_hand")
 def loss_looked_at(weight, x, targets, scale, streak, interval):
     """it is the loss that is asked whether it is finite, not the gradient.
@@ -3146,21 +3270,42 @@ def clipped_before_the_division(weight, m, v, batches, step, warmup_steps, max_n
 
 
 @mistake("05.11", caught_by="test_step_clipping")
+def clipped_and_told_before_the_division(weight, m, v, batches, step, warmup_steps, max_norm=1.0):
+    """the sum of the gradients is clipped; it and the norm are divided by the tokens afterwards.
+
+    The norm that is told is right then, but max_norm was compared with that of the sum. Divide
+    first.
+    """
+    sums = sums_of(weight, batches)
+    tokens = sum(n for _, _, n in sums)
+    return whole_step(
+        weight, m, v, batches, step, warmup_steps, max_norm,
+        shares=lambda sums: [1.0] * len(sums),
+        clip=lambda g, norm, most: shortened(g, norm, most) / tokens,
+        tell=lambda loss, norm, clipped: (loss / tokens, norm / tokens),
+    )  # fmt: skip
+
+
+@mistake("05.11", caught_by="test_step_clipping")
 def clipped_in_every_batch(weight, m, v, batches, step, warmup_steps, max_norm=1.0):
     """what has been accumulated is clipped after every batch.
 
     Clip once, when all batches are in: the norm is that of the whole gradient.
     """
-    tokens = sum(n for _, _, n in sums_of(weight, batches))
+    tokens, norms = sum(n for _, _, n in sums_of(weight, batches)), []
 
     def sums(weight, batches):
         whole, losses = torch.zeros_like(weight), 0.0
         for loss, gradient, _ in sums_of(weight, batches):
             whole = whole + gradient / tokens
-            whole, losses = shortened(whole, whole.norm(), max_norm), losses + loss / tokens
+            norms.append(whole.norm())
+            whole, losses = shortened(whole, norms[-1], max_norm), losses + loss / tokens
         return [(losses, whole, 1)]
 
-    return whole_step(weight, m, v, batches, step, warmup_steps, max_norm, sums=sums)
+    return whole_step(
+        weight, m, v, batches, step, warmup_steps, max_norm, sums=sums,
+        tell=lambda loss, norm, clipped: (loss, norms[-1]),
+    )  # fmt: skip
 
 
 @mistake("05.11", caught_by="test_step_clipping")
@@ -3224,6 +3369,24 @@ def update_clipped(weight, m, v, batches, step, warmup_steps, max_norm=1.0):
         weight, m, v, batches, step, warmup_steps, max_norm,
         clip=lambda g, norm, most: g, update=update,
     )  # fmt: skip
+
+
+@mistake("05.11", caught_by="test_step_clipping")
+def only_m_clipped(weight, m, v, batches, step, warmup_steps, max_norm=1.0):
+    """m is given the clipped gradient, v the whole one.
+
+    Everything behind the clipping sees the clipped gradient, v as well.
+    """
+    whole = weighted(sums_of(weight, batches), over_all(sums_of(weight, batches)))[1]
+
+    def update(weight, gradient, m, v, step, rate, beta1, beta2, eps, decay):
+        v = beta2 * v + (1 - beta2) * whole.square()
+        ratio = (beta1 * m + (1 - beta1) * gradient) / (1 - beta1**step)
+        ratio = ratio / ((v / (1 - beta2**step)).sqrt() + eps)
+        m = beta1 * m + (1 - beta1) * gradient
+        return weight - rate * (ratio + decay * weight), m, v
+
+    return whole_step(weight, m, v, batches, step, warmup_steps, max_norm, update=update)
 
 
 @mistake("05.11", caught_by="test_step_clipping")

@@ -11,6 +11,7 @@ Kind = Literal[
     "returned", "raised", "missing", "signature", "unattempted", "timeout", "exit", "died"
 ]
 Target = str | tuple[int | str, str]  # a function's name, or (object's id or name, method)
+MARKED = ".requires_grad"  # stands behind the name of an input that was marked to be learned
 
 
 @dataclass(frozen=True)

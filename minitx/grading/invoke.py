@@ -14,7 +14,7 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from minitx.grading import values
-from minitx.grading.calling import Outcome
+from minitx.grading.calling import MARKED, Outcome
 from minitx.grading.gradients import vjp
 from minitx.grading.plain import plain
 from minitx.grading.quiet import quietly
@@ -119,16 +119,16 @@ def _with_changes(
     """Notes which inputs the call changed, and gives them their old numbers back."""
     changed: list[int | str] = []
     words: list[str] = []
-    for position, (old, new) in enumerate(zip(before[0], after[0], strict=True)):
-        if not values.unchanged(old, new):
-            changed.append(position)
-            words.append(names[position] if position < len(names) else f"argument {position + 1}")
+    places: list[tuple[int | str, str, Any, Any]] = []
+    for i, (old, new) in enumerate(zip(before[0], after[0], strict=True)):
+        places.append((i, names[i] if i < len(names) else f"argument {i + 1}", old, new))
+    places += [(key, key, old, after[1][key]) for key, old in before[1].items()]
+    for place, word, old, new in places:
+        same = values.unchanged(old, new)
+        if not same or values.marked(old, new):
+            changed.append(place)
+            words.append(word + MARKED if same else word)
             values.restore(new, old)
-    for key, old in before[1].items():
-        if not values.unchanged(old, after[1][key]):
-            changed.append(key)
-            words.append(key)
-            values.restore(after[1][key], old)
     return replace(outcome, changed=tuple(changed), changed_names=tuple(words))
 
 

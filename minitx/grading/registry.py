@@ -63,6 +63,7 @@ class Exercise:
     seconds: float = 5.0
     closed: tuple[str, ...] = ()
     legal: Legal = lambda sizes: True
+    within: tuple[float, float] | None = None
     checks: dict[str, Check] = field(default_factory=dict)
     mistakes: dict[str, Mistake] = field(default_factory=dict)
     right_answers: dict[str, Function] = field(default_factory=dict)
@@ -153,6 +154,7 @@ def exercise(
     seconds: float = 5.0,
     closed: tuple[str, ...] = (),
     legal: Legal = lambda sizes: True,
+    within: tuple[float, float] | None = None,
 ) -> Exercise:
     """Registers an exercise; the checks are added with the `check` method of the result.
 
@@ -174,6 +176,8 @@ def exercise(
         legal: whether lengths, by the letters of the docstring, and whole numbers, by name, may
             be asked for. The grader makes calls smaller, and what the worked answer takes is not
             always what the text allows.
+        within: how far right answers may be apart, relative and as a share of the largest number,
+            where that is more than rounding; diagnosis must not look closer than the checks.
 
     Raises:
         ValueError: if a part is missing, an id is used twice, or a closed name has no dot.
@@ -196,7 +200,7 @@ def exercise(
         if "." not in name:
             raise ValueError(f"{id}: closed wants dotted names such as torch.softmax, not {name!r}")
     made = Exercise(
-        id, function, title, page, hints, tuple(uses), wanted, seconds, tuple(closed), legal
+        id, function, title, page, hints, tuple(uses), wanted, seconds, tuple(closed), legal, within
     )
     _active.exercises[id] = made
     return made

@@ -1,7 +1,7 @@
 """Do a call's arguments fit a function, and under which names do they arrive?"""
 
 import inspect
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
 
@@ -20,16 +20,21 @@ def fit(
     try:
         signature = inspect.signature(function)
     except Exception:  # a signature may be code of the learner's
-        return "", [f"argument {i + 1}" for i in range(len(args))]
+        return "", _filled([], len(args))
     parameters = list(signature.parameters.values())
     try:
         signature.bind(*args, **kwargs)
     except TypeError:
         return _misfit(name, signature, args, kwargs), []
+    if hasattr(function, "forward"):  # a module takes anything and hands it on
+        return "", _filled(parameter_names(function.forward), len(args))
     places = [p for p in parameters if p.kind in (p.POSITIONAL_ONLY, p.POSITIONAL_OR_KEYWORD)]
-    names = [p.name for p in places][: len(args)]
-    names += [f"argument {i + 1}" for i in range(len(names), len(args))]
-    return "", names
+    return "", _filled([p.name for p in places], len(args))
+
+
+def _filled(names: Sequence[str], count: int) -> list[str]:
+    names = list(names[:count])
+    return names + [f"argument {i + 1}" for i in range(len(names), count)]
 
 
 def _misfit(

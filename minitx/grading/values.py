@@ -165,6 +165,18 @@ def unchanged(before: Any, after: Any) -> bool:
     return True
 
 
+def marked(before: Any, after: Any) -> bool:
+    """Whether `requires_grad_()` was called on something in `after` since it was copied."""
+    if is_tensor(before):
+        now = is_tensor(after) and after.requires_grad and after.is_leaf
+        return bool(now) and not before.requires_grad
+    if type(before) in (list, tuple) and type(after) is type(before):
+        return any(map(marked, before, after))
+    if type(before) is dict and type(after) is dict:
+        return any(marked(before[key], after.get(key)) for key in before)
+    return False
+
+
 def same_numbers(a: Any, b: Any) -> bool:
     """Same shape, same dtype, same numbers; NaN equals NaN."""
     if tuple(a.shape) != tuple(b.shape) or a.dtype != b.dtype:
@@ -176,13 +188,18 @@ def same_numbers(a: Any, b: Any) -> bool:
 
 
 def restore(target: Any, saved: Any) -> None:
-    """Writes the saved numbers back into an input that was changed in place."""
+    """Writes the saved numbers back into an input that was changed in place; no mark is left."""
     if is_tensor(target):
         if tuple(target.shape) == tuple(saved.shape):
             target.data.copy_(saved.data)
+        if marked(saved, target):
+            target.requires_grad_(False).grad = None
     elif isinstance(target, np.ndarray):
         if target.shape == saved.shape:
             target[...] = saved
     elif type(target) in (list, tuple):
         for item, kept in zip(target, saved, strict=False):
             restore(item, kept)
+    elif type(target) is dict:
+        for key in target.keys() & saved.keys():
+            restore(target[key], saved[key])

@@ -220,6 +220,26 @@ def test_changed_in_place_tensors_and_lists() -> None:
     assert "`x` in place" in paragraph(lambda x: x.append(1) or X, lambda sub: sub.f([1]))
 
 
+def test_a_mark_on_an_input_is_a_change_and_is_taken_off_again() -> None:
+    t = torch.tensor(X)
+
+    def f(x):
+        loss = (x.requires_grad_() ** 2).sum()
+        loss.backward()
+        return x.grad
+
+    for question in (lambda sub: sub.f(t), lambda sub: sub.f([t]), lambda sub: sub.f({"t": t})):
+        text = paragraph(
+            lambda x: f(x["t"] if type(x) is dict else x[0] if type(x) is list else x),
+            question,
+            returns="tensor",
+        )
+        assert text.startswith("f calls requires_grad_() on its input `x`, which belongs to")
+        assert not t.requires_grad and t.grad is None
+    copied = report_on(lambda x: f(x.clone()), lambda sub: sub.f(t), returns="tensor")
+    assert copied.status == "passed"
+
+
 def test_writing_the_same_numbers_is_no_change() -> None:
     assert report_on(lambda x: np.copyto(x, x) or x + 1).status == "passed"
     nan = np.array([np.nan, 1.0])

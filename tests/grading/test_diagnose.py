@@ -120,6 +120,62 @@ def test_a_page_is_named_once_below_the_last_that_asks_for_it(
     assert [bool(each.link) for each in report.named] == [False, False, True]
 
 
+def told(exercise_id: str, f: Any) -> list[str]:
+    course = Course(Path(__file__).resolve().parents[2])
+    one = course.exercise(exercise_id)
+    report = assess(course.chapter(exercise_id[:2]), one, LocalCaller.of({one.function: f}))
+    return [each.sentence for each in report.named]
+
+
+def test_too_few_digits_are_told_by_what_float64_gives() -> None:
+    def layer_norm(x: Any, weight: Any, bias: Any, eps: float = 1e-5) -> Any:
+        first, second = (torch.einsum("...c->...", y) / x.shape[-1] for y in (x, x * x))
+        spread = (second - first * first).clamp(min=0)[..., None]
+        return (x - first[..., None]) / (spread + eps).sqrt() * weight + bias
+
+    (sentence,) = told("05.1", layer_norm)
+    assert sentence.startswith("For the same numbers in float64 your function is right: in float32")
+
+
+def test_inputs_that_are_changed_or_marked_have_their_names() -> None:
+    class Added(torch.nn.Module):
+        def __init__(self, d_model: int, pre_norm: bool, dropout: float = 0.0) -> None:
+            super().__init__()
+            self.norm, self.pre_norm = torch.nn.LayerNorm(d_model), pre_norm
+            self.sublayer = torch.nn.Linear(d_model, d_model)
+            self.dropout = torch.nn.Dropout(dropout)
+
+        def forward(self, x: Any) -> Any:
+            x += self.dropout(self.sublayer(self.norm(x) if self.pre_norm else x))
+            return x if self.pre_norm else self.norm(x)
+
+    def accumulated(weight: Any, batches: Any) -> Any:
+        tokens = sum(int((targets != -100).sum()) for _, targets in batches)
+        loss = 0.0
+        for x, targets in batches:
+            logits = (x @ weight.requires_grad_().T).mT
+            part = torch.nn.functional.cross_entropy(logits, targets, reduction="sum") / tokens
+            part.backward()
+            loss += part.item()
+        return loss, weight.grad
+
+    assert told("05.3", Added)[0].startswith("Your function changes its input `x`, which")
+    assert told("05.9", accumulated)[0].startswith(
+        "Your function calls requires_grad_() on its input `weight`"
+    )
+
+
+def test_diagnosis_does_not_look_closer_than_the_checks() -> None:
+    """torch adds 1e-6 to the norm that it divides by, most people who write it by hand do not."""
+
+    def clipped(gradients: Any, max_norm: float) -> Any:
+        norm = sum(float(g.float().square().sum()) for g in gradients) ** 0.5
+        factor = min(1.0, max_norm / (norm + 1e-6))
+        return [g * factor for g in gradients], norm * factor
+
+    assert told("05.8", clipped) == ["the norm *after* clipping is returned."]
+
+
 def test_nothing_is_named_without_values(chapter: Chapter) -> None:
     def endless(x):
         while True:

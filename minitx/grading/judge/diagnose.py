@@ -19,11 +19,12 @@ from typing import Any
 import numpy as np
 
 from minitx.grading import values
-from minitx.grading.calling import Call, Caller, ObjectRef
+from minitx.grading.calling import MARKED, Call, Caller, ObjectRef
 from minitx.grading.course import Chapter
 from minitx.grading.judge.alike import SINGLE, Tolerance, alike, same_answer
 from minitx.grading.judge.alterations import Alteration, alterations, cut_axis
 from minitx.grading.judge.as_function import AsFunction
+from minitx.grading.judge.as_numbers import AsNumbers, of_calls
 from minitx.grading.judge.banks import (
     Candidate,
     composed_bank,
@@ -89,6 +90,9 @@ def diagnose(
         form = module_form(chapter, exercise)
         calls, right = form.calls(calls), AsFunction(form, right)
         caller = caller and AsFunction(form, caller)
+    elif right is not None:
+        calls, right = of_calls(calls, exercise.returns), AsNumbers(right, exercise.returns)
+        caller = caller and AsNumbers(caller, exercise.returns)
     calls = [call for call in calls if call.name == exercise.function]
     kinds = {call.outcome.kind for call in calls}
     shut = any("ClosedDoor" in call.outcome.error_kinds for call in calls)
@@ -106,6 +110,7 @@ def diagnose(
         form,
         legal=exercise.legal,
         defaults=defaults(chapter, exercise),
+        within=exercise.within,
     )
     probes = [asker.seen(call) for call in calls]
     if form:  # a module that was made or refused as it should be says nothing
@@ -182,6 +187,7 @@ class Evidence:
             or self.nearly(own_bank(self.exercise), 1.0)
             or self.told(self.exact(composed_bank(*self.key)))[:1]
             or self.told(self.exact(sister_bank(*self.key)))[:1]
+            or self.lost_digits()
             or self.related(LITTLE)
             or self.nearly(own_bank(self.exercise), 0.6)
             or self.nearly(own_bank(self.exercise), 0.6, within=SINGLE)
@@ -262,6 +268,7 @@ class Evidence:
         *,
         within: Tolerance | None = None,
     ) -> bool:
+        within = within or self.exercise.within
         question = (probe, candidate, strict, within)
         if question not in self.answers:
             self.asker.left_right -= 1
@@ -291,7 +298,9 @@ class Evidence:
         own = OwnCaller(
             {self.exercise.function: candidate.function}, limited=candidate.source == "operator"
         )
-        return AsFunction(self.asker.form, own) if self.asker.form else own
+        if self.asker.form:
+            return AsFunction(self.asker.form, own)
+        return AsNumbers(own, self.exercise.returns)
 
     def nearly(
         self, candidates: Sequence[Candidate], share: float, *, within: Tolerance | None = None
@@ -575,6 +584,30 @@ class Evidence:
                 return [self.relation(key, told[0].sentence, told[0].advice)]
         return []
 
+    def lost_digits(self) -> list[Named]:
+        """The right answer to the same numbers in float64: too few digits, or too little range."""
+        short = {"float32", "float16", "bfloat16"}
+        for probe in self.wrong:
+            if not probe.has_values or getattr(probe.got.value, "dtype", 0) != getattr(
+                probe.want.value, "dtype", 1
+            ):
+                return []
+            if values.dtype_name(probe.want.value) not in short:
+                return []
+            new = self.asker.ask(probe.call, {n: _wide(x) for n, x in probe.arguments.items()})
+            if new is None or new.differs:
+                return []
+        return [
+            self.relation(
+                "lost digits",
+                "For the same numbers in float64 your function is right: in "
+                f"{values.dtype_name(self.wrong[0].want.value)} too little is left of them on the "
+                "way.",
+                "A difference of two large numbers keeps few digits: subtract first, then square "
+                "or sum. A square or a sum may also be too large for the format.",
+            )
+        ]
+
     def not_finite(self) -> list[Named]:
         """NaN in places that have a name, in most calls: it has many causes, which look alike."""
         sets = [self.relations(probe) for probe in self.valued]
@@ -589,10 +622,21 @@ class Evidence:
 
     def in_place(self, changed: Sequence[Probe]) -> list[Named]:
         """Inputs that are not what they were before the call."""
-        names = dict.fromkeys(name for probe in changed for name in probe.got.changed_names)
-        if not names:
+        told = dict.fromkeys(name for probe in changed for name in probe.got.changed_names)
+        names = [name for name in told if not name.endswith(MARKED)]
+        several = " and ".join(f"`{name.removesuffix(MARKED)}`" for name in names or told)
+        if not told:
             return []
-        several = " and ".join(f"`{name}`" for name in names)
+        if not names:
+            return [
+                self.relation(
+                    "marked",
+                    f"Your function calls requires_grad_() on its input {several}, which belongs "
+                    "to whoever calls it: its .grad is added to from call to call.",
+                    "Mark a copy of your own: x.clone().requires_grad_(), or x.detach() and then "
+                    "requires_grad_().",
+                )
+            ]
         return [
             self.relation(
                 "in place",
@@ -704,6 +748,16 @@ class Evidence:
 
     def relation(self, key: str, sentence: str, advice: str) -> Named:
         return Named(key, sentence, advice, self.exercise.page, "relation")
+
+
+def _wide(value: Any) -> Any:
+    """Floating-point numbers in float64."""
+    if not hasattr(value, "shape") or values.dtype_kind(value) != "f":
+        return value
+    if not values.is_tensor(value):
+        return value.astype(np.float64)
+    wide = value.detach().double()
+    return wide.requires_grad_() if value.requires_grad else wide
 
 
 def telling_power(probe: Probe) -> tuple[bool, int, int]:

@@ -6,7 +6,7 @@ from typing import Any
 import numpy as np
 
 from minitx.grading import values
-from minitx.grading.calling import Call, Caller, ObjectRef, Opaque, Outcome, Target
+from minitx.grading.calling import MARKED, Call, Caller, ObjectRef, Opaque, Outcome, Target
 from minitx.grading.errors import CallFailed, Died, OutOfTime, Rejected, Unattempted, Unusable
 from minitx.grading.judge.module_handle import ModuleHandle
 
@@ -171,6 +171,13 @@ def _judge(
     if outcome.kind == "raised":
         raise CallFailed(
             _raised(name, outcome, at, called), kinds=outcome.error_kinds, text=outcome.text
+        )
+    marked = [each.removesuffix(MARKED) for each in outcome.changed_names if each.endswith(MARKED)]
+    if marked:
+        raise Unusable(
+            f"{name} calls requires_grad_() on its input {' and '.join(f'`{n}`' for n in marked)}, "
+            "which belongs to whoever called it: from then on it collects gradients, of this call "
+            "and of every later one. Mark a copy: `x.clone().requires_grad_()`."
         )
     if outcome.changed:
         names = " and ".join(f"`{each}`" for each in outcome.changed_names)

@@ -9,7 +9,7 @@ import numpy as np
 
 from minitx.grading import values
 from minitx.grading.calling import Call, Caller, Outcome, Target
-from minitx.grading.judge.alike import same_answer, same_but_for_dtype, same_kind
+from minitx.grading.judge.alike import Tolerance, same_answer, same_but_for_dtype, same_kind
 from minitx.grading.judge.as_function import ModuleForm
 from minitx.grading.judge.notation import Notation
 from minitx.grading.judge.relations.relation import Given
@@ -27,6 +27,7 @@ class Probe:
     want: Outcome
     arguments: Mapping[str, Any]
     given: Given
+    within: Tolerance | None = None  # see `registry.exercise`
 
     @property
     def got(self) -> Outcome:
@@ -38,7 +39,7 @@ class Probe:
 
     @property
     def differs(self) -> bool:
-        return not same_answer(self.got, self.want)
+        return not same_answer(self.got, self.want, within=self.within)
 
     @property
     def differs_in_dtype(self) -> bool:
@@ -72,6 +73,7 @@ class Asker:
     form: ModuleForm | None = None  # where the function is a module
     legal: Legal = lambda sizes: True
     defaults: Mapping[str, Any] = field(default_factory=dict)  # of parameters that may be left out
+    within: Tolerance | None = None
     left: int = 80  # calls of the submission
     left_right: int = 4000  # calls of the course's own functions
     asked: list[Probe] = field(default_factory=list)
@@ -84,7 +86,7 @@ class Asker:
         """A recorded call, with the worked answer's outcome."""
         arguments = self.named(call)
         want = self.worked(call)
-        return Probe(call, want, arguments, self.given(arguments, want))
+        return Probe(call, want, arguments, self.given(arguments, want), self.within)
 
     def given(self, arguments: Mapping[str, Any], want: Outcome) -> Given:
         sizes = self.notation.sizes(arguments)
@@ -115,7 +117,8 @@ class Asker:
             return None
         self.left -= 1
         got = replay(replace(changed, seed=call.seed + seed), self.caller)
-        return Probe(replace(changed, outcome=got), want, arguments, self.given(arguments, want))
+        asked = replace(changed, outcome=got)
+        return Probe(asked, want, arguments, self.given(arguments, want), self.within)
 
 
 def _with(call: Call, parameters: Sequence[str], arguments: Mapping[str, Any]) -> Call:
