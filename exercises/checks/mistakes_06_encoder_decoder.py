@@ -64,13 +64,35 @@ def triangle_turned_round(src, tgt, pad_id):
 
 @mistake("06.1", caught_by="test_masks_own")
 def own_hides_rows(src, tgt, pad_id):
-    """the padding of the target hides rows, not columns, or rows as well as columns.
+    """the padding of the target hides rows of own, not columns.
 
     A row is a token that asks, a column one that is asked. Nobody *reads* padding: `[:, None, :]`,
     not `[:, :, None]`.
     """
     own = triangle(tgt.shape[1]) & (tgt != pad_id)[:, :, None]
     return own, cross_mask(src, tgt, pad_id)
+
+
+@mistake("06.1", caught_by="test_masks_own")
+def own_hides_rows_as_well(src, tgt, pad_id):
+    """the padding of the target hides rows of own as well as columns.
+
+    What a row of padding computes is never read, and an empty row makes NaN of a softmax. The
+    formula asks about column j only.
+    """
+    own = own_mask(tgt, pad_id) & (tgt != pad_id)[:, :, None]
+    return own, cross_mask(src, tgt, pad_id)
+
+
+@mistake("06.1", caught_by="test_masks_own")
+def rows_of_padding_are_empty(src, tgt, pad_id):
+    """the padding of the target hides its rows in both masks.
+
+    What a row of padding computes is never read, and an empty row makes NaN of a softmax. Both
+    formulas ask about column j only.
+    """
+    rows = (tgt != pad_id)[:, :, None]
+    return own_mask(tgt, pad_id) & rows, cross_mask(src, tgt, pad_id) & rows
 
 
 @mistake("06.1", caught_by="test_masks_own")
@@ -2335,6 +2357,17 @@ def gathered_in_place_of_scattered(logits, p):
 
 
 @mistake("06.7", caught_by="test_nucleus_definition")
+def logits_gathered_in_place_of_scattered(logits, p):
+    """the sorted logits are brought back with `gather(order)`, where scatter belongs.
+
+    order[n] is the token that stands at place n: *write* logit n there. gather reads from there,
+    which turns the order once more.
+    """
+    order = logits.argsort(-1, descending=True)
+    return nucleus(logits, p).gather(-1, order).gather(-1, order) if p < 1 else nucleus(logits, p)
+
+
+@mistake("06.7", caught_by="test_nucleus_definition")
 def logits_left_sorted(logits, p):
     """the logits are returned sorted.
 
@@ -2399,6 +2432,16 @@ def probabilities_returned(logits, p):
     Whoever draws takes the softmax of them once more. Return the logits, -inf for what goes.
     """
     return nucleus(logits, p).softmax(-1)
+
+
+@mistake("06.7", caught_by="test_nucleus_definition")
+def probabilities_kept(logits, p):
+    """the probabilities of the tokens that are kept are returned, not their logits.
+
+    Whoever draws takes the softmax of them once more. Return the logits as they are.
+    """
+    kept = nucleus(logits, p)
+    return torch.where(kept.isinf(), kept, logits.softmax(-1))
 
 
 @mistake("06.7", caught_by="test_nucleus_definition")
@@ -2522,7 +2565,7 @@ def search(
     logits, bos_id, eos_id, num_beams, max_new_tokens, length_penalty=0.6, *,
     logs=lambda logits: logits.log_softmax(-1),
     penal=lambda total, n, alpha: total / ((5 + n) / 6) ** alpha,
-    told=lambda score, total: score,
+    length=lambda tokens: len(tokens) - 1, told=lambda score, total: score,
     unfinished=True, aside=True, first=1, branch=None, by_sum=False, least=False, mixed=False,
     feed=True, early=False,
 ):  # fmt: skip
@@ -2546,7 +2589,7 @@ def search(
             others = [c for c in candidates[:num_beams] if c[0][-1] != eos_id]
         if n == max_new_tokens and unfinished:
             ends = ends + others if not aside else candidates
-        finished += [(penal(total, n, length_penalty), total, tokens) for tokens, total in ends]
+        finished += [(penal(t, length(s), length_penalty), t, s) for s, t in ends]
         if mixed and others:
             kept = others[:num_beams]
             turned = kept[1:] + kept[:1]
@@ -2555,7 +2598,7 @@ def search(
         if (early and finished) or not beginnings:
             break
     if not finished:
-        finished = [(penal(t, len(s) - 1, length_penalty), t, s) for s, t in beginnings]
+        finished = [(penal(t, length(s), length_penalty), t, s) for s, t in beginnings]
     score, total, tokens = max(finished, key=lambda each: float(each[1 if by_sum else 0]))
     return torch.tensor(tokens), told(score, total)
 
@@ -2662,6 +2705,20 @@ def end_not_counted(logits, bos_id, eos_id, num_beams, max_new_tokens, length_pe
     return without_start(
         search(
             logits, bos_id, eos_id, num_beams, max_new_tokens, length_penalty,
+            length=lambda tokens: sum(token != eos_id for token in tokens[1:]),
+        )
+    )  # fmt: skip
+
+
+@mistake("06.8", caught_by="test_beam_definition")
+def steps_counted_from_zero(logits, bos_id, eos_id, num_beams, max_new_tokens, length_penalty=0.6):
+    """n is one too small: the steps are counted from 0.
+
+    n counts the new tokens, and in the first step there is one: `range(1, max_new_tokens + 1)`.
+    """
+    return without_start(
+        search(
+            logits, bos_id, eos_id, num_beams, max_new_tokens, length_penalty,
             penal=lambda total, n, alpha: total / ((4 + n) / 6) ** alpha,
         )
     )  # fmt: skip
@@ -2701,6 +2758,32 @@ def first_end_wins(logits, bos_id, eos_id, num_beams, max_new_tokens, length_pen
     return without_start(
         search(logits, bos_id, eos_id, num_beams, max_new_tokens, length_penalty, early=True)
     )
+
+
+@mistake("06.8", caught_by="test_beam_definition")
+def first_end_among_the_best_wins(
+    logits, bos_id, eos_id, num_beams, max_new_tokens, length_penalty=0.6
+):
+    """it stops at the first step in which an end is among the K best candidates.
+
+    A longer sentence may have a better score. Put ends aside, go on to max_new_tokens, and compare
+    all.
+    """
+    table = logits.log_softmax(-1)
+    beginnings = [([], table.new_zeros(()))]
+    for n in range(1, max_new_tokens + 1):
+        candidates = [
+            ([*tokens, j], total + row)
+            for tokens, total in beginnings
+            for j, row in enumerate(table[tokens[-1] if tokens else bos_id])
+        ]
+        candidates.sort(key=lambda pair: -float(pair[1]))
+        ends = [pair for pair in candidates[:num_beams] if pair[0][-1] == eos_id]
+        if ends or n == max_new_tokens:
+            tokens, total = (ends if n < max_new_tokens else candidates)[0]
+            return torch.tensor(tokens), total / ((5 + n) / 6) ** length_penalty
+        beginnings = candidates[:num_beams]
+    return None
 
 
 @mistake("06.8", caught_by="test_beam_by_hand")

@@ -127,7 +127,8 @@ def kind_phrase(kind: str) -> str:
 def copied(value: Any) -> Any:
     """An independent copy with the same memory layout, cut off from any gradient graph."""
     if is_tensor(value):
-        twin = copy.deepcopy(value.detach())
+        plain = value.detach()
+        twin = plain.clone() if _fills_its_storage(plain) else copy.deepcopy(plain)
         return twin.requires_grad_() if value.requires_grad else twin
     if isinstance(value, np.ndarray):
         return value.copy(order="K")
@@ -139,6 +140,18 @@ def copied(value: Any) -> Any:
         return copy.deepcopy(value)
     except Exception:  # whatever cannot be copied is passed on as it is
         return value
+
+
+def _fills_its_storage(tensor: Any) -> bool:
+    """Whether a clone, which takes a tenth of the time, has the same layout as a deep copy."""
+    return (
+        type(tensor).__name__ == "Tensor"
+        and str(tensor.layout) == "torch.strided"
+        and dtype_kind(tensor) in "fib"
+        and not tensor.is_quantized
+        and tensor.device.type == "cpu"
+        and tensor.untyped_storage().nbytes() == tensor.numel() * tensor.element_size()
+    )
 
 
 def unchanged(before: Any, after: Any) -> bool:

@@ -10,10 +10,11 @@ import numpy as np
 from minitx.grading import values
 from minitx.grading.calling import Call, Caller, Outcome, Target
 from minitx.grading.judge.alike import same_answer
-from minitx.grading.judge.as_function import ModuleForm
+from minitx.grading.judge.as_function import AsFunction, ModuleForm
 from minitx.grading.judge.notation import Notation
 from minitx.grading.judge.relations.relation import Given
-from minitx.grading.judge.remembered import question_of
+from minitx.grading.judge.remembered import question_of, remembered
+from minitx.grading.own import OwnCaller
 from minitx.grading.registry import Legal
 
 _SECONDS = 1.0
@@ -69,8 +70,16 @@ class Asker:
     def seen(self, call: Call) -> Probe:
         """A recorded call, with the worked answer's outcome."""
         arguments = self.named(call)
-        want = replay(call, self.right)
+        want = self.rightly(call)
         return Probe(call, want, arguments, self.given(arguments, want))
+
+    def rightly(self, call: Call) -> Outcome:
+        """What the worked answer says; it is asked the same questions whoever is graded."""
+        own = self.right.caller if isinstance(self.right, AsFunction) else self.right
+        known = own.functions.get(call.name) if isinstance(own, OwnCaller) else None
+        if known is None:
+            return replay(call, self.right)
+        return remembered(known, question_of(call), lambda: replay(call, self.right))
 
     def given(self, arguments: Mapping[str, Any], want: Outcome) -> Given:
         sizes = self.notation.sizes(arguments)
@@ -82,7 +91,7 @@ class Asker:
         if self.left_right <= 0:
             return None
         self.left_right -= 1
-        return replay(_with(call, self.parameters, arguments), self.right)
+        return self.rightly(_with(call, self.parameters, arguments))
 
     def ask(self, call: Call, arguments: Mapping[str, Any], seed: int = 0) -> Probe | None:
         """Both answers to a new question; None where it is not legal."""

@@ -1,6 +1,6 @@
 """Wrong answers to chapter 6, written without the bank: each says what is wrong in truth."""
 # mypy: ignore-errors
-# ruff: noqa: E731, RET504, RUF005, SIM300 (the answers are left as they were written)
+# ruff: noqa: B905, E731, RET503, RET504, RUF005, RUF059, SIM300 (left as they were written)
 
 import math
 from functools import partial
