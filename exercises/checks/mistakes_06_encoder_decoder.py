@@ -64,23 +64,12 @@ def triangle_turned_round(src, tgt, pad_id):
 
 @mistake("06.1", caught_by="test_masks_own")
 def own_hides_rows(src, tgt, pad_id):
-    """the padding of the target hides rows of own, not columns.
+    """the padding of the target hides rows of own, not columns, or rows as well as columns.
 
     A row is a token that asks, a column one that is asked. Nobody *reads* padding: `[:, None, :]`,
     not `[:, :, None]`.
     """
     own = triangle(tgt.shape[1]) & (tgt != pad_id)[:, :, None]
-    return own, cross_mask(src, tgt, pad_id)
-
-
-@mistake("06.1", caught_by="test_masks_own")
-def own_hides_rows_as_well(src, tgt, pad_id):
-    """the padding of the target hides rows of own as well as columns.
-
-    What a row of padding computes is never read, and an empty row makes NaN of a softmax. The
-    formula asks about column j only.
-    """
-    own = own_mask(tgt, pad_id) & (tgt != pad_id)[:, :, None]
     return own, cross_mask(src, tgt, pad_id)
 
 
@@ -555,6 +544,32 @@ def only_one_residual_is_told(d_model, num_heads, d_ff, pre_norm=False):
     return Mixed(d_model, num_heads, d_ff, pre_norm)
 
 
+@mistake("06.3", caught_by="test_encoder_pre_norm")
+def second_norm_always_behind(d_model, num_heads, d_ff, pre_norm=False):
+    """the norm of the feed-forward network always stands behind: only attention's is told pre_norm.
+
+    Both are told: `Residual(LayerNorm(d_model), pre_norm=pre_norm)`.
+    """
+    block = Encoder(d_model, num_heads, d_ff, pre_norm)
+    block.around = lambda x, norm, sublayer: (
+        x + sublayer(norm(x)) if pre_norm and norm is block.norms[0] else norm(x + sublayer(x))
+    )
+    return block
+
+
+@mistake("06.3", caught_by="test_encoder_pre_norm")
+def first_norm_always_behind(d_model, num_heads, d_ff, pre_norm=False):
+    """the norm of attention always stands behind: only the feed-forward network's is told pre_norm.
+
+    Both are told: `Residual(LayerNorm(d_model), pre_norm=pre_norm)`.
+    """
+    block = Encoder(d_model, num_heads, d_ff, pre_norm)
+    block.around = lambda x, norm, sublayer: (
+        x + sublayer(norm(x)) if pre_norm and norm is block.norms[1] else norm(x + sublayer(x))
+    )
+    return block
+
+
 @mistake("06.3", caught_by="test_encoder_post_norm")
 def attention_without_residual(d_model, num_heads, d_ff, pre_norm=False):
     """x is not added to the result of attention.
@@ -828,6 +843,20 @@ def padding_set_to_zero(d_model, num_heads, d_ff, pre_norm=False):
     return Zeroed(d_model, num_heads, d_ff, pre_norm)
 
 
+@mistake("06.3", caught_by="test_encoder_padding")
+def keys_of_padding_set_to_zero(d_model, num_heads, d_ff, pre_norm=False):
+    """padding is set to 0 among keys and values, and not hidden.
+
+    A key of zeros still has the weight e⁰ before it is divided. Hide it in the mask.
+    """
+
+    class Zeroed(Encoder):
+        def attend(self, x, real):
+            return self.attention(x, x if real is None else x * real[..., None])
+
+    return Zeroed(d_model, num_heads, d_ff, pre_norm)
+
+
 @mistake("06.3", caught_by="test_encoder_equal_sizes")
 def output_of_padding_set_to_zero(d_model, num_heads, d_ff, pre_norm=False):
     """the output at the padding is set to 0.
@@ -1063,8 +1092,38 @@ def causal_only_without_padding(d_model, num_heads, d_ff, pre_norm=False):
 
 
 @mistake("06.4", caught_by="test_decoder_post_norm")
+def causal_only_with_padding(d_model, num_heads, d_ff, pre_norm=False):
+    """the decoder's own tokens look ahead where real is None: no mask is given then.
+
+    The block is causal always: `Mask(causal=True, key_padding=real)`, whose key_padding may be
+    None.
+    """
+
+    class Either(Decoder):
+        def own(self, real):
+            return Mask() if real is None else Mask(causal=True, key_padding=real)
+
+    return Either(d_model, num_heads, d_ff, pre_norm)
+
+
+@mistake("06.4", caught_by="test_decoder_post_norm")
+def causal_mask_for_the_memory(d_model, num_heads, d_ff, pre_norm=False):
+    """the mask of the memory is causal as well: its last tokens are hidden from the first of x.
+
+    The source is there as a whole before the first word is written. The causal rule is for the
+    decoder's own tokens.
+    """
+
+    class Causal(Decoder):
+        def cross(self, memory_real):
+            return Mask(causal=True, key_padding=memory_real)
+
+    return Causal(d_model, num_heads, d_ff, pre_norm)
+
+
+@mistake("06.4", caught_by="test_decoder_post_norm")
 def memory_read_causally(d_model, num_heads, d_ff, pre_norm=False):
-    """the memory is read causally: each token sees the part of it that stands before its own place.
+    """the memory is read causally, aligned at the top left: token i sees its tokens 0 to i.
 
     The source is there as a whole before the first word is written. The causal rule is for the
     decoder's own tokens.
@@ -3010,6 +3069,19 @@ def aligned_at_the_top_left(x, k_cache, v_cache, W_q, W_k, W_v, W_o, num_heads):
     )  # fmt: skip
 
 
+@mistake("06.9", caught_by="test_step_of_several")
+def aligned_at_the_top_left_if_several(x, k_cache, v_cache, W_q, W_k, W_v, W_o, num_heads):
+    """of several new tokens the triangle is aligned at the top left: token 0 sees column 0 only.
+
+    So does `is_causal=T > 1` of torch, which is right for one new token and for an empty cache. New
+    token i is token S + i: `tril(T_k - T)`, or `Mask(causal=True)`.
+    """
+    return step(
+        x, k_cache, v_cache, W_q, W_k, W_v, W_o, num_heads,
+        mask=lambda T, T_k: torch.ones(T, T_k, dtype=torch.bool).tril(0 if T > 1 else T_k),
+    )  # fmt: skip
+
+
 @mistake("06.9", caught_by="test_step_of_one")
 def new_token_does_not_see_itself(x, k_cache, v_cache, W_q, W_k, W_v, W_o, num_heads):
     """a new token does not see itself.
@@ -3057,6 +3129,24 @@ def new_in_front_of_the_old(x, k_cache, v_cache, W_q, W_k, W_v, W_o, num_heads):
     """
     return step(
         x, k_cache, v_cache, W_q, W_k, W_v, W_o, num_heads,
+        add=lambda old, new: torch.cat([new, old], dim=2),
+    )  # fmt: skip
+
+
+@mistake("06.9", caught_by="test_step_by_hand")
+def new_in_front_and_masked_so(x, k_cache, v_cache, W_q, W_k, W_v, W_o, num_heads):
+    """the new keys and values are put in front of the old ones, in the mask as well.
+
+    The output is right, but the next step takes the first columns for the oldest tokens. Oldest
+    first: `torch.cat([k_cache, k_new], dim=2)`.
+    """
+
+    def mask(T, T_k):
+        own = torch.ones(T, T, dtype=torch.bool).tril()
+        return torch.cat([own, torch.ones(T, T_k - T, dtype=torch.bool)], dim=1)
+
+    return step(
+        x, k_cache, v_cache, W_q, W_k, W_v, W_o, num_heads, mask=mask,
         add=lambda old, new: torch.cat([new, old], dim=2),
     )  # fmt: skip
 
@@ -3194,6 +3284,33 @@ def step_heads_interleaved(x, k_cache, v_cache, W_q, W_k, W_v, W_o, num_heads):
     return step(
         x, k_cache, v_cache, W_q, W_k, W_v, W_o, num_heads,
         cut=lambda x, H: x.unflatten(-1, (-1, H)).permute(0, 3, 1, 2),
+    )  # fmt: skip
+
+
+@mistake("06.9", caught_by="test_step_caches")
+def step_cut_and_joined_by_reshape(x, k_cache, v_cache, W_q, W_k, W_v, W_o, num_heads):
+    """the heads are cut and joined by a view or reshape alone, without exchanging tokens and heads.
+
+    With one new token that is right. With several, cut the last axis, (B, T, H, D), then exchange
+    tokens and heads, and exchange them back before the heads are joined.
+    """
+    return step(
+        x, k_cache, v_cache, W_q, W_k, W_v, W_o, num_heads,
+        cut=lambda x, H: x.reshape(x.shape[0], H, x.shape[1], -1),
+        join=lambda heads: heads.reshape(heads.shape[0], heads.shape[2], -1),
+    )  # fmt: skip
+
+
+@mistake("06.9", caught_by="test_step_caches")
+def step_heads_interleaved_both_ways(x, k_cache, v_cache, W_q, W_k, W_v, W_o, num_heads):
+    """the heads are interleaved, where they are cut and where they are joined.
+
+    Head 0 has the first D columns: cut the last axis as (H, D), not as (D, H).
+    """
+    return step(
+        x, k_cache, v_cache, W_q, W_k, W_v, W_o, num_heads,
+        cut=lambda x, H: x.unflatten(-1, (-1, H)).permute(0, 3, 1, 2),
+        join=lambda heads: heads.permute(0, 2, 3, 1).flatten(2),
     )  # fmt: skip
 
 
@@ -3603,6 +3720,19 @@ def sentinels_from_the_end(token_ids, taken_out, sentinels):
     In the order in which they are given.
     """
     return spans_of(token_ids, taken_out, sentinels.flip(0))
+
+
+@mistake("06.11", caught_by="test_spans_at_the_ends")
+def span_at_the_end_lost(token_ids, taken_out, sentinels):
+    """a span at the end of the text is lost: nothing comes behind it that would have it written.
+
+    A span that is written when the next token that stays is met needs one look more behind the
+    loop.
+    """
+    stays = (~taken_out).nonzero()
+    end = int(stays[-1]) + 1 if len(stays) else 0
+    spans_of(token_ids, taken_out, sentinels)  # refuses too few
+    return spans_of(token_ids[:end], taken_out[:end], sentinels)
 
 
 @mistake("06.11", caught_by="test_spans_target")
