@@ -296,6 +296,18 @@ def end_in_the_last_column(tgt, bos_id, eos_id, pad_id):
 
 
 @mistake("06.2", caught_by="test_shift_targets")
+def end_behind_the_longest(tgt, bos_id, eos_id, pad_id):
+    """all sentences get their end where the longest has it.
+
+    Each has a length of its own: n is one number for a row, `(tgt != pad_id).sum(1, keepdim=True)`.
+    """
+    words = tgt != pad_id
+    made = F.pad(tgt.masked_fill(~words, IGNORE), (0, 1), value=IGNORE)
+    made[:, int(words.sum(1).max())] = eos_id
+    return shifted_inputs(tgt, bos_id), made
+
+
+@mistake("06.2", caught_by="test_shift_targets")
 def end_over_the_last_word(tgt, bos_id, eos_id, pad_id):
     """the end token overwrites the last word.
 
