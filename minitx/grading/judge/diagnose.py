@@ -488,9 +488,7 @@ class Evidence:
 
     def alterations(self, probe: Probe) -> Iterator[Alteration]:
         given = {  # deeper weights, such as attention.q_proj.weight, are some part's own affair
-            name: x
-            for name, x in {**self.usual, **probe.arguments}.items()
-            if name.count(".") < 2
+            name: x for name, x in {**self.usual, **probe.arguments}.items() if name.count(".") < 2
         }
         return alterations(given, self.asker.notation, self.usual)
 
