@@ -64,13 +64,24 @@ def triangle_turned_round(src, tgt, pad_id):
 
 @mistake("06.1", caught_by="test_masks_own")
 def own_hides_rows(src, tgt, pad_id):
-    """the padding of the target hides rows, not columns, or rows as well as columns.
+    """the padding of the target hides rows of own, not columns, or rows as well as columns.
 
     A row is a token that asks, a column one that is asked. Nobody *reads* padding: `[:, None, :]`,
     not `[:, :, None]`.
     """
     own = triangle(tgt.shape[1]) & (tgt != pad_id)[:, :, None]
     return own, cross_mask(src, tgt, pad_id)
+
+
+@mistake("06.1", caught_by="test_masks_own")
+def rows_of_padding_are_empty(src, tgt, pad_id):
+    """the padding of the target hides its rows in both masks.
+
+    What a row of padding computes is never read, and an empty row makes NaN of a softmax. Both
+    formulas ask about column j only.
+    """
+    rows = (tgt != pad_id)[:, :, None]
+    return own_mask(tgt, pad_id) & rows, cross_mask(src, tgt, pad_id) & rows
 
 
 @mistake("06.1", caught_by="test_masks_own")
@@ -282,6 +293,18 @@ def end_in_the_last_column(tgt, bos_id, eos_id, pad_id):
     """
     targets = F.pad(tgt.masked_fill(tgt == pad_id, IGNORE), (0, 1), value=eos_id)
     return shifted_inputs(tgt, bos_id), targets
+
+
+@mistake("06.2", caught_by="test_shift_targets")
+def end_behind_the_longest(tgt, bos_id, eos_id, pad_id):
+    """all sentences get their end where the longest has it.
+
+    Each has a length of its own: n is one number for a row, `(tgt != pad_id).sum(1, keepdim=True)`.
+    """
+    words = tgt != pad_id
+    made = F.pad(tgt.masked_fill(~words, IGNORE), (0, 1), value=IGNORE)
+    made[:, int(words.sum(1).max())] = eos_id
+    return shifted_inputs(tgt, bos_id), made
 
 
 @mistake("06.2", caught_by="test_shift_targets")
@@ -531,6 +554,32 @@ def only_one_residual_is_told(d_model, num_heads, d_ff, pre_norm=False):
             return z
 
     return Mixed(d_model, num_heads, d_ff, pre_norm)
+
+
+@mistake("06.3", caught_by="test_encoder_pre_norm")
+def second_norm_always_behind(d_model, num_heads, d_ff, pre_norm=False):
+    """the norm of the feed-forward network always stands behind: only attention's is told pre_norm.
+
+    Both are told: `Residual(LayerNorm(d_model), pre_norm=pre_norm)`.
+    """
+    block = Encoder(d_model, num_heads, d_ff, pre_norm)
+    block.around = lambda x, norm, sublayer: (
+        x + sublayer(norm(x)) if pre_norm and norm is block.norms[0] else norm(x + sublayer(x))
+    )
+    return block
+
+
+@mistake("06.3", caught_by="test_encoder_pre_norm")
+def first_norm_always_behind(d_model, num_heads, d_ff, pre_norm=False):
+    """the norm of attention always stands behind: only the feed-forward network's is told pre_norm.
+
+    Both are told: `Residual(LayerNorm(d_model), pre_norm=pre_norm)`.
+    """
+    block = Encoder(d_model, num_heads, d_ff, pre_norm)
+    block.around = lambda x, norm, sublayer: (
+        x + sublayer(norm(x)) if pre_norm and norm is block.norms[1] else norm(x + sublayer(x))
+    )
+    return block
 
 
 @mistake("06.3", caught_by="test_encoder_post_norm")
@@ -806,6 +855,20 @@ def padding_set_to_zero(d_model, num_heads, d_ff, pre_norm=False):
     return Zeroed(d_model, num_heads, d_ff, pre_norm)
 
 
+@mistake("06.3", caught_by="test_encoder_padding")
+def keys_of_padding_set_to_zero(d_model, num_heads, d_ff, pre_norm=False):
+    """padding is set to 0 among keys and values, and not hidden.
+
+    A key of zeros still has the weight e⁰ before it is divided. Hide it in the mask.
+    """
+
+    class Zeroed(Encoder):
+        def attend(self, x, real):
+            return self.attention(x, x if real is None else x * real[..., None])
+
+    return Zeroed(d_model, num_heads, d_ff, pre_norm)
+
+
 @mistake("06.3", caught_by="test_encoder_equal_sizes")
 def output_of_padding_set_to_zero(d_model, num_heads, d_ff, pre_norm=False):
     """the output at the padding is set to 0.
@@ -1041,8 +1104,38 @@ def causal_only_without_padding(d_model, num_heads, d_ff, pre_norm=False):
 
 
 @mistake("06.4", caught_by="test_decoder_post_norm")
+def causal_only_with_padding(d_model, num_heads, d_ff, pre_norm=False):
+    """the decoder's own tokens look ahead where real is None: no mask is given then.
+
+    The block is causal always: `Mask(causal=True, key_padding=real)`, whose key_padding may be
+    None.
+    """
+
+    class Either(Decoder):
+        def own(self, real):
+            return Mask() if real is None else Mask(causal=True, key_padding=real)
+
+    return Either(d_model, num_heads, d_ff, pre_norm)
+
+
+@mistake("06.4", caught_by="test_decoder_post_norm")
+def causal_mask_for_the_memory(d_model, num_heads, d_ff, pre_norm=False):
+    """the mask of the memory is causal as well: its last tokens are hidden from the first of x.
+
+    The source is there as a whole before the first word is written. The causal rule is for the
+    decoder's own tokens.
+    """
+
+    class Causal(Decoder):
+        def cross(self, memory_real):
+            return Mask(causal=True, key_padding=memory_real)
+
+    return Causal(d_model, num_heads, d_ff, pre_norm)
+
+
+@mistake("06.4", caught_by="test_decoder_post_norm")
 def memory_read_causally(d_model, num_heads, d_ff, pre_norm=False):
-    """the memory is read causally: each token sees the part of it that stands before its own place.
+    """the memory is read causally, aligned at the top left: token i sees its tokens 0 to i.
 
     The source is there as a whole before the first word is written. The causal rule is for the
     decoder's own tokens.
@@ -2335,6 +2428,17 @@ def gathered_in_place_of_scattered(logits, p):
 
 
 @mistake("06.7", caught_by="test_nucleus_definition")
+def logits_gathered_in_place_of_scattered(logits, p):
+    """the sorted logits are brought back with `gather(order)`, where scatter belongs.
+
+    order[n] is the token that stands at place n: *write* logit n there. gather reads from there,
+    which turns the order once more.
+    """
+    order = logits.argsort(-1, descending=True)
+    return nucleus(logits, p).gather(-1, order).gather(-1, order) if p < 1 else nucleus(logits, p)
+
+
+@mistake("06.7", caught_by="test_nucleus_definition")
 def logits_left_sorted(logits, p):
     """the logits are returned sorted.
 
@@ -2399,6 +2503,16 @@ def probabilities_returned(logits, p):
     Whoever draws takes the softmax of them once more. Return the logits, -inf for what goes.
     """
     return nucleus(logits, p).softmax(-1)
+
+
+@mistake("06.7", caught_by="test_nucleus_definition")
+def probabilities_kept(logits, p):
+    """the probabilities of the tokens that are kept are returned, not their logits.
+
+    Whoever draws takes the softmax of them once more. Return the logits as they are.
+    """
+    kept = nucleus(logits, p)
+    return torch.where(kept.isinf(), kept, logits.softmax(-1))
 
 
 @mistake("06.7", caught_by="test_nucleus_definition")
@@ -2522,7 +2636,7 @@ def search(
     logits, bos_id, eos_id, num_beams, max_new_tokens, length_penalty=0.6, *,
     logs=lambda logits: logits.log_softmax(-1),
     penal=lambda total, n, alpha: total / ((5 + n) / 6) ** alpha,
-    told=lambda score, total: score,
+    length=lambda tokens: len(tokens) - 1, told=lambda score, total: score,
     unfinished=True, aside=True, first=1, branch=None, by_sum=False, least=False, mixed=False,
     feed=True, early=False,
 ):  # fmt: skip
@@ -2546,7 +2660,7 @@ def search(
             others = [c for c in candidates[:num_beams] if c[0][-1] != eos_id]
         if n == max_new_tokens and unfinished:
             ends = ends + others if not aside else candidates
-        finished += [(penal(total, n, length_penalty), total, tokens) for tokens, total in ends]
+        finished += [(penal(t, length(s), length_penalty), t, s) for s, t in ends]
         if mixed and others:
             kept = others[:num_beams]
             turned = kept[1:] + kept[:1]
@@ -2555,7 +2669,7 @@ def search(
         if (early and finished) or not beginnings:
             break
     if not finished:
-        finished = [(penal(t, len(s) - 1, length_penalty), t, s) for s, t in beginnings]
+        finished = [(penal(t, length(s), length_penalty), t, s) for s, t in beginnings]
     score, total, tokens = max(finished, key=lambda each: float(each[1 if by_sum else 0]))
     return torch.tensor(tokens), told(score, total)
 
@@ -2662,6 +2776,20 @@ def end_not_counted(logits, bos_id, eos_id, num_beams, max_new_tokens, length_pe
     return without_start(
         search(
             logits, bos_id, eos_id, num_beams, max_new_tokens, length_penalty,
+            length=lambda tokens: sum(token != eos_id for token in tokens[1:]),
+        )
+    )  # fmt: skip
+
+
+@mistake("06.8", caught_by="test_beam_definition")
+def steps_counted_from_zero(logits, bos_id, eos_id, num_beams, max_new_tokens, length_penalty=0.6):
+    """n is one too small: the steps are counted from 0.
+
+    n counts the new tokens, and in the first step there is one: `range(1, max_new_tokens + 1)`.
+    """
+    return without_start(
+        search(
+            logits, bos_id, eos_id, num_beams, max_new_tokens, length_penalty,
             penal=lambda total, n, alpha: total / ((4 + n) / 6) ** alpha,
         )
     )  # fmt: skip
@@ -2701,6 +2829,32 @@ def first_end_wins(logits, bos_id, eos_id, num_beams, max_new_tokens, length_pen
     return without_start(
         search(logits, bos_id, eos_id, num_beams, max_new_tokens, length_penalty, early=True)
     )
+
+
+@mistake("06.8", caught_by="test_beam_definition")
+def first_end_among_the_best_wins(
+    logits, bos_id, eos_id, num_beams, max_new_tokens, length_penalty=0.6
+):
+    """it stops at the first step in which an end is among the K best candidates.
+
+    A longer sentence may have a better score. Put ends aside, go on to max_new_tokens, and compare
+    all.
+    """
+    table = logits.log_softmax(-1)
+    beginnings = [([], table.new_zeros(()))]
+    for n in range(1, max_new_tokens + 1):
+        candidates = [
+            ([*tokens, j], total + row)
+            for tokens, total in beginnings
+            for j, row in enumerate(table[tokens[-1] if tokens else bos_id])
+        ]
+        candidates.sort(key=lambda pair: -float(pair[1]))
+        ends = [pair for pair in candidates[:num_beams] if pair[0][-1] == eos_id]
+        if ends or n == max_new_tokens:
+            tokens, total = (ends if n < max_new_tokens else candidates)[0]
+            return torch.tensor(tokens), total / ((5 + n) / 6) ** length_penalty
+        beginnings = candidates[:num_beams]
+    return None
 
 
 @mistake("06.8", caught_by="test_beam_by_hand")
@@ -2927,6 +3081,19 @@ def aligned_at_the_top_left(x, k_cache, v_cache, W_q, W_k, W_v, W_o, num_heads):
     )  # fmt: skip
 
 
+@mistake("06.9", caught_by="test_step_of_several")
+def aligned_at_the_top_left_if_several(x, k_cache, v_cache, W_q, W_k, W_v, W_o, num_heads):
+    """of several new tokens the triangle is aligned at the top left: token 0 sees column 0 only.
+
+    So does `is_causal=T > 1` of torch, which is right for one new token and for an empty cache. New
+    token i is token S + i: `tril(T_k - T)`, or `Mask(causal=True)`.
+    """
+    return step(
+        x, k_cache, v_cache, W_q, W_k, W_v, W_o, num_heads,
+        mask=lambda T, T_k: torch.ones(T, T_k, dtype=torch.bool).tril(0 if T > 1 else T_k),
+    )  # fmt: skip
+
+
 @mistake("06.9", caught_by="test_step_of_one")
 def new_token_does_not_see_itself(x, k_cache, v_cache, W_q, W_k, W_v, W_o, num_heads):
     """a new token does not see itself.
@@ -2974,6 +3141,24 @@ def new_in_front_of_the_old(x, k_cache, v_cache, W_q, W_k, W_v, W_o, num_heads):
     """
     return step(
         x, k_cache, v_cache, W_q, W_k, W_v, W_o, num_heads,
+        add=lambda old, new: torch.cat([new, old], dim=2),
+    )  # fmt: skip
+
+
+@mistake("06.9", caught_by="test_step_by_hand")
+def new_in_front_and_masked_so(x, k_cache, v_cache, W_q, W_k, W_v, W_o, num_heads):
+    """the new keys and values are put in front of the old ones, in the mask as well.
+
+    The output is right, but the next step takes the first columns for the oldest tokens. Oldest
+    first: `torch.cat([k_cache, k_new], dim=2)`.
+    """
+
+    def mask(T, T_k):
+        own = torch.ones(T, T, dtype=torch.bool).tril()
+        return torch.cat([own, torch.ones(T, T_k - T, dtype=torch.bool)], dim=1)
+
+    return step(
+        x, k_cache, v_cache, W_q, W_k, W_v, W_o, num_heads, mask=mask,
         add=lambda old, new: torch.cat([new, old], dim=2),
     )  # fmt: skip
 
@@ -3111,6 +3296,33 @@ def step_heads_interleaved(x, k_cache, v_cache, W_q, W_k, W_v, W_o, num_heads):
     return step(
         x, k_cache, v_cache, W_q, W_k, W_v, W_o, num_heads,
         cut=lambda x, H: x.unflatten(-1, (-1, H)).permute(0, 3, 1, 2),
+    )  # fmt: skip
+
+
+@mistake("06.9", caught_by="test_step_caches")
+def step_cut_and_joined_by_reshape(x, k_cache, v_cache, W_q, W_k, W_v, W_o, num_heads):
+    """the heads are cut and joined by a view or reshape alone, without exchanging tokens and heads.
+
+    With one new token that is right. With several, cut the last axis, (B, T, H, D), then exchange
+    tokens and heads, and exchange them back before the heads are joined.
+    """
+    return step(
+        x, k_cache, v_cache, W_q, W_k, W_v, W_o, num_heads,
+        cut=lambda x, H: x.reshape(x.shape[0], H, x.shape[1], -1),
+        join=lambda heads: heads.reshape(heads.shape[0], heads.shape[2], -1),
+    )  # fmt: skip
+
+
+@mistake("06.9", caught_by="test_step_caches")
+def step_heads_interleaved_both_ways(x, k_cache, v_cache, W_q, W_k, W_v, W_o, num_heads):
+    """the heads are interleaved, where they are cut and where they are joined.
+
+    Head 0 has the first D columns: cut the last axis as (H, D), not as (D, H).
+    """
+    return step(
+        x, k_cache, v_cache, W_q, W_k, W_v, W_o, num_heads,
+        cut=lambda x, H: x.unflatten(-1, (-1, H)).permute(0, 3, 1, 2),
+        join=lambda heads: heads.permute(0, 2, 3, 1).flatten(2),
     )  # fmt: skip
 
 
@@ -3520,6 +3732,19 @@ def sentinels_from_the_end(token_ids, taken_out, sentinels):
     In the order in which they are given.
     """
     return spans_of(token_ids, taken_out, sentinels.flip(0))
+
+
+@mistake("06.11", caught_by="test_spans_at_the_ends")
+def span_at_the_end_lost(token_ids, taken_out, sentinels):
+    """a span at the end of the text is lost: nothing comes behind it that would have it written.
+
+    A span that is written when the next token that stays is met needs one look more behind the
+    loop.
+    """
+    stays = (~taken_out).nonzero()
+    end = int(stays[-1]) + 1 if len(stays) else 0
+    spans_of(token_ids, taken_out, sentinels)  # refuses too few
+    return spans_of(token_ids[:end], taken_out[:end], sentinels)
 
 
 @mistake("06.11", caught_by="test_spans_target")

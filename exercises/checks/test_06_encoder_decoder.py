@@ -489,7 +489,7 @@ BLOCK = "the output of the block"
 def test_encoder_by_hand(sub, rng):
     weights = zero_weights(shapes_of_block(2, 3, OF_ENCODER))
     x = torch.tensor([[[3.0, 5.0]]])
-    for pre_norm, want in ((False, [[[-1.0, 1.0]]]), (True, [[[3.0, 5.0]]])):
+    for pre_norm, want in ((True, [[[3.0, 5.0]]]), (False, [[[-1.0, 1.0]]])):
         module = loaded(sub.EncoderBlock, (2, 1, 3, pre_norm), weights)
         what = f"the token with pre_norm={pre_norm}"
         expect_close(module(x), torch.tensor(want), BY_HAND, what=what)
@@ -555,7 +555,7 @@ def test_encoder_padding(sub, rng):
     hint="With B = T = C = F every wrong axis fits.",
 )
 def test_encoder_equal_sizes(sub, rng):
-    for n, pre_norm in ((4, False), (4, True)):
+    for n, pre_norm in ((4, True), (4, False)):
         x, weights = normal(rng, n, n, n), weights_of(rng, shapes_of_block(n, n, OF_ENCODER))
         module = loaded(sub.EncoderBlock, (n, 2, n, pre_norm), weights)
         real = words([4, 2, 3, 1], 4)
@@ -1390,7 +1390,7 @@ def test_beam_shapes(sub, rng):
     hint="Extend all by all tokens; ends are put aside; of the others the K largest sums go on.",
 )
 def test_beam_definition(sub, rng):
-    for K, most in ((2, 4), (3, 5), (2, 6)):
+    for K, most in ((3, 5), (2, 4), (2, 6)):
         for ending in (1.0, -1.0, -2.0, -3.0):
             expect_found(sub, partial(language, rng, ending=ending), 0, 1, K, most)
 

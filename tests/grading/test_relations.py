@@ -98,6 +98,7 @@ def first(got: Any, want: Any, given: Given = GIVEN) -> str:
         (np.where([[False], [True], [False]], 7.0, B), B, ("except", "nothing allowed")),
         (np.where([[False], [True], [False]], np.nan, B), B, ("NaN", "nothing allowed")),
         (B * np.nan, B, ("NaN", "everywhere")),
+        (np.where(ALLOWED, B, -1e4), np.where(ALLOWED, B, -np.inf), ("number", "for -∞")),
         (~ALLOWED, ALLOWED, ("opposite",)),
         (np.where(ALLOWED, 0.0, -np.inf), ALLOWED, ("to be added",)),
         (np.tri(4, 6, dtype=bool), np.tri(4, 6, 2, dtype=bool), ("triangle", "≤", "i")),

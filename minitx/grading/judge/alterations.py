@@ -43,7 +43,7 @@ def alterations(
     """
     tensors = [name for name, x in arguments.items() if _ndim(x)]
     for one, other in itertools.combinations(arguments, 2):
-        if _kind(arguments[one]) == _kind(arguments[other]):
+        if _exchangeable(one, other, arguments):
             yield Alteration(
                 ("exchanged", one, other),
                 f"It equals the right result with `{one}` and `{other}` exchanged.",
@@ -51,7 +51,7 @@ def alterations(
                 partial(_taken_from, {one: other, other: one}),
             )
     for name, other in itertools.permutations(arguments, 2):
-        if _kind(arguments[name]) == _kind(arguments[other]):
+        if _exchangeable(name, other, arguments):
             yield Alteration(
                 ("in place of", name, other),
                 f"It equals the right result with `{other}` used in place of `{name}`.",
@@ -85,6 +85,14 @@ def alterations(
         yield from _of_length(letter, notation)
     yield from _of_groups(arguments, notation)
     yield from _of_axes(notation)
+
+
+def _exchangeable(one: str, other: str, arguments: Arguments) -> bool:
+    """Whether one may stand for the other; a module's weight fits in the place of its own shape."""
+    x, y = arguments[one], arguments[other]
+    if "." in one + other and getattr(x, "shape", ()) != getattr(y, "shape", ()):
+        return False
+    return _kind(x) == _kind(y)
 
 
 def notation_letters(notation: Notation) -> set[str]:

@@ -39,9 +39,23 @@ def telling(
     for condition in _conditions(wrong, right, defaults):
         enough = condition.special or len(wrong) > 1  # one call has many properties
         fits = all(map(condition.holds, wrong)) and not any(map(condition.holds, right))
+        if condition.key[0] == "not 1" and _others_differ(str(condition.key[1]), wrong, right):
+            continue
         if enough and fits:
             return condition
     return None
+
+
+def _others_differ(name: str, wrong: Sequence[Probe], right: Sequence[Probe]) -> bool:
+    """Whether another whole number sets the calls that go wrong apart as well."""
+
+    def numbers(probes: Sequence[Probe], other: str) -> set[object]:
+        return {probe.arguments.get(other) for probe in probes}
+
+    return any(
+        type(value) is int and other != name and not numbers(wrong, other) & numbers(right, other)
+        for other, value in wrong[0].arguments.items()
+    )
 
 
 def _conditions(
@@ -79,12 +93,13 @@ def _conditions(
         )
     for name, value in first.arguments.items():
         axes = len(getattr(value, "shape", ()))
-        yield Condition(
-            ("axes", name, axes),
-            f"where `{name}` has {axes} {'axis' if axes == 1 else 'axes'}",
-            _on_argument(name, partial(_has_axes, axes)),
-            special=False,
-        )
+        if any(hasattr(probe.arguments.get(name), "shape") for probe in right):  # or it is given
+            yield Condition(
+                ("axes", name, axes),
+                f"where `{name}` has {axes} {'axis' if axes == 1 else 'axes'}",
+                _on_argument(name, partial(_has_axes, axes)),
+                special=False,
+            )
         if name not in defaults:
             yield Condition(
                 ("given", name),

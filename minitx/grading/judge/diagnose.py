@@ -511,7 +511,9 @@ class Evidence:
         return None
 
     def alterations(self, probe: Probe) -> Iterator[Alteration]:
-        given = {**self.usual, **probe.arguments}
+        given = {  # deeper weights, such as attention.q_proj.weight, are some part's own affair
+            name: x for name, x in {**self.usual, **probe.arguments}.items() if name.count(".") < 2
+        }
         return alterations(given, self.asker.notation, self.usual)
 
     def combined(self) -> list[Named]:

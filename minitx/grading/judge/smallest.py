@@ -27,17 +27,24 @@ def smallest(asker: Asker, probes: list[Probe]) -> Case | None:
     shown = [probe for probe in probes if _fault(probe) and probe.want.kind == "returned"]
     if not shown:
         return None
-    best = min(shown, key=_count)
+    best = _shrunk(min(shown, key=_count), asker, plainer=False)
+    if _count(best) > _MOST_NUMBERS:  # plainer numbers are no fewer
+        return None
+    return _case(_shrunk(best, asker, plainer=True), asker.form)
+
+
+def _shrunk(best: Probe, asker: Asker, *, plainer: bool) -> Probe:
+    """As short as it gets with the same fault, and with numbers as plain as they get."""
     fault = _fault(best)
     found = True
     while found:
         found = False
-        for arguments in _smaller(best, asker):
+        for arguments in _smaller(best, asker, plainer=plainer):
             new = asker.ask(best.call, arguments)
             if new is not None and _fault(new) == fault:
                 best, found = new, True
                 break
-    return _case(best, asker.form) if _count(best) <= _MOST_NUMBERS else None
+    return best
 
 
 def _fault(probe: Probe) -> tuple[str, ...]:
@@ -73,8 +80,8 @@ def _count(probe: Probe) -> int:
     return sum(values.to_numpy(x).size for x in [*inputs, *results]) + sum(plain)
 
 
-def _smaller(probe: Probe, asker: Asker) -> Iterator[Mapping[str, Any]]:
-    """One step down, the largest first."""
+def _smaller(probe: Probe, asker: Asker, *, plainer: bool) -> Iterator[Mapping[str, Any]]:
+    """One step down, the largest first; to plainer numbers only if they are wanted."""
     sizes = asker.notation.sizes(probe.arguments)
     for letter, size in sorted(sizes.items(), key=lambda pair: -pair[1]):
         for shorter in (1, 2, 3):
@@ -86,7 +93,7 @@ def _smaller(probe: Probe, asker: Asker) -> Iterator[Mapping[str, Any]]:
     for name, x in probe.arguments.items():
         if type(x) is int:
             yield from ({**probe.arguments, name: n} for n in (1, 2, 3) if n < x)
-        elif hasattr(x, "shape"):
+        elif plainer and hasattr(x, "shape"):
             numbers = values.to_numpy(x)
             for simple in _simpler(numbers):
                 if not np.array_equal(simple, numbers):

@@ -1,11 +1,26 @@
-"""NaN and infinities where numbers are wanted."""
+"""NaN and infinities where numbers are wanted, and numbers where -∞ is."""
 
 from collections.abc import Iterator
 
 import numpy as np
 
 from minitx.grading.judge.relations.regions import LARGE, regions
-from minitx.grading.judge.relations.relation import Array, Given, Relation
+from minitx.grading.judge.relations.relation import Array, Given, Relation, near
+
+
+def number_for_infinity(a: Array, b: Array, tol: float) -> Iterator[Relation]:
+    """One number in every place that is to hold -∞, all others right."""
+    out = b == -np.inf
+    if not out.any() or out.all() or not near(a[~out], b[~out], tol):
+        return
+    number = float(a[out][0])
+    if np.isfinite(number) and (a[out] == number).all():
+        yield Relation(
+            ("number", "for -∞"),
+            f"Where -∞ is wanted, {number:.6g} stands; all else is right.",
+            "Only -∞ gives the probability 0 whatever stands beside it: float('-inf').",
+            0,
+        )
 
 
 def not_finite(a: Array, b: Array, given: Given) -> Iterator[Relation]:

@@ -17,7 +17,7 @@ from minitx.grading.judge.relations.curves import logarithm, one_function
 from minitx.grading.judge.relations.factors import one_factor, one_off, one_shift
 from minitx.grading.judge.relations.kinds import dtype_of, dtypes, kinds
 from minitx.grading.judge.relations.moved import moved
-from minitx.grading.judge.relations.not_finite import not_finite
+from minitx.grading.judge.relations.not_finite import not_finite, number_for_infinity
 from minitx.grading.judge.relations.precision import FEWER_DIGITS, digits, rounded
 from minitx.grading.judge.relations.regions import right_except
 from minitx.grading.judge.relations.relation import (
@@ -165,6 +165,7 @@ def _numbers(
         yield from one_factor(a, b, given, tol)
         return
     yield from not_finite(a, b, given)
+    yield from number_for_infinity(a, b, tol)
     if kind == "f":
         yield from logarithm(a, b, tol)
     if np.isnan(a).any() or np.isinf(a).any():

@@ -133,9 +133,12 @@ def _letters(
     for length in shape:
         fits = [letter for letter, size in given.sizes.items() if size == length]
         fits += [words for words, size in given.others() if size == length]
-        fits += [name for name, x in given.numbers() if x == length and name not in given.sizes]
+        numbers = [n for n, x in given.numbers() if x == length and n not in given.sizes]
+        fits += numbers
         if length == 1:
             fits = ["1"]
+        elif numbers and not given.axes:  # a result of any length equals some number by chance
+            return None
         if len(fits) != 1:
             return None
         found.append(fits[0])
