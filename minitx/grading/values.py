@@ -128,8 +128,8 @@ def copied(value: Any) -> Any:
     """An independent copy with the same memory layout, cut off from any gradient graph."""
     if is_tensor(value):
         plain = value.detach()
-        twin = plain.clone()
-        if twin.stride() != plain.stride():  # entries that share their memory, or gaps
+        twin = plain.clone()  # the same, in a tenth of the time, but where entries share memory
+        if str(plain.layout) != "torch.strided" or twin.stride() != plain.stride():
             twin = copy.deepcopy(plain)
         return twin.requires_grad_() if value.requires_grad else twin
     if isinstance(value, np.ndarray):
