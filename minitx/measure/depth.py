@@ -50,6 +50,7 @@ class Sublayers(nn.Module):
         if small_start:
             with torch.no_grad():
                 for f in self.sublayers:
+                    assert isinstance(f, FeedForward | MultiHeadAttention)
                     f.out_proj.weight /= depth**0.5
 
     def forward(self, x: Tensor) -> Tensor:
