@@ -34,6 +34,6 @@ def test_the_rungs_are_trained_and_measured(tmp_path, monkeypatch):
     small = replace(ladder.EXPERIMENT, trials=rungs)
     result = small.run(tmp_path, group=ALONE, seeds=(0, 1))
     parameters = {run["parameters"] for rung in result["trials"] for run in rung["runs"]}
-    assert len(parameters) == 4  # heads and sinusoids have none of their own, pre-norm two norms more
+    assert len(parameters) == 4  # heads and sinusoids have none of their own, pre-norm has
     assert [row[0] for row in ladder.table_of(result).rows] == [rung.name for rung in rungs]
     assert all(run["of"] == 3 for rung in result["trials"] for run in rung["runs"])
