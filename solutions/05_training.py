@@ -1149,8 +1149,10 @@ check("05.8", clip_by_norm)
 # <details><summary>Answer</summary>
 #
 # The sum over thousands of tokens is nearly always longer than `max_norm`, so
-# every step is clipped, and then divided by thousands: the weights hardly
-# move, whatever the gradients say.
+# every step is clipped, and then divided by thousands. Plain gradient descent
+# hardly moves. Adam does, since a constant factor cancels; but a calm batch
+# and a wild one now have gradients of one length, and clipping protects from
+# nothing.
 #
 # </details>
 

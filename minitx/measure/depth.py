@@ -28,12 +28,15 @@ class Sublayers(nn.Module):
         kind: which of them.
         depth: sublayers in all.
         gain: how many times as large as usual every matrix begins.
+        small_start: whether those whose results join the road begin divided by √depth.
 
     Matrices begin as in Glorot & Bengio 2010, as those of the library's `Transformer`; norms have
-    nothing that is trained.
+    nothing that is trained. The small start is that of Radford et al. 2019, §2.3.
     """
 
-    def __init__(self, kind: Kind, depth: int, *, gain: float = 1.0) -> None:
+    def __init__(
+        self, kind: Kind, depth: int, *, gain: float = 1.0, small_start: bool = False
+    ) -> None:
         super().__init__()
         if kind not in KINDS:
             raise ValueError(f"kind must be one of {', '.join(KINDS)}, got {kind!r}")
@@ -44,6 +47,11 @@ class Sublayers(nn.Module):
         )
         linear = partial(nn.init.xavier_uniform_, gain=gain)
         initialise(self, linear=linear, embedding=nn.init.normal_)
+        if small_start:
+            with torch.no_grad():
+                for f in self.sublayers:
+                    assert isinstance(f, FeedForward | MultiHeadAttention)
+                    f.out_proj.weight /= depth**0.5
 
     def forward(self, x: Tensor) -> Tensor:
         """What comes out above the last sublayer."""
@@ -103,7 +111,7 @@ def _arriving(kind: Kind, depth: int, gain: float, seeds: Sequence[int]) -> tupl
     return arrived, came_back
 
 
-def by_layer(kind: Kind, *, depth: int = 24, seeds: Sequence[int] = (0, 1, 2)) -> list[float]:
+def by_layer(kind: Kind, *, depth: int = 24, seeds: Sequence[int] = range(12)) -> list[float]:
     """The length of the gradient at the output matrix of each feed-forward network, bottom first.
 
     Above the stack stand a last norm, which pre-norm has and which changes nothing in post-norm,

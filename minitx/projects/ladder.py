@@ -61,6 +61,11 @@ RUNGS = (
     Rung("self-attention, one head, no positions", ONE_HEAD, chapter="02"),
     Rung("four heads, no positions", FOUR_HEADS, chapter="03"),
     Rung("four heads, sinusoids", replace(FOUR_HEADS, positions="sinusoidal"), chapter="04"),
+    Rung(
+        "four heads, sinusoids, pre-norm",
+        replace(FOUR_HEADS, positions="sinusoidal", pre_norm=True),
+        chapter="05",
+    ),
     Rung("the whole, four times as wide", NUMBERS.settings, chapter="06"),
 )
 EXPERIMENT = Experiment("ladder", RUNGS, train, measure)

@@ -14,11 +14,11 @@ ALONE = Processes(rank=0, count=1, device=torch.device("cpu"))
 
 
 def test_a_chapter_sees_what_came_before_and_not_what_comes():
-    tables = [ladder.table(f"0{chapter}") for chapter in (1, 2, 3, 4)]
+    tables = [ladder.table(f"0{chapter}") for chapter in (1, 2, 3, 4, 5)]
     for chapter, (before, table) in enumerate(pairwise(tables), start=2):
         assert table.rows[: len(before.rows)] == before.rows
         assert {row[1] for row in table.rows[len(before.rows) :]} == {chapter}
-    with pytest.raises(ValueError, match="chapter must be one of 01, 02, 03, 04, got '2'"):
+    with pytest.raises(ValueError, match="chapter must be one of 01, 02, 03, 04, 05, got '2'"):
         ladder.table("2")
 
 
@@ -34,6 +34,6 @@ def test_the_rungs_are_trained_and_measured(tmp_path, monkeypatch):
     small = replace(ladder.EXPERIMENT, trials=rungs)
     result = small.run(tmp_path, group=ALONE, seeds=(0, 1))
     parameters = {run["parameters"] for rung in result["trials"] for run in rung["runs"]}
-    assert len(parameters) == 3  # heads and sinusoids have none of their own
+    assert len(parameters) == 4  # heads and sinusoids have none of their own, pre-norm has
     assert [row[0] for row in ladder.table_of(result).rows] == [rung.name for rung in rungs]
     assert all(run["of"] == 3 for rung in result["trials"] for run in rung["runs"])
