@@ -1601,12 +1601,6 @@ def test_accumulate_dtype(sub, rng):
         expect_accumulated(sub, weight, batches, f"batches in {dtype}", KEPT[dtype])
 
 
-accumulate_gradients.waive(
-    "accumulate_gradients:L1:weight.clone()->weight",
-    reason="every call is given a weight of its own, whose numbers do not change by it",
-)
-
-
 # ---------------------------------------------------------------------------------------------
 # 05.10
 
