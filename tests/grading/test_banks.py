@@ -174,6 +174,7 @@ NEIGHBOURS = {
     ("05.3/NoNormAtAll", "05.3/NoNormBefore"),
     ("05.6/larger_of_the_two", "05.6/no_warm_up"),
     ("05.9/averaged_on_the_way", "05.9/mean_of_the_means"),
+    ("05.9/classes_on_the_wrong_axis", "05.9/logits_reshaped"),
     ("03.3/packed_matrix_transposed", "03.3/packed_matrix_reshaped"),
     ("03.4/nobody_looks_ahead", "03.4/causal_unless_told"),
     ("03.4/sentences_taken_for_heads", "03.4/mask_repeated_head_by_head"),
