@@ -36,7 +36,12 @@ LARGE_BATCH = tuple(
     f"torch.{name}" for name in ("cat", "concat", "concatenate", "hstack", "vstack")
 )
 TORCHS_CLIP = (2e-5, 1e-7)  # torch adds 1e-6 to the norm that it divides by
-ADAM = ("torch.optim.Adam.step", "torch.optim.adam.adam", "torch.optim.adamw.adamw")
+ADAM = (  # the first before torch imports its compiler for an optimiser, which takes seconds
+    "torch.optim.Adam.__init__",
+    "torch.optim.Adam.step",
+    "torch.optim.adam.adam",
+    "torch.optim.adamw.adamw",
+)
 
 
 def normal(rng, *shape, dtype=torch.float64):
