@@ -36,7 +36,12 @@ LARGE_BATCH = tuple(
     f"torch.{name}" for name in ("cat", "concat", "concatenate", "hstack", "vstack")
 )
 TORCHS_CLIP = (2e-5, 1e-7)  # torch adds 1e-6 to the norm that it divides by
-ADAM = ("torch.optim.Adam.step", "torch.optim.adam.adam", "torch.optim.adamw.adamw")
+ADAM = (  # the first before torch imports its compiler for an optimiser, which takes seconds
+    "torch.optim.Adam.__init__",
+    "torch.optim.Adam.step",
+    "torch.optim.adam.adam",
+    "torch.optim.adamw.adamw",
+)
 
 
 def normal(rng, *shape, dtype=torch.float64):
@@ -1601,12 +1606,6 @@ def test_accumulate_dtype(sub, rng):
         expect_accumulated(sub, weight, batches, f"batches in {dtype}", KEPT[dtype])
 
 
-accumulate_gradients.waive(
-    "accumulate_gradients:L1:weight.clone()->weight",
-    reason="every call is given a weight of its own, whose numbers do not change by it",
-)
-
-
 # ---------------------------------------------------------------------------------------------
 # 05.10
 
@@ -1722,9 +1721,8 @@ def test_scaled_overflow(sub, rng):
             got, (None, scale / 2, 0), SIXTEEN, "for a scale that makes the loss infinite"
         )
     weight, x, targets = examples(rng, 4, 3)
-    for scale in (2.0**24,):
-        got = sub.scaled_backward(weight, x, targets, scale, 3, 10)
-        expect_scaled(got, (None, scale / 2, 0), SIXTEEN, f"for scale {scale:g}")
+    got = sub.scaled_backward(weight, x, targets, 2.0**24, 3, 10)
+    expect_scaled(got, (None, 2.0**23, 0), SIXTEEN, "for scale 2^24")
     for place in (0, 2):  # one column of large numbers: one infinite entry
         x = torch.full((4, 3), 0.1)
         x[:, place] = 50.0
@@ -1740,9 +1738,10 @@ def test_scaled_overflow(sub, rng):
 )
 def test_scaled_nan(sub, rng):
     weight, x, targets = examples(rng, 4, 3)
-    targets[1] = math.nan
-    got = sub.scaled_backward(weight, x, targets, 64.0, 3, 10)
-    expect_scaled(got, (None, 32, 0), SIXTEEN, "with a target that is no number")
+    for bad in (math.nan, math.inf):
+        targets[1] = bad
+        got = sub.scaled_backward(weight, x, targets, 64.0, 3, 10)
+        expect_scaled(got, (None, 32, 0), SIXTEEN, f"with a target of {bad}")
 
 
 @scaled_backward.check(
