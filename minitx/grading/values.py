@@ -144,11 +144,11 @@ def copied(value: Any) -> Any:
 
 def _fills_its_storage(tensor: Any) -> bool:
     """Whether a clone, which takes a tenth of the time, has the same layout as a deep copy."""
+    torch = sys.modules["torch"]
     return (
-        type(tensor).__name__ == "Tensor"
-        and str(tensor.layout) == "torch.strided"
-        and dtype_kind(tensor) in "fib"
-        and not tensor.is_quantized
+        type(tensor) is torch.Tensor
+        and tensor.dtype in (torch.float32, torch.float64, torch.int64, torch.bool)
+        and tensor.layout is torch.strided
         and tensor.device.type == "cpu"
         and tensor.untyped_storage().nbytes() == tensor.numel() * tensor.element_size()
     )
