@@ -323,8 +323,9 @@ check("06.2", shift_right)
 # **By hand.** Say attention and feed-forward network give zeros (all their
 # weights are 0), and the norms are as they are made: they multiply by 1 and
 # add 0. Then the token $(3, 5)$ is all there is: the first norm makes
-# $(-1, 1)$ of it, the second leaves that as it is. With `pre_norm=True` the token comes out as it went in, $(3, 5)$: the
-# road past both sublayers is untouched.
+# $(-1, 1)$ of it, the second leaves that as it is. With `pre_norm=True` the
+# token comes out as it went in, $(3, 5)$: the road past both sublayers is
+# untouched.
 #
 # **The ladder**
 # 1. *Written out.* The sums and the norms as in the formula;
