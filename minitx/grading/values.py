@@ -144,7 +144,6 @@ def copied(value: Any) -> Any:
         return value
 
 
-
 def unchanged(before: Any, after: Any) -> bool:
     """Whether `after` still holds, bit for bit, what was copied to `before`."""
     if is_tensor(before):

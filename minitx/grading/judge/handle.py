@@ -152,6 +152,8 @@ def _judge(
     name: str, outcome: Outcome, args: tuple[Any, ...], kwargs: dict[str, Any], owner: str
 ) -> None:
     """Turns an outcome without a usable value into the exception that says so."""
+    if outcome.kind == "returned" and not outcome.changed:
+        return  # the words below take longer than most calls
     at = f" at {outcome.where}" if outcome.where else ""
     called = f"{name}({_arguments(args, kwargs)})"
     if outcome.kind == "unattempted":
