@@ -49,14 +49,14 @@ BEST_RATES: dict[Way, float] = {
 STEPS = 30
 
 SETTINGS = TextSettings(
-    num_steps=800,
-    max_lr=3e-3,
+    num_steps=700,
+    max_lr=5e-3,
     final_lr=0.1,
     batch_size=16,
     warmup_steps=50,
     weight_decay=0.1,
     d_model=64,
-    num_layers=4,
+    num_layers=2,
     length=64,
 )
 Labelled = tuple[Int[Tensor, "N T"], Int[Tensor, " N"]]
