@@ -8,6 +8,7 @@
 
 window.panel = (() => {
   const NEAR = "600px";
+  const ALSO = { decoding: ["generate"] }; // what a panel needs besides its own script
   const builders = {};
   const loading = {};
   const models = {};
@@ -26,6 +27,7 @@ window.panel = (() => {
   async function build(place) {
     const { panel: name, model } = place.dataset;
     await Promise.all(["runtime", "reading", "parts"].map(script));
+    await Promise.all((ALSO[name] ?? []).map(script));
     await Promise.all([`models/${model}`, `panel-${name}`].map(script));
     models[model] ??= new transformer.Translator(minitxModels[model]);
     const { label, make } = builders[name];

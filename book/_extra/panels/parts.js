@@ -58,15 +58,27 @@ globalThis.parts = (() => {
   let ids = 0;
   const newId = (what) => `panel-${what}-${(ids += 1)}`;
 
+  // A number on a line from min to max, written beside it; value() reads it.
+  function slider(label, { min, max, step, start }, act) {
+    const made = element("input", { type: "range", min, max, step, value: start });
+    const digits = String(step).split(".")[1]?.length ?? 0;
+    const told = element("output", {}, show(start, digits));
+    made.addEventListener("input", () => {
+      told.textContent = show(Number(made.value), digits);
+      act();
+    });
+    return { made, value: () => Number(made.value), label: element("label", {}, element("span", {}, label), made, told) };
+  }
+
   // A field in which a number is typed, and a line for what was not understood. use(tokens, typed) gets the rest.
-  function numberField(start, use) {
+  function numberField(start, use, verb = "Translate") {
     const id = newId("number");
     const field = element("input", { type: "text", id, value: start, autocomplete: "off", spellcheck: "false",
       autocapitalize: "off", "aria-describedby": `${id}-error` });
     const error = element("p", { class: "panel-error", id: `${id}-error`, role: "alert" });
     const form = element("form", { class: "panel-form" },
       element("label", { for: id }, "A number, in English words or in digits"),
-      element("span", { class: "panel-field" }, field, element("button", { class: "playable-button" }, "Translate")));
+      element("span", { class: "panel-field" }, field, element("button", { class: "playable-button" }, verb)));
     function read() {
       let tokens = null;
       try {
@@ -137,7 +149,8 @@ globalThis.parts = (() => {
 
   // caption, headings, and rows of { label, kind, cells: buttons or texts }.
   function numberTable(caption, headings, rows, kind = "") {
-    rove(rows.map((row) => row.cells.filter((cell) => cell instanceof HTMLButtonElement)));
+    const buttons = rows.map((row) => row.cells.filter((cell) => cell instanceof HTMLButtonElement));
+    if (buttons.flat().length) rove(buttons);
     const head = headings.map((text) => element("th", { scope: "col" }, text));
     settled();
     const body = rows.map((row) => element("tr", { class: row.kind ?? null },
@@ -168,6 +181,6 @@ globalThis.parts = (() => {
     return made;
   }
 
-  return { kinds, placeOf, shown, axes, watched, choice, counted, tick, newId, numberField, numberButton, rove, settled,
+  return { LIMIT, kinds, placeOf, shown, axes, watched, choice, counted, slider, tick, newId, numberField, numberButton, rove, settled,
     numberTable, heatMap };
 })();
