@@ -196,8 +196,8 @@ panel.define("decoding", "Decoding, step by step", (place, model) => {
       ...kept.map((each) => ({ ...each, state: "goes on" })),
     ].filter(({ ids }) => ids.length);
     if (!lines.length) return "";
-    return numberTable("The sentences: those that have ended are compared by their score, the log-probability divided by "
-      + "((5 + tokens) / 6) to the power of the length penalty", ["sentence", "tokens", "log-probability", "score", ""],
+    return numberTable("The sentences: those that have ended are compared by their score, the log-probability (log p) divided by "
+      + "((5 + tokens) / 6) to the power of the length penalty", ["sentence", "tokens", "log p", "score", ""],
     lines.map(({ ids, total, score, state }) => ({ label: joined(ids) || "⟨end⟩",
       cells: [String(ids.length), show(total, 3), score === undefined ? "" : show(score, 3), state] })), "panel-sentences");
   }

@@ -15,6 +15,7 @@ from pathlib import Path
 import torch
 
 from minitx.projects.page import script
+from minitx.projects.page.decoding import decoding_example
 from minitx.projects.page.experiments import heads_example, positions_example
 from minitx.projects.page.reading import PLACES, Read, written
 from minitx.projects.page.stream import stream_example
@@ -116,6 +117,7 @@ EXAMPLES = {  # panel: the attributes that its example needs, and what makes it
     "heads": (("text",), heads_example),
     "positions": (("text",), positions_example),
     "stream": (("text", "word"), stream_example),
+    "decoding": (("text",), decoding_example),
 }
 
 
