@@ -1,4 +1,5 @@
-// What the panels have in common: a field for a number, and tables of numbers that can be asked how they came about.
+// What the panels have in common: a field for a number or a text, and tables of numbers that can be asked how they came
+// about.
 "use strict";
 
 globalThis.parts = (() => {
@@ -70,26 +71,27 @@ globalThis.parts = (() => {
     return { made, value: () => Number(made.value), label: element("label", {}, element("span", {}, label), made, told) };
   }
 
-  // A field in which a number is typed, and a line for what was not understood. use(tokens, typed) gets the rest.
-  function numberField(start, use, verb = "Translate") {
-    const id = newId("number");
+  // A field in which something is typed, and a line for what was not understood: understand(typed) throws what is meant
+  // for the reader. use(what was understood) gets the rest.
+  function textField(label, start, understand, use, verb) {
+    const id = newId("field");
     const field = element("input", { type: "text", id, value: start, autocomplete: "off", spellcheck: "false",
       autocapitalize: "off", "aria-describedby": `${id}-error` });
     const error = element("p", { class: "panel-error", id: `${id}-error`, role: "alert" });
     const form = element("form", { class: "panel-form" },
-      element("label", { for: id }, "A number, in English words or in digits"),
+      element("label", { for: id }, label),
       element("span", { class: "panel-field" }, field, element("button", { class: "playable-button" }, verb)));
     function read() {
-      let tokens = null;
+      let understood = null;
       try {
-        tokens = reading.numbers(field.value);
+        understood = understand(field.value);
         error.textContent = "";
         field.removeAttribute("aria-invalid");
       } catch (problem) {
         error.textContent = problem.message;
         field.setAttribute("aria-invalid", "true");
       }
-      if (tokens) use(tokens);
+      if (understood) use(understood);
     }
     form.addEventListener("submit", (event) => {
       event.preventDefault();
@@ -97,6 +99,9 @@ globalThis.parts = (() => {
     });
     return { parts: [form, error], read };
   }
+
+  const numberField = (start, use, verb = "Translate") =>
+    textField("A number, in English words or in digits", start, reading.numbers, use, verb);
 
   // --- tables --------------------------------------------------------------------------------------------
 
@@ -181,6 +186,6 @@ globalThis.parts = (() => {
     return made;
   }
 
-  return { LIMIT, kinds, placeOf, shown, axes, watched, choice, counted, slider, tick, newId, numberField, numberButton, rove, settled,
-    numberTable, heatMap };
+  return { LIMIT, kinds, placeOf, shown, axes, watched, choice, counted, slider, tick, newId, textField, numberField,
+    numberButton, rove, settled, numberTable, heatMap };
 })();

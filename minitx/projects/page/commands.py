@@ -24,13 +24,14 @@ if TYPE_CHECKING:
     help="The script to write, FILE.js.",
 )
 def export(folder: Path, output: Path) -> None:
-    """Write the translator trained in FOLDER as a script that a page of the book can run.
+    """Write the model trained in FOLDER as a script that a page of the book can run.
 
-    Its weights are rounded to 8 bits; how many numbers it translates right before and after is
-    measured and stands at the top of the script. The same training gives the same bytes.
+    It is a translator of numbers, or a GPT of `train text`. Its weights are rounded to 8 bits; how
+    good it is before and after is measured and stands at the top of the script. The same training
+    gives the same bytes.
     """
-    from minitx.projects import runs, translation
-    from minitx.projects.page import script
+    from minitx.projects import runs, text, translation
+    from minitx.projects.page import script, writer
     from minitx.projects.translators import TRANSLATORS
     from minitx.training import DamagedCheckpoint
 
@@ -38,20 +39,29 @@ def export(folder: Path, output: Path) -> None:
         raise click.BadParameter(f"{output} must end in .js: it will be a script", param_hint="-o")
     with friendly_errors(DamagedCheckpoint):
         record = runs.read(folder)
-        if record.project not in TRANSLATORS:
+        page_model: script.Scripted
+        if record.project == text.NAME:
+            model, vocabulary, steps = text.load(folder)
+            page_model = writer.PageWriter.of(model, vocabulary)
+            what, measured = "GPT", [measured_losses(model, page_model.model()[0], vocabulary)]
+        elif record.project in TRANSLATORS:
+            translator, steps = translation.load(TRANSLATORS[record.project], folder)
+            page_model = script.PageModel.of(translator)
+            what, measured = (
+                "translator",
+                measured_matches(translator, page_model.translator()),
+            )
+        else:
             raise script.NotForPages(
                 f"{folder} holds a run of {record.project}; a page can run translators of "
-                f"{' and '.join(script.READ_IN_THE_PAGE)}"
+                f"{' and '.join(script.READ_IN_THE_PAGE)}, and what `train text` makes"
             )
-        translator, steps = translation.load(TRANSLATORS[record.project], folder)
-        page_model = script.PageModel.of(translator)
         if steps < record.settings["num_steps"]:
             click.echo(
-                f"This translator is unfinished: {steps} of {record.settings['num_steps']} steps. "
+                f"This {what} is unfinished: {steps} of {record.settings['num_steps']} steps. "
                 f"{program()} train {record.project} --folder {folder} goes on.",
                 err=True,
             )
-        measured = measured_matches(translator, page_model.translator())
         for line in measured:
             click.echo(line)
         about = [*made_how(record, folder, output, steps), *measured]
@@ -62,9 +72,15 @@ def export(folder: Path, output: Path) -> None:
 def made_how(record: "Record", folder: Path, output: Path, steps: int) -> list[str]:
     """Where a script comes from: the commands, the seed, the date of the checkpoint."""
     written = datetime.fromtimestamp((folder / "checkpoint.pt").stat().st_mtime, UTC)
+    from minitx.projects import text
+
+    what, small = f"A translator of {record.project}", ""
+    if record.project == text.NAME:
+        what = "A GPT of characters"
+        small = " --small" if record.settings["d_model"] == text.SMALL.d_model else ""
     return [
-        f"A translator of {record.project} for the pages of this book, made by",
-        f"    minitx train {record.project} --seed {record.settings['seed']}",
+        f"{what} for the pages of this book, made by",
+        f"    minitx train {record.project}{small} --seed {record.settings['seed']}",
         f"    minitx export {shown(folder)} -o {shown(output)}",
         f"from the weights after {steps:,} steps, saved on {written:%Y-%m-%d}; "
         f"minitx {__version__}.",
@@ -84,3 +100,12 @@ def measured_matches(whole: "Translator", rounded: "Translator") -> list[str]:
             f"{before.right:,} before rounding."
         )
     return lines
+
+
+def measured_losses(whole: "GPT", rounded: "GPT", vocabulary: "Vocabulary") -> str:
+    """The loss of both on the last tenth of Python's documentation, read in pieces."""
+    from minitx.data.batching import window_batches
+    from minitx.projects import corpus, text
+
+    ids = vocabulary.encode(corpus.read(None))
+    ...
