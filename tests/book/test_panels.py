@@ -49,7 +49,7 @@ CLOSE = 1e-4
 pytestmark = pytest.mark.browser
 
 
-def place(name: str, **data: object) -> str:
+def place(name: str, model: str = "numbers", **data: object) -> str:
     """A panel with its example."""
     data = {"text": TEXT, **data}
     if name == "head":
@@ -58,7 +58,7 @@ def place(name: str, **data: object) -> str:
         data = {"word": 2, **data}
     attributes = "".join(f' data-{key}="{value}"' for key, value in data.items())
     return (
-        f'<div class="panel" data-panel="{name}" data-model="numbers"{attributes}>{EXAMPLE}</div>'
+        f'<div class="panel" data-panel="{name}" data-model="{model}"{attributes}>{EXAMPLE}</div>'
     )
 
 
@@ -430,8 +430,8 @@ def test_what_is_cut_is_what_minitx_cuts(runtime: Page, choice: dict[str, Any]) 
     if choice["top_p"] < 1:
         logits[::10] += 1e-3 * torch.arange(71)  # which of two equals goes is left open
     found = runtime.evaluate(
-        """([rows, { temperature, top_k, top_p }]) => rows.map(logits =>
-            [...generate.truncated(logits, { temperature, topK: top_k, topP: top_p })].map(String))""",
+        """([rows, { temperature, top_k: topK, top_p: topP }]) => rows.map(logits =>
+            [...generate.truncated(logits, { temperature, topK, topP })].map(String))""",
         [logits.tolist(), choice],
     )
     got = torch.tensor([[float(n.replace("Infinity", "inf")) for n in row] for row in found])
@@ -1260,7 +1260,7 @@ def test_the_tree_of_the_beams(opened: Any, translator: Translator) -> None:
     following.press("Enter")
     shares = logits_of(translator, TEXT, []).log_softmax(-1).topk(6)
     kept = [i for i in shares.indices.tolist() if i != EOS][:3]
-    nodes = panel.locator(".panel-tree text").all_inner_texts()[2:]  # behind the start
+    nodes = panel.locator(".panel-tree text").all_text_contents()[2:]  # behind the start
     assert nodes[::2] == [
         "⟨end⟩" if i == EOS else translator.tgt.tokens[i].strip() for i in shares.indices.tolist()
     ]
@@ -1491,10 +1491,8 @@ def test_the_example_of_decoding_shows_minitxs_numbers(translator: Translator) -
 
 
 def test_there_is_an_example_of_known_panels_only() -> None:
-    with pytest.raises(
-        ValueError,
-        match='panels are translate, head, heads, positions, stream, decoding, got data-panel="tail"',
-    ):
+    known = "translate, head, heads, positions, stream, decoding, writer"
+    with pytest.raises(ValueError, match=f'panels are {known}, got data-panel="tail"'):
         example.example('data-panel="tail"')
     with pytest.raises(ValueError, match="the panel head needs data-kind, data-layer, data-query"):
         example.example('data-panel="head" data-model="numbers" data-text="1" data-head="1"')

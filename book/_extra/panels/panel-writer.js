@@ -58,7 +58,7 @@ panel.define("writer", "A character GPT that writes", (place, model) => {
     return characters.map((each) => model.characters.indexOf(each));
   }
 
-  const temperature = slider("temperature", { min: 0.2, max: 2, step: 0.1, start: 0.8 }, () => {});
+  const temperature = slider("temperature", { min: 0.2, max: 2, step: 0.1, start: 0.6 }, () => {});
   const topP = slider("top-p", { min: 0.05, max: 1, step: 0.05, start: 1 }, () => {});
   const seed = choice("seed", counted(9), 1, () => {});
   const stop = button("Stop", () => end("Stopped."));

@@ -1,5 +1,6 @@
 """The command `minitx export`. Everything heavy is imported inside it."""
 
+import math
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -10,6 +11,7 @@ from minitx import __version__
 from minitx.terminal import friendly_errors, program, shown
 
 if TYPE_CHECKING:
+    from minitx.models.gpt import GPT
     from minitx.projects.runs import Record
     from minitx.projects.translation import Translator
 
@@ -43,7 +45,7 @@ def export(folder: Path, output: Path) -> None:
         if record.project == text.NAME:
             model, vocabulary, steps = text.load(folder)
             page_model = writer.PageWriter.of(model, vocabulary)
-            what, measured = "GPT", [measured_losses(model, page_model.model()[0], vocabulary)]
+            what, measured = "GPT", [measured_losses(record, model, page_model.model()[0])]
         elif record.project in TRANSLATORS:
             translator, steps = translation.load(TRANSLATORS[record.project], folder)
             page_model = script.PageModel.of(translator)
@@ -102,10 +104,29 @@ def measured_matches(whole: "Translator", rounded: "Translator") -> list[str]:
     return lines
 
 
-def measured_losses(whole: "GPT", rounded: "GPT", vocabulary: "Vocabulary") -> str:
-    """The loss of both on the last tenth of Python's documentation, read in pieces."""
-    from minitx.data.batching import window_batches
-    from minitx.projects import corpus, text
+def measured_losses(record: "Record", whole: "GPT", rounded: "GPT") -> str:
+    """Both on the end of Python's documentation, which was not learned, in a sentence.
 
-    ids = vocabulary.encode(corpus.read(None))
-    ...
+    A text of somebody's own is not at hand here, and nothing is measured.
+    """
+    import torch
+
+    from minitx.data.batching import window_batches
+    from minitx.projects import corpus, runs, text
+
+    length = record.settings["length"]
+    data = corpus.Corpus.of(corpus.read(None), length=length)
+    if record.data != runs.checksum([data.text]):
+        return "It learned from another text than Python's documentation, and is not measured here."
+    batch = window_batches(
+        data.validation, length=length, batch_size=corpus.VALIDATION_PIECES
+    )(0)  # fmt: skip
+    bits = []
+    for model in (rounded, whole):
+        with torch.no_grad():
+            loss, count = text.loss_sum(model.eval(), batch)
+        bits.append(float(loss / count) / math.log(2))
+    return (
+        f"On text never seen: {bits[0]:.2f} bits per character in 8 bits, {bits[1]:.2f} before "
+        "rounding."
+    )
