@@ -23,13 +23,16 @@ from minitx.data.vocabulary import BOS, EOS
 from minitx.functional import attention_scores, masked_softmax
 from minitx.generate import TranslationDecoding, beam_search, greedy, truncated
 from minitx.masks import NO_MASK
-from minitx.projects.page import example, script
+from minitx.projects import corpus, runs
+from minitx.projects.page import example, script, writer
+from minitx.projects.page.commands import measured_losses
 from minitx.projects.translation import Translator, scored
 from minitx.projects.translators import NUMBERS
 
 ROOT = Path(__file__).resolve().parents[2]
 STATIC, EXTRA = ROOT / "book/_static", ROOT / "book/_extra"
 WEIGHTS = EXTRA / "panels/models/numbers.js"
+LETTERS = EXTRA / "panels/models/writer.js"
 PAGE = f"""<!doctype html>
 <html lang="en" data-theme="light" data-content_root="{EXTRA.as_uri()}/">
 <head><meta charset="utf-8"><meta name="viewport" content="width=device-width">
@@ -110,9 +113,15 @@ def opened(context: BrowserContext, tmp_path: Path) -> Iterator[Any]:
 def runtime(opened: Any) -> Page:
     """A page in which runtime, reading and weights are loaded."""
     page: Page = opened().page
-    for name in ("runtime", "reading", "generate", "models/numbers"):
+    names = ("runtime", "reading", "generate", "gpt", "models/numbers", "models/writer")
+    for name in names:
         page.add_script_tag(url=(EXTRA / f"panels/{name}.js").as_uri())
-    page.evaluate("() => { window.model = new transformer.Translator(minitxModels.numbers); }")
+    page.evaluate(
+        """() => {
+            window.model = new transformer.Translator(minitxModels.numbers);
+            window.gpt = new transformer.GPT(minitxModels.writer);
+        }"""
+    )
     return page
 
 
@@ -522,6 +531,44 @@ def test_beams_and_scores_are_minitxs(
         assert one["score"] == pytest.approx(float(scores[0]), abs=1e-4)
         assert one["beams"] == decoding.steps[1:]
         assert set(one["kept"][:-1]) <= {num_beams}
+
+
+@pytest.fixture(scope="module")
+def page_writer() -> writer.PageWriter:
+    return writer.read(LETTERS)
+
+
+@torch.no_grad()
+def test_logits_of_the_gpt(runtime: Page, page_writer: writer.PageWriter) -> None:
+    """As a whole, and fed in three parts with caches."""
+    model, vocabulary = page_writer.model()
+    text = (
+        'The function "isinstance()" returns True if its first argument is an instance of it.\n\n'
+    )
+    ids = vocabulary.encode(2 * text)
+    found = runtime.evaluate(
+        """ids => {
+            const caches = gpt.newCaches();
+            const cuts = [[0, 7], [7, 8], [8, ids.length]];
+            const fed = cuts.flatMap(
+                cut => [...gpt.decode(ids.slice(...cut), null, { caches }).data]);
+            return [[...gpt.decode(ids, null).data], fed];
+        }""",
+        ids,
+    )
+    wanted = model(torch.tensor([ids]))[0]
+    for got in found:
+        torch.testing.assert_close(torch.tensor(got).view(wanted.shape), wanted, atol=1e-3, rtol=0)
+
+
+def test_the_gpts_file_says_how_good_it_is(page_writer: writer.PageWriter) -> None:
+    about = LETTERS.read_text(encoding="utf-8")
+    model, _ = page_writer.model()
+    settings = {"length": 64}
+    data = corpus.Corpus.of(corpus.read(None), length=64)
+    record = runs.Record("text", settings, runs.checksum([data.text]), {})
+    assert f"// {measured_losses(record, model, model).split(',')[0]}, " in about
+    assert LETTERS.stat().st_size <= 300_000
 
 
 def test_the_file_says_how_good_it_is(translator: Translator) -> None:
@@ -1292,6 +1339,56 @@ def test_the_tree_of_the_beams(opened: Any, translator: Translator) -> None:
     assert work.evaluate("e => [e.dataset.otherwise, e.dataset.computed]") == before
 
 
+def test_the_writer_writes_what_minitx_draws(opened: Any, page_writer: writer.PageWriter) -> None:
+    panel = opened(place("writer", model="writer", text="The function")).panel()
+    rules = {"temperature": 0.8, "top_p": 0.9, "seed": 2}
+    slide(panel, "temperature", rules["temperature"])
+    slide(panel, "top-p", rules["top_p"])
+    panel.get_by_label("seed").select_option(str(rules["seed"]))
+    written = panel.locator(".panel-written")
+    assert written.text_content() == "The function"
+    panel.get_by_role("button", name="Write").press("Enter")
+    panel.get_by_text("Finished after 400 characters.").first.wait_for()
+    model, vocabulary = page_writer.model()
+    text = writer.drawn(model, vocabulary, "The function", num_characters=400, **rules)  # type: ignore[arg-type]
+    assert written.text_content() == f"The function{text}"
+    assert panel.get_by_role("button", name="Stop").is_disabled()
+
+
+@pytest.mark.parametrize("how", ["Stop", "Escape"])
+def test_the_writer_can_be_stopped(opened: Any, how: str) -> None:
+    page = opened(place("writer", model="writer", text="The function"))
+    panel = page.panel()
+    panel.get_by_label("How the text begins").press("Enter")
+    if how == "Stop":
+        panel.get_by_role("button", name="Stop").click()
+    else:
+        page.page.keyboard.press("Escape")
+    panel.get_by_text("Stopped.").first.wait_for()
+    before = panel.locator(".panel-written").text_content()
+    page.page.wait_for_timeout(200)
+    assert panel.locator(".panel-written").text_content() == before != ""
+    # What was never seen is said, and nothing is written.
+    field = panel.get_by_label("How the text begins")
+    for typed, said in (("Ü∞", "Never seen in training: “Ü”, “∞”."), ("", "Nothing was typed.")):
+        field.fill(typed)
+        field.press("Enter")
+        assert panel.get_by_role("alert").inner_text().startswith(said)
+    assert panel.locator(".panel-written").text_content() == before
+
+
+@pytest.mark.parametrize("width", [1200, 375])
+@pytest.mark.parametrize("theme", ["light", "dark"])
+def test_the_writer_is_right_on_every_screen(opened: Any, theme: str, width: int) -> None:
+    page = opened(place("writer", model="writer", text="def "))
+    panel = page.panel()
+    look(page.page, theme, width)
+    assert faults(page.page) == []
+    panel.get_by_role("button", name="Write").press("Enter")
+    panel.get_by_text("Finished after").first.wait_for()
+    assert faults(page.page) == []
+
+
 # --- how it looks ----------------------------------------------------------------------------
 
 
@@ -1488,6 +1585,22 @@ def test_the_example_of_decoding_shows_minitxs_numbers(translator: Translator) -
         kept = truncated(logits[None], temperature=3.0, top_p=0.5).isfinite().sum()
         assert (int(left), int(step), int(cached)) == (int(kept), t + 1, t + 1)
         assert int(anew) == sum(range(t + 2))
+
+
+def test_the_example_of_the_writer_shows_what_the_page_writes(
+    page_writer: writer.PageWriter,
+) -> None:
+    text = example.example('data-panel="writer" data-model="writer" data-text="The"')
+    [table] = BeautifulSoup(text, "html.parser").select("table")
+    rows = [[cell.get_text() for cell in row.select("th, td")] for row in table.select("tr")][1:]
+    model, vocabulary = page_writer.model()
+    for temperature, top_p, written in rows:
+        drawn = writer.drawn(
+            model.double(), vocabulary, "The", num_characters=120, seed=1,
+            temperature=float(temperature), top_p=float(top_p),
+        )  # fmt: skip
+        assert written == " ".join(f"The{drawn}".split())
+    assert len({written for *_, written in rows}) == 4
 
 
 def test_there_is_an_example_of_known_panels_only() -> None:

@@ -48,6 +48,6 @@ def decoding_example(translator: Translator, data: dict[str, str]) -> str:
             f"the {logits.size(-1)} tokens top-p {TOP_P} would then leave for the draw, and how "
             "many positions the decoder has computed up to there with a cache and without one:",
             "",
-            table(titles, rows),
+            table(titles, rows, wraps=True),
         ]
     )

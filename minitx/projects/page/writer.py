@@ -160,6 +160,6 @@ def writer_example(page_writer: PageWriter, data: Mapping[str, str]) -> str:
             f"The model goes on from “{data['text']}”, 120 characters each, all with the same "
             "chances (line breaks are shown as blanks):",
             "",
-            table(["temperature", "top-p", "written"], rows),
+            table(["temperature", "top-p", "written"], rows, wraps=True),
         ]
     )
