@@ -117,7 +117,8 @@ def head_example(translator: Translator, data: dict[str, str]) -> str:
     )
 
 
-Load, Make = Callable[[Path], Any], Callable[[Any, dict[str, str]], str]
+Load = Callable[[Path], Any]
+Make = Callable[[Any, dict[str, str]], str]
 # Panel: the attributes that its example needs, what reads its model, and what makes the example.
 EXAMPLES: dict[str, tuple[tuple[str, ...], Load, Make]] = {
     "translate": (("text",), translator_of, translate_example),
