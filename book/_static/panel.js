@@ -8,6 +8,7 @@
 
 window.panel = (() => {
   const NEAR = "600px";
+  const ALSO = { decoding: ["generate"], writer: ["generate", "gpt"] }; // what a panel needs besides its own script
   const builders = {};
   const loading = {};
   const models = {};
@@ -26,8 +27,10 @@ window.panel = (() => {
   async function build(place) {
     const { panel: name, model } = place.dataset;
     await Promise.all(["runtime", "reading", "parts"].map(script));
+    await Promise.all((ALSO[name] ?? []).map(script));
     await Promise.all([`models/${model}`, `panel-${name}`].map(script));
-    models[model] ??= new transformer.Translator(minitxModels[model]);
+    const file = minitxModels[model];
+    models[model] ??= file.characters ? new transformer.GPT(file) : new transformer.Translator(file);
     const { label, make } = builders[name];
     const live = playable.element("div", { class: "panel-live" }, ...make(place, models[model]));
     const example = playable.element("div", { class: "panel-example", hidden: "" });

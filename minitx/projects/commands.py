@@ -128,10 +128,12 @@ def training_of(project: "TranslationProject") -> click.Command:
 @with_options("text")
 @file_option
 @click.option("--prompt", help="How the sample begins; as the text does unless given.")
+@click.option("--small", is_flag=True, help="A quarter of the weights: for a page, see export.")
 def train_text(
     *,
     file: Path | None,
     prompt: str | None,
+    small: bool,
     folder: Path,
     device: str | None,
     steps: int | None,
@@ -141,7 +143,7 @@ def train_text(
     from minitx.projects import corpus, text
 
     with running(device) as group:
-        settings = chosen(text.SETTINGS, steps=steps, seed=seed)
+        settings = chosen(text.SMALL if small else text.SETTINGS, steps=steps, seed=seed)
         data = corpus.Corpus.of(corpus.read(file), length=settings.length)
         prompt = data.text[:10] if prompt is None else prompt
         corpus.prompt_ids(prompt, data.vocabulary)  # better refused now than after the training

@@ -4,7 +4,7 @@ minitx train text
 minitx train text --file novel.txt --folder runs/novel
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
 
@@ -16,7 +16,7 @@ from minitx.data.batching import window_batches
 from minitx.data.vocabulary import SPECIAL, Vocabulary
 from minitx.generate import GPTDecoding, sample
 from minitx.models.gpt import GPT, GPTConfig
-from minitx.projects import corpus, learning
+from minitx.projects import corpus, learning, runs
 from minitx.projects.corpus import VALIDATION_PIECES, Corpus
 from minitx.projects.schemes import scheme
 from minitx.projects.settings import TextSettings
@@ -33,6 +33,8 @@ SETTINGS = TextSettings(
     weight_decay=0.1,
     num_layers=4,
 )
+SMALL = replace(SETTINGS, d_model=64, length=64)
+"""Small enough for a page; the decoder of `families` has these sizes, too."""
 Pieces = tuple[Int[Tensor, "B T"], Int[Tensor, "B T"]]
 
 
@@ -105,6 +107,19 @@ def train(
     )
     loss = mean_loss(model, loss_sum, [validation], config, group)
     return Writer(model, data.vocabulary, loss)
+
+
+def load(folder: Path) -> tuple[GPT, Vocabulary, int]:
+    """The model trained in folder, on the CPU, its characters, and after how many steps.
+
+    Raises:
+        OtherRun: if there is none.
+        DamagedCheckpoint: if its weights cannot be read.
+    """
+    record = runs.read(folder, NAME)
+    vocabulary = Vocabulary(tuple(record.vocabularies["characters"]))
+    model = untrained(len(vocabulary), TextSettings(**record.settings))
+    return model, vocabulary, runs.trained_steps(folder, model)
 
 
 def loss_sum(model: nn.Module, batch: Pieces) -> tuple[Tensor, Tensor]:

@@ -21,14 +21,18 @@ from minitx.blocks import Residual
 from minitx.data import numbers
 from minitx.data.vocabulary import BOS, EOS
 from minitx.functional import attention_scores, masked_softmax
+from minitx.generate import TranslationDecoding, beam_search, greedy, truncated
 from minitx.masks import NO_MASK
-from minitx.projects.page import example, script
+from minitx.projects import corpus, runs
+from minitx.projects.page import example, script, writer
+from minitx.projects.page.commands import measured_losses
 from minitx.projects.translation import Translator, scored
 from minitx.projects.translators import NUMBERS
 
 ROOT = Path(__file__).resolve().parents[2]
 STATIC, EXTRA = ROOT / "book/_static", ROOT / "book/_extra"
 WEIGHTS = EXTRA / "panels/models/numbers.js"
+LETTERS = EXTRA / "panels/models/writer.js"
 PAGE = f"""<!doctype html>
 <html lang="en" data-theme="light" data-content_root="{EXTRA.as_uri()}/">
 <head><meta charset="utf-8"><meta name="viewport" content="width=device-width">
@@ -48,7 +52,7 @@ CLOSE = 1e-4
 pytestmark = pytest.mark.browser
 
 
-def place(name: str, **data: object) -> str:
+def place(name: str, model: str = "numbers", **data: object) -> str:
     """A panel with its example."""
     data = {"text": TEXT, **data}
     if name == "head":
@@ -57,7 +61,7 @@ def place(name: str, **data: object) -> str:
         data = {"word": 2, **data}
     attributes = "".join(f' data-{key}="{value}"' for key, value in data.items())
     return (
-        f'<div class="panel" data-panel="{name}" data-model="numbers"{attributes}>{EXAMPLE}</div>'
+        f'<div class="panel" data-panel="{name}" data-model="{model}"{attributes}>{EXAMPLE}</div>'
     )
 
 
@@ -109,9 +113,15 @@ def opened(context: BrowserContext, tmp_path: Path) -> Iterator[Any]:
 def runtime(opened: Any) -> Page:
     """A page in which runtime, reading and weights are loaded."""
     page: Page = opened().page
-    for name in ("runtime", "reading", "models/numbers"):
+    names = ("runtime", "reading", "generate", "gpt", "models/numbers", "models/writer")
+    for name in names:
         page.add_script_tag(url=(EXTRA / f"panels/{name}.js").as_uri())
-    page.evaluate("() => { window.model = new transformer.Translator(minitxModels.numbers); }")
+    page.evaluate(
+        """() => {
+            window.model = new transformer.Translator(minitxModels.numbers);
+            window.gpt = new transformer.GPT(minitxModels.writer);
+        }"""
+    )
     return page
 
 
@@ -375,6 +385,190 @@ def without(rule: str, translator: Translator, text: str, tgt: list[int]) -> Ten
         return model(src, tgt_in)[0]
     x = model._embed(tgt_in, model.tgt_embedding, model.tgt_position, torch.arange(len(tgt))[None])
     return model.output(model.decoder(x, model.encode(src)))[0]
+
+
+# --- writing, against minitx.generate ---------------------------------------------------------
+
+LIMIT = 16
+CHOICES = [
+    {"temperature": 1.0, "top_k": None, "top_p": 1.0},
+    {"temperature": 0.5, "top_k": None, "top_p": 0.9},
+    {"temperature": 2.0, "top_k": 3, "top_p": 1.0},
+    {"temperature": 3.0, "top_k": 10, "top_p": 0.35},
+    {"temperature": 1.0, "top_k": 1, "top_p": 0.05},
+    {"temperature": 1.0, "top_k": 100, "top_p": 0.999},
+]
+
+
+def source_ids(translator: Translator) -> list[list[int]]:
+    """Numbers never seen, and as many rows of words that are no number: there nobody is sure."""
+    chance = torch.Generator().manual_seed(0)
+    texts = [english for english, _ in numbers.split().test[:: 2300 // 14]][:15]
+    known = [translator.encode(text) for text in texts]
+    lots = [torch.randint(4, len(translator.src), (5,), generator=chance) for _ in texts]
+    return [[*ids, EOS] for ids in (*known, *(each.tolist() for each in lots))]
+
+
+@torch.no_grad()
+def test_greedy_writes_minitxs_tokens_and_counts_its_work(
+    runtime: Page, translator: Translator
+) -> None:
+    sources = source_ids(translator)
+    found = runtime.evaluate(
+        """([sources, maxNewTokens]) => sources.map(src => [true, false].map(cached => {
+            const decoding = new generate.Decoding(model, model.encode(src), { cached });
+            const written = generate.greedy(decoding, { prompt: [transformer.BOS], maxNewTokens });
+            return { written, ...decoding.work };
+        }))""",
+        [sources, LIMIT],
+    )
+    for src, (cached, anew) in zip(sources, found, strict=True):
+        decoding = TranslationDecoding(translator.model, torch.tensor([src]))
+        begin = torch.tensor([[BOS]])
+        wanted = greedy(decoding, begin, max_new_tokens=LIMIT, eos_id=EOS)[0].tolist()
+        assert cached["written"] == anew["written"] == wanted
+        T = len(wanted)
+        assert (cached["computed"], anew["computed"]) == (T, T * (T + 1) // 2)
+        assert (cached["otherwise"], anew["otherwise"]) == (anew["computed"], cached["computed"])
+
+
+@pytest.mark.parametrize("choice", CHOICES, ids=str)
+def test_what_is_cut_is_what_minitx_cuts(runtime: Page, choice: dict[str, Any]) -> None:
+    logits = 3 * torch.randn(200, 71, generator=torch.Generator().manual_seed(1)).double()
+    logits[::10] = logits[::10].round()  # ties
+    if choice["top_p"] < 1:
+        logits[::10] += 1e-3 * torch.arange(71)  # which of two equals goes is left open
+    found = runtime.evaluate(
+        """([rows, { temperature, top_k: topK, top_p: topP }]) => rows.map(logits =>
+            [...generate.truncated(logits, { temperature, topK, topP })].map(String))""",
+        [logits.tolist(), choice],
+    )
+    got = torch.tensor([[float(n.replace("Infinity", "inf")) for n in row] for row in found])
+    wanted = truncated(logits, **choice).float()
+    assert torch.equal(got.isinf(), wanted.isinf())
+    torch.testing.assert_close(got, wanted, atol=1e-6, rtol=1e-6)
+    # `kept` is a proper part wherever something is to be cut.
+    assert bool(wanted.isinf().any()) == (choice["top_k"] not in (None, 100) or choice["top_p"] < 1)
+
+
+def test_draws_have_their_shares(runtime: Page) -> None:
+    shares = torch.tensor([0.0, 0.5, 0.0, 0.2, 0.3, 0.0])
+    drawn = runtime.evaluate(
+        """shares => [...Array(1000).keys()].map(i => generate.draw(shares, (i + 0.5) / 1000))""",
+        shares.tolist(),
+    )
+    counts = torch.tensor(drawn).bincount(minlength=6)
+    assert (counts - 1000 * shares).abs().max() <= 1
+    # Rounded, the shares may not quite reach a chance near 1: the last that has one is drawn.
+    assert runtime.evaluate("generate.draw([0.25, 0.7499, 0], 0.99999)") == 1
+
+
+def test_the_same_seed_gives_the_same_chances(runtime: Page) -> None:
+    found = runtime.evaluate(
+        """[1, 2, 2].map(seed => {
+            const next = generate.chances(seed);
+            return [...Array(400)].map(() => next());
+        })"""
+    )
+    for seed, got in zip((1, 2, 2), found, strict=True):
+        x = seed + 1
+        wanted = [x := 16807 * x % (2**31 - 1) for _ in range(403)][3:]
+        assert got == pytest.approx([x / (2**31 - 1) for x in wanted], abs=1e-12)
+        counts = torch.histc(torch.tensor(got), bins=10, min=0, max=1)
+        assert counts.min() > 20  # of 40: four standard deviations of √(400 · 0.1 · 0.9) = 6 away
+    assert found[0] != found[1] == found[2]
+
+
+class Noted(TranslationDecoding):
+    """Keeps which tokens each row of the batch has read, after every step."""
+
+    def __init__(self, *args: Any, **rules: Any) -> None:
+        super().__init__(*args, **rules)
+        self.rows, self.steps = [list[int]()], list[list[list[int]]]()
+
+    def feed(self, token_ids: Tensor) -> Tensor:
+        pairs = zip(self.rows, token_ids.tolist(), strict=True)
+        self.rows = [[*row, *new] for row, new in pairs]
+        self.steps.append([row[1:] for row in self.rows])
+        return super().feed(token_ids)
+
+    def reorder(self, rows: Tensor) -> None:
+        self.rows = [self.rows[i] for i in rows.tolist()]
+        super().reorder(rows)
+
+
+@torch.no_grad()
+@pytest.mark.parametrize("penalty", [0.0, 0.6, 2.0])
+@pytest.mark.parametrize("num_beams", [2, 3, 4])
+def test_beams_and_scores_are_minitxs(
+    runtime: Page, translator: Translator, num_beams: int, penalty: float
+) -> None:
+    sources = source_ids(translator)[::2]
+    found = runtime.evaluate(
+        """([sources, numBeams, lengthPenalty, maxNewTokens]) => sources.map(src => {
+            const decoding = new generate.Decoding(model, model.encode(src));
+            const search = new generate.BeamSearch(decoding,
+                { prompt: [transformer.BOS], numBeams, lengthPenalty, maxNewTokens });
+            const beams = [];
+            while (!search.isDone) {
+                search.step();
+                if (search.beams.length) beams.push(search.beams.map(({ ids }) => ids));
+            }
+            const kept = search.steps.map(top => top.filter(({ fate }) => fate === "kept").length);
+            return { ids: search.best.ids, score: search.best.score, beams, kept };
+        })""",
+        [sources, num_beams, penalty, LIMIT],
+    )
+    for src, one in zip(sources, found, strict=True):
+        decoding = Noted(translator.model, torch.tensor([src]))
+        wanted, scores = beam_search(
+            decoding, torch.tensor([[BOS]]), num_beams=num_beams, max_new_tokens=LIMIT,
+            eos_id=EOS, length_penalty=penalty,
+        )  # fmt: skip
+        T = len(one["ids"])
+        assert one["ids"] == wanted[0, :T].tolist()
+        assert set(wanted[0, T:].tolist()) <= {EOS}
+        assert one["score"] == pytest.approx(float(scores[0]), abs=1e-4)
+        assert one["beams"] == decoding.steps[1:]
+        assert set(one["kept"][:-1]) <= {num_beams}
+
+
+@pytest.fixture(scope="module")
+def page_writer() -> writer.PageWriter:
+    return writer.read(LETTERS)
+
+
+@torch.no_grad()
+def test_logits_of_the_gpt(runtime: Page, page_writer: writer.PageWriter) -> None:
+    """As a whole, and fed in three parts with caches."""
+    model, vocabulary = page_writer.model()
+    text = (
+        'The function "isinstance()" returns True if its first argument is an instance of it.\n\n'
+    )
+    ids = vocabulary.encode(2 * text)
+    found = runtime.evaluate(
+        """ids => {
+            const caches = gpt.newCaches();
+            const cuts = [[0, 7], [7, 8], [8, ids.length]];
+            const fed = cuts.flatMap(
+                cut => [...gpt.decode(ids.slice(...cut), null, { caches }).data]);
+            return [[...gpt.decode(ids, null).data], fed];
+        }""",
+        ids,
+    )
+    wanted = model(torch.tensor([ids]))[0]
+    for got in found:
+        torch.testing.assert_close(torch.tensor(got).view(wanted.shape), wanted, atol=1e-3, rtol=0)
+
+
+def test_the_gpts_file_says_how_good_it_is(page_writer: writer.PageWriter) -> None:
+    about = LETTERS.read_text(encoding="utf-8")
+    model, _ = page_writer.model()
+    settings = {"length": 64}
+    data = corpus.Corpus.of(corpus.read(None), length=64)
+    record = runs.Record("text", settings, runs.checksum([data.text]), {})
+    assert f"// {measured_losses(record, model, model).split(',')[0]}, " in about
+    assert LETTERS.stat().st_size <= 300_000
 
 
 def test_the_file_says_how_good_it_is(translator: Translator) -> None:
@@ -987,6 +1181,214 @@ def test_the_stream_is_read_after_every_layer(opened: Any, translator: Translato
     assert panel.locator(".panel-chosen th").inner_text() == "sept → ⟨end⟩"
 
 
+def logits_of(translator: Translator, text: str, ids: list[int]) -> Tensor:
+    """Of the token after these."""
+    with torch.no_grad():
+        return translator.model(source(translator, text), torch.tensor([[BOS, *ids]]))[0, -1]
+
+
+def bars(panel: Locator) -> tuple[list[str], Tensor]:
+    rows = panel.locator(".panel-bars tbody tr")
+    shares = values(panel.locator(".panel-bars"))[:, 0]
+    return rows.locator("th").all_inner_texts(), shares
+
+
+def test_greedy_one_token_after_the_other(opened: Any, translator: Translator) -> None:
+    """By keyboard; before every token the bars of the distribution it is taken from."""
+    page = opened(place("decoding", text=TEXT))
+    panel = page.panel()
+    [french] = translator.translate([TEXT])
+    tgt = [*translator.tgt.encode(NUMBERS.cut(french)), EOS]
+    written = panel.locator(".panel-answer strong")
+    work = panel.locator(".panel-verdict")
+    assert written.inner_text() == "⟨start⟩ …"
+    for t in range(len(tgt)):
+        names, shares = bars(panel)
+        wanted = logits_of(translator, TEXT, tgt[:t]).softmax(-1).sort(descending=True)
+        expected = [*wanted.values[:7], wanted.values[7:].sum()]
+        torch.testing.assert_close(shares, torch.stack(expected), atol=CLOSE, rtol=0)
+        first = "⟨end⟩" if tgt[t] == EOS else translator.tgt.tokens[tgt[t]].strip()
+        assert (names[0], names[-1]) == (first, f"{len(translator.tgt) - 7} others")
+        assert work.get_attribute("data-computed") == str(t + 1)
+        panel.get_by_role("button", name="Next token").press("Enter")
+    assert written.inner_text() == french
+    assert panel.locator(".panel-bars").count() == 0
+    assert panel.get_by_role("button", name="Next token").get_attribute("aria-disabled") == "true"
+    T = len(tgt)
+    assert work.inner_text().startswith(
+        f"Positions computed by the decoder so far: {T} with the cache "
+        f"(without it: {T * (T + 1) // 2}). On your machine: "
+    )
+    panel.get_by_label("cache keys and values").press("Space")
+    assert work.inner_text().startswith(
+        f"Positions computed by the decoder so far: {T * (T + 1) // 2} without a cache "
+        f"(with one: {T}). On your machine: "
+    )
+    assert written.inner_text() == french
+    panel.get_by_label("A number").fill("7")
+    panel.get_by_label("A number").press("Enter")
+    panel.get_by_role("button", name="To the end").press("Enter")
+    assert written.inner_text() == "sept"
+
+
+def slide(panel: Locator, label: str, value: float) -> None:
+    panel.get_by_label(label, exact=True).fill(str(value))
+
+
+def test_sampling_shows_what_is_cut(opened: Any, translator: Translator) -> None:
+    panel = opened(place("decoding", text=TEXT)).panel()
+    panel.get_by_label("method").select_option("sampling")
+    slide(panel, "temperature", 3)
+    logits = logits_of(translator, TEXT, [])
+    for top_k, top_p in ((None, 1.0), (3, 1.0), (None, 0.15), (10, 0.5)):
+        panel.get_by_label("top-k", exact=True).select_option(str(top_k or 0))
+        slide(panel, "top-p", top_p)
+        kept = truncated(logits[None], temperature=3.0, top_k=top_k, top_p=top_p)[0]
+        shown = panel.locator(".panel-tabled:has(.panel-bars)")
+        ids = kept.isfinite().nonzero()[:, 0].tolist()
+        assert shown.get_attribute("data-kept") == ",".join(map(str, ids))
+        hot = (logits / 3).softmax(-1).sort(descending=True)
+        _, shares = bars(panel)
+        torch.testing.assert_close(shares[:-1], hot.values[:7], atol=CLOSE, rtol=0)
+        rows = panel.locator(".panel-bars tbody tr").all()
+        for i, row in zip(hot.indices[:7].tolist(), rows[:-1], strict=True):
+            cell = row.locator("td").nth(1).inner_text()
+            if i in ids:
+                assert float(cell.strip(" %")) == pytest.approx(
+                    100 * float(kept.softmax(-1)[i]), abs=0.51
+                )
+                assert row.get_attribute("class") is None
+            else:
+                assert (cell, row.get_attribute("class")) == ("cut", "panel-cut")
+        assert f"{len(ids)} of {len(kept)} tokens can be drawn" in shown.inner_text()
+        outside = len([i for i in ids if i not in hot.indices[:7].tolist()])
+        note = rows[-1].locator("td").nth(1).inner_text()
+        assert (note == "cut") == (outside == 0)
+        assert ("cut" in note) == (outside < len(kept) - 7)
+
+
+def test_a_seed_writes_the_same_again(opened: Any, translator: Translator) -> None:
+    panel = opened(place("decoding", text=TEXT)).panel()
+    panel.get_by_label("method").select_option("sampling")
+    slide(panel, "temperature", 4)
+    written = []
+    for seed in (1, 1, 2):
+        panel.get_by_label("seed").select_option(str(seed))
+        panel.get_by_role("button", name="Start again").press("Enter")
+        panel.get_by_role("button", name="To the end").press("Enter")
+        written.append(panel.locator(".panel-answer strong").inner_text())
+    assert written[0] == written[1] != written[2]
+    x, drawn = 3, list[int]()  # seed 2, by hand
+    chances = [x := 16807 * x % (2**31 - 1) for _ in range(3 + LIMIT)][3:]
+    for chance in chances:
+        shares = (logits_of(translator, TEXT, drawn).double() / 4).softmax(-1).cumsum(-1)
+        drawn.append(int((shares > chance / (2**31 - 1)).nonzero()[0]))
+        if drawn[-1] == EOS:
+            break
+    text = "".join(translator.tgt.tokens[i] for i in drawn if i != EOS)
+    assert written[2].removesuffix(" …") == text.strip()
+    # What was drawn stays when the cache goes.
+    panel.get_by_label("cache keys and values").press("Space")
+    assert panel.locator(".panel-answer strong").inner_text() == written[2]
+    # With the favourite alone there is nothing to draw.
+    panel.get_by_label("top-k", exact=True).select_option("1")
+    panel.get_by_role("button", name="Start again").press("Enter")
+    panel.get_by_role("button", name="To the end").press("Enter")
+    assert panel.locator(".panel-answer strong").inner_text() == translator.translate([TEXT])[0]
+
+
+@torch.no_grad()
+def test_the_tree_of_the_beams(opened: Any, translator: Translator) -> None:
+    panel = opened(place("decoding", text=TEXT)).panel()
+    panel.get_by_label("method").select_option("beam")
+    beams = panel.get_by_label("beams").and_(panel.locator("select"))
+    beams.select_option("3")
+    following = panel.get_by_role("button", name="Next token")
+    following.press("Enter")
+    shares = logits_of(translator, TEXT, []).log_softmax(-1).topk(6)
+    kept = [i for i in shares.indices.tolist() if i != EOS][:3]
+    nodes = panel.locator(".panel-tree text").all_text_contents()[2:]  # behind the start
+    assert nodes[::2] == [
+        "⟨end⟩" if i == EOS else translator.tgt.tokens[i].strip() for i in shares.indices.tolist()
+    ]
+    got = [float(text.removeprefix("ended ").replace("−", "-")) for text in nodes[1::2]]
+    assert got == pytest.approx(shares.values.tolist(), abs=0.0051)
+    assert panel.locator("path.panel-node.panel-kept").count() == 1 + len(kept)
+    assert panel.locator(".panel-edge").count() == 6
+    told = panel.locator(".panel-tree").get_attribute("aria-label")
+    assert told is not None and told.startswith(f"Step 1: {nodes[0]} {nodes[1]}, kept; ")
+    following.press("Enter")
+    assert panel.locator(".panel-edge").count() == 12
+    panel.get_by_role("button", name="To the end").press("Enter")
+    begin, src = torch.tensor([[BOS]]), source(translator, TEXT)
+    for penalty in (0.6, 2.0):
+        panel.get_by_label("length penalty").select_option(f"{penalty:g}")
+        panel.get_by_role("button", name="To the end").press("Enter")
+        tokens, scores = beam_search(
+            TranslationDecoding(translator.model, src), begin, num_beams=3,
+            max_new_tokens=LIMIT, eos_id=EOS, length_penalty=penalty,
+        )  # fmt: skip
+        best = panel.locator(".panel-sentences tbody tr").filter(has_text="ended, best")
+        text = "".join(translator.tgt.tokens[i] for i in tokens[0].tolist() if i != EOS)
+        assert best.locator("th").inner_text() == text.strip()
+        shown = float(best.locator("td").nth(2).inner_text().replace("−", "-"))
+        assert shown == pytest.approx(float(scores[0]), abs=0.00051)
+    work = panel.locator(".panel-verdict")
+    before = work.evaluate("e => [e.dataset.computed, e.dataset.otherwise]")
+    panel.get_by_label("cache keys and values").press("Space")
+    assert work.evaluate("e => [e.dataset.otherwise, e.dataset.computed]") == before
+
+
+def test_the_writer_writes_what_minitx_draws(opened: Any, page_writer: writer.PageWriter) -> None:
+    panel = opened(place("writer", model="writer", text="The function")).panel()
+    rules = {"temperature": 0.8, "top_p": 0.9, "seed": 2}
+    slide(panel, "temperature", rules["temperature"])
+    slide(panel, "top-p", rules["top_p"])
+    panel.get_by_label("seed").select_option(str(rules["seed"]))
+    written = panel.locator(".panel-written")
+    assert written.text_content() == "The function"
+    panel.get_by_role("button", name="Write").press("Enter")
+    panel.get_by_text("Finished after 400 characters.").first.wait_for()
+    model, vocabulary = page_writer.model()
+    text = writer.drawn(model, vocabulary, "The function", num_characters=400, **rules)  # type: ignore[arg-type]
+    assert written.text_content() == f"The function{text}"
+    assert panel.get_by_role("button", name="Stop").is_disabled()
+
+
+@pytest.mark.parametrize("how", ["Stop", "Escape"])
+def test_the_writer_can_be_stopped(opened: Any, how: str) -> None:
+    page = opened(place("writer", model="writer", text="The function"))
+    panel = page.panel()
+    panel.get_by_label("How the text begins").press("Enter")
+    if how == "Stop":
+        panel.get_by_role("button", name="Stop").click()
+    else:
+        page.page.keyboard.press("Escape")
+    panel.get_by_text("Stopped.").first.wait_for()
+    before = panel.locator(".panel-written").text_content()
+    page.page.wait_for_timeout(200)
+    assert panel.locator(".panel-written").text_content() == before != ""
+    # What was never seen is said, and nothing is written.
+    field = panel.get_by_label("How the text begins")
+    for typed, said in (("Ü∞", "Never seen in training: “Ü”, “∞”."), ("", "Nothing was typed.")):
+        field.fill(typed)
+        field.press("Enter")
+        assert panel.get_by_role("alert").inner_text().startswith(said)
+    assert panel.locator(".panel-written").text_content() == before
+
+
+@pytest.mark.parametrize("width", [1200, 375])
+@pytest.mark.parametrize("theme", ["light", "dark"])
+def test_the_writer_is_right_on_every_screen(opened: Any, theme: str, width: int) -> None:
+    page = opened(place("writer", model="writer", text="def "))
+    panel = page.panel()
+    look(page.page, theme, width)
+    assert faults(page.page) == []
+    panel.get_by_role("button", name="Write").press("Enter")
+    panel.get_by_text("Finished after").first.wait_for()
+    assert faults(page.page) == []
+
+
 # --- how it looks ----------------------------------------------------------------------------
 
 
@@ -1037,6 +1439,24 @@ def test_right_on_every_screen(opened: Any, name: str, theme: str, width: int) -
     panel = page.panel()
     panel.locator(":is(.panel-map, .panel-words) button").first.press("Enter")
     look(page.page, theme, width)
+    assert faults(page.page) == []
+
+
+@pytest.mark.parametrize("width", [1200, 375])
+@pytest.mark.parametrize("theme", ["light", "dark"])
+@pytest.mark.parametrize("method", ["greedy", "sampling", "beam"])
+def test_decoding_is_right_on_every_screen(
+    opened: Any, method: str, theme: str, width: int
+) -> None:
+    page = opened(place("decoding", text="seventeen thousand seven hundred and seventy-seven"))
+    panel = page.panel()
+    panel.get_by_label("method").select_option(method)
+    panel.get_by_role("button", name="Next token").press("Enter")
+    if method == "sampling":
+        panel.get_by_label("top-k", exact=True).select_option("3")
+    look(page.page, theme, width)
+    assert faults(page.page) == []
+    panel.get_by_role("button", name="To the end").press("Enter")
     assert faults(page.page) == []
 
 
@@ -1150,11 +1570,42 @@ def test_the_example_of_the_stream_shows_minitxs_numbers(translator: Translator)
         assert float(length) == pytest.approx(float(y[3].norm()), abs=0.051)
 
 
+def test_the_example_of_decoding_shows_minitxs_numbers(translator: Translator) -> None:
+    text = example.example('data-panel="decoding" data-model="numbers" data-text="281"')
+    [table] = BeautifulSoup(text, "html.parser").select("table")
+    rows = [[cell.get_text() for cell in row.select("th, td")] for row in table.select("tr")][1:]
+    tgt = [*translator.tgt.encode(NUMBERS.cut(translator.translate([TEXT])[0])), EOS]
+    assert len(rows) == len(tgt)
+    for t, (step, _, share, second, hot, left, cached, anew) in enumerate(rows):
+        logits = logits_of(translator, TEXT, tgt[:t]).double()
+        best = logits.softmax(-1).topk(2).values
+        percent = [float(cell.replace("\u00a0%", "").split()[-1]) for cell in (share, second, hot)]
+        wanted = [*best.tolist(), float((logits / 3).softmax(-1).max())]
+        assert percent == pytest.approx([100 * n for n in wanted], abs=0.051)
+        kept = truncated(logits[None], temperature=3.0, top_p=0.5).isfinite().sum()
+        assert (int(left), int(step), int(cached)) == (int(kept), t + 1, t + 1)
+        assert int(anew) == sum(range(t + 2))
+
+
+def test_the_example_of_the_writer_shows_what_the_page_writes(
+    page_writer: writer.PageWriter,
+) -> None:
+    text = example.example('data-panel="writer" data-model="writer" data-text="The"')
+    [table] = BeautifulSoup(text, "html.parser").select("table")
+    rows = [[cell.get_text() for cell in row.select("th, td")] for row in table.select("tr")][1:]
+    model, vocabulary = page_writer.model()
+    for temperature, top_p, written in rows:
+        drawn = writer.drawn(
+            model.double(), vocabulary, "The", num_characters=120, seed=1,
+            temperature=float(temperature), top_p=float(top_p),
+        )  # fmt: skip
+        assert written == " ".join(f"The{drawn}".split())
+    assert len({written for *_, written in rows}) == 4
+
+
 def test_there_is_an_example_of_known_panels_only() -> None:
-    with pytest.raises(
-        ValueError,
-        match='panels are translate, head, heads, positions, stream, got data-panel="tail"',
-    ):
+    known = "translate, head, heads, positions, stream, decoding, writer"
+    with pytest.raises(ValueError, match=f'panels are {known}, got data-panel="tail"'):
         example.example('data-panel="tail"')
     with pytest.raises(ValueError, match="the panel head needs data-kind, data-layer, data-query"):
         example.example('data-panel="head" data-model="numbers" data-text="1" data-head="1"')

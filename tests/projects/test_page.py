@@ -1,10 +1,12 @@
 """Translators as scripts for a page: rounded to 8 bits, written, read; the command around it."""
 
 import json
+import math
 import os
 import re
-from dataclasses import replace
+from dataclasses import asdict, replace
 from functools import partial
+from itertools import islice
 from pathlib import Path
 
 import click
@@ -16,11 +18,13 @@ from minitx.cli import cli
 from minitx.cores import TopK
 from minitx.data import numbers as number_data
 from minitx.data.split import Split
+from minitx.layers import FeedForward
+from minitx.models.gpt import GPT, GPTConfig
 from minitx.models.seq2seq import Transformer
-from minitx.positions import Rotary
-from minitx.projects import text, translation
-from minitx.projects.page import rounding, script
-from minitx.projects.page.commands import measured_matches
+from minitx.positions import ALiBi, Rotary
+from minitx.projects import corpus, families, masked, runs, text, translation
+from minitx.projects.page import rounding, script, writer
+from minitx.projects.page.commands import measured_losses, measured_matches
 from minitx.projects.settings import TranslationSettings
 from minitx.projects.translators import DATES, NUMBERS
 from minitx.training import Processes
@@ -245,13 +249,94 @@ def test_what_the_command_refuses(folder, monkeypatch):
         made = export(*arguments)
         assert made.exit_code == code
         assert said in made.stderr
-    tiny = replace(text.SETTINGS, num_steps=1, length=7, d_model=8, num_heads=2, num_layers=1)
-    monkeypatch.setattr(text, "SETTINGS", tiny)
+    tiny = replace(masked.SETTINGS, num_steps=1, length=8, d_model=8, num_heads=2, num_layers=1)
+    monkeypatch.setattr(masked, "SETTINGS", tiny)
     Path("rhyme.txt").write_text("one fish two fish red fish blue fish. " * 20)
-    train = ["train", "text", "--file", "rhyme.txt"]
+    train = ["train", "masked", "--file", "rhyme.txt"]
     assert CliRunner().invoke(cli, train, catch_exceptions=False).exit_code == 0
-    made = export("runs/text", "-o", "a.js")
+    made = export("runs/masked", "-o", "a.js")
     assert isinstance(made.exception, SystemExit | click.ClickException)
     assert made.stderr == (
-        "Error: runs/text holds a run of text; a page can run translators of numbers.\n"
+        "Error: runs/masked holds a run of masked; a page can run translators of numbers, and what "
+        "`train text` makes.\n"
     )
+
+
+# --- a GPT of characters ---------------------------------------------------------------------
+
+
+@pytest.fixture
+def small(monkeypatch, tmp_path):
+    monkeypatch.chdir(tmp_path)
+    tiny = replace(text.SMALL, num_steps=2, length=7, d_model=8, num_heads=2, num_layers=1)
+    monkeypatch.setattr(text, "SMALL", tiny)
+    Path("rhyme.txt").write_text("one fish two fish red fish blue fish. " * 20)
+    train = ["train", "text", "--small", "--seed", "3", "--file", "rhyme.txt"]
+    assert CliRunner().invoke(cli, train, catch_exceptions=False).exit_code == 0
+    return Path("runs/text")
+
+
+def test_the_small_gpt_is_the_decoder_of_the_families():
+    [decoder] = [trial for trial in families.TRIALS if trial.name == "decoder only"]
+    ours = asdict(text.SMALL)
+    assert ours == {name: x for name, x in asdict(decoder.settings).items() if name in ours}
+
+
+def test_a_small_gpt_as_a_script(small):
+    made = export(small, "-o", "writer.js")
+    assert made.exit_code == 0, made.output
+    lines = Path("writer.js").read_text(encoding="utf-8").splitlines()
+    assert lines[1] == "//     minitx train text --small --seed 3"
+    assert lines[5].startswith("// It learned from another text than Python's documentation")
+    assert lines[6] == "(globalThis.minitxModels ??= {}).writer = {"
+    again, characters = writer.read(Path("writer.js")).model()
+    model, vocabulary, steps = text.load(small)
+    assert (characters, steps) == (vocabulary, 2)
+    for (name, got), (_, wanted) in zip(
+        again.named_parameters(), model.named_parameters(), strict=True
+    ):
+        assert torch.equal(got, rounding.rounded(wanted).weight), name
+
+
+def test_the_loss_of_a_gpt_is_measured_in_bits(small):
+    data = corpus.Corpus.of(corpus.read(None), length=7)
+    record = replace(runs.read(small), data=runs.checksum([data.text]))
+    even = text.untrained(len(data.vocabulary), text.SMALL)
+    torch.nn.init.zeros_(even.embedding.weight)  # all characters have the same probability
+    bits = f"{math.log2(len(data.vocabulary)):.2f}"
+    assert measured_losses(record, even, even) == (
+        f"On text never seen: {bits} bits per character in 8 bits, {bits} before rounding."
+    )
+
+
+@pytest.mark.parametrize(
+    ("change", "said"),
+    [
+        ({"position": None}, "with positions Learned"),
+        ({"num_heads": 3, "position": partial(ALiBi, 3)}, "with num_heads 3"),
+        ({"num_kv_heads": 2}, "with num_kv_heads 2"),
+        ({"core": partial(TopK, 2)}, "with core functools.partial"),
+        ({"feed_forward": FeedForward}, "with feed_forward FeedForward"),
+    ],
+    ids=lambda value: value if isinstance(value, str) else "",
+)
+def test_a_gpt_the_runtime_cannot_run_is_refused(change, said):
+    rules = {
+        "d_model": 12, "num_heads": 4, "num_layers": 1, "dropout": 0.0,
+        "position": partial(ALiBi, 4),
+    }  # fmt: skip
+    with pytest.raises(script.NotForPages, match=said):
+        writer.require_runnable(GPT(GPTConfig(11, **(rules | change))))
+
+
+def test_a_translator_is_no_writer(translator, tmp_path):
+    script.write(script.PageModel.of(translator), tmp_path / "a.js")
+    with pytest.raises(script.NotForPages, match="holds no model"):
+        writer.read(tmp_path / "a.js")
+
+
+def test_chances_are_even_and_the_seeds():
+    one, again, other = (list(islice(writer.chances(seed), 1000)) for seed in (1, 1, 2))
+    assert one == again != other
+    assert min(one) > 0 and max(one) < 1
+    assert torch.histc(torch.tensor(one), bins=5, min=0, max=1).min() > 150

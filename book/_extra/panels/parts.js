@@ -1,4 +1,5 @@
-// What the panels have in common: a field for a number, and tables of numbers that can be asked how they came about.
+// What the panels have in common: a field for a number or a text, and tables of numbers that can be asked how they came
+// about.
 "use strict";
 
 globalThis.parts = (() => {
@@ -58,26 +59,39 @@ globalThis.parts = (() => {
   let ids = 0;
   const newId = (what) => `panel-${what}-${(ids += 1)}`;
 
-  // A field in which a number is typed, and a line for what was not understood. use(tokens, typed) gets the rest.
-  function numberField(start, use) {
-    const id = newId("number");
+  // A number on a line from min to max, written beside it; value() reads it.
+  function slider(label, { min, max, step, start }, act) {
+    const made = element("input", { type: "range", min, max, step, value: start });
+    const digits = String(step).split(".")[1]?.length ?? 0;
+    const told = element("output", {}, show(start, digits));
+    made.addEventListener("input", () => {
+      told.textContent = show(Number(made.value), digits);
+      act();
+    });
+    return { made, value: () => Number(made.value), label: element("label", {}, element("span", {}, label), made, told) };
+  }
+
+  // A field in which something is typed, and a line for what was not understood: understand(typed) throws what is meant
+  // for the reader. use(what was understood) gets the rest.
+  function textField(label, start, understand, use, verb) {
+    const id = newId("field");
     const field = element("input", { type: "text", id, value: start, autocomplete: "off", spellcheck: "false",
       autocapitalize: "off", "aria-describedby": `${id}-error` });
     const error = element("p", { class: "panel-error", id: `${id}-error`, role: "alert" });
     const form = element("form", { class: "panel-form" },
-      element("label", { for: id }, "A number, in English words or in digits"),
-      element("span", { class: "panel-field" }, field, element("button", { class: "playable-button" }, "Translate")));
+      element("label", { for: id }, label),
+      element("span", { class: "panel-field" }, field, element("button", { class: "playable-button" }, verb)));
     function read() {
-      let tokens = null;
+      let understood = null;
       try {
-        tokens = reading.numbers(field.value);
+        understood = understand(field.value);
         error.textContent = "";
         field.removeAttribute("aria-invalid");
       } catch (problem) {
         error.textContent = problem.message;
         field.setAttribute("aria-invalid", "true");
       }
-      if (tokens) use(tokens);
+      if (understood) use(understood);
     }
     form.addEventListener("submit", (event) => {
       event.preventDefault();
@@ -85,6 +99,9 @@ globalThis.parts = (() => {
     });
     return { parts: [form, error], read };
   }
+
+  const numberField = (start, use, verb = "Translate") =>
+    textField("A number, in English words or in digits", start, reading.numbers, use, verb);
 
   // --- tables --------------------------------------------------------------------------------------------
 
@@ -137,7 +154,8 @@ globalThis.parts = (() => {
 
   // caption, headings, and rows of { label, kind, cells: buttons or texts }.
   function numberTable(caption, headings, rows, kind = "") {
-    rove(rows.map((row) => row.cells.filter((cell) => cell instanceof HTMLButtonElement)));
+    const buttons = rows.map((row) => row.cells.filter((cell) => cell instanceof HTMLButtonElement));
+    if (buttons.flat().length) rove(buttons);
     const head = headings.map((text) => element("th", { scope: "col" }, text));
     settled();
     const body = rows.map((row) => element("tr", { class: row.kind ?? null },
@@ -168,6 +186,6 @@ globalThis.parts = (() => {
     return made;
   }
 
-  return { kinds, placeOf, shown, axes, watched, choice, counted, tick, newId, numberField, numberButton, rove, settled,
-    numberTable, heatMap };
+  return { LIMIT, kinds, placeOf, shown, axes, watched, choice, counted, slider, tick, newId, textField, numberField,
+    numberButton, rove, settled, numberTable, heatMap };
 })();

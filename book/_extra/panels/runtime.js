@@ -87,12 +87,13 @@ globalThis.transformer = (() => {
   }
 
   // One head: every query's average of the values, weighted by how well the keys match it.
-  //   products = q kᵀ     scores = products / √D     masked = scores, or -Infinity where a pair may not meet
+  //   products = q kᵀ     scores = products / √D     masked = scores + bias, or -Infinity where a pair may not meet
   //   weights = softmax of each row     mixture = weights v
-  function attention(q, k, v, { scale, allowed }) {
+  function attention(q, k, v, { scale, allowed, bias = () => 0 }) {
     const products = fill(q.rows, k.rows, (i, j) => dot(row(q, i), row(k, j)));
     const scores = fill(q.rows, k.rows, (i, j) => products.data[i * k.rows + j] * scale);
-    const masked = fill(q.rows, k.rows, (i, j) => (allowed(i, j) ? scores.data[i * k.rows + j] : -Infinity));
+    const masked = fill(q.rows, k.rows, (i, j) =>
+      (allowed(i, j) ? scores.data[i * k.rows + j] + bias(i, j) : -Infinity));
     const weights = matrix(q.rows, k.rows);
     for (let i = 0; i < q.rows; i++) row(weights, i).set(softmax(row(masked, i)));
     const mixture = fill(q.rows, v.cols, (i, j) => {
@@ -121,15 +122,57 @@ globalThis.transformer = (() => {
     return parameters;
   }
 
-  class Translator {
+  // What all our models have: weights by name, linear layers, multi-head attention, feed-forward networks.
+  class Model {
     constructor(file) {
       this.config = file.config;
-      this.vocabularies = file.vocabularies;
       this.parameters = unpack(file);
     }
 
     linear(place, x) {
       return linear(x, this.parameters[`${place}.weight`], this.parameters[`${place}.bias`]);
+    }
+
+    // Queries from x, keys and values from memory (x itself in self-attention); then all heads side by side.
+    // A removed head looks as before, but 0 stands in the place of what it read.
+    // A cache keeps keys and values: in self-attention those of x are appended, a memory's are made once.
+    // bias(head, distance) is added to the scores of a pair that stands so far apart.
+    attend(place, x, { memory = null, causal = false, cache = {}, bias = null, rules = WHOLE, watch }) {
+      const H = this.config.num_heads;
+      const D = this.config.d_model / H;
+      const q = this.linear(`${place}.q_proj`, x);
+      if (!memory || !cache.k) {
+        const k = this.linear(`${place}.k_proj`, memory ?? x);
+        const v = this.linear(`${place}.v_proj`, memory ?? x);
+        [cache.k, cache.v] = cache.k ? [below(cache.k, k), below(cache.v, v)] : [k, v];
+      }
+      const { k, v } = cache;
+      const earlier = k.rows - q.rows; // keys before the first query: causal is aligned at the bottom right
+      const allowed = causal && rules.mask ? (i, j) => j <= i + earlier : () => true;
+      const scale = rules.scale ? 1 / Math.sqrt(D) : 1;
+      const heads = [...Array(H).keys()].map((h) =>
+        attention(columns(q, h * D, D), columns(k, h * D, D), columns(v, h * D, D),
+          { scale, allowed, ...(bias && { bias: (i, j) => bias(h, i + earlier - j) }) }));
+      watch?.(place, { x, memory: memory ?? x, heads, scale, allowed });
+      const removed = new Set(rules.removed[place]);
+      const joined = fill(q.rows, H * D, (i, j) =>
+        (removed.has(Math.floor(j / D)) ? 0 : heads[Math.floor(j / D)].mixture.data[i * D + (j % D)]));
+      return this.linear(`${place}.out_proj`, joined);
+    }
+
+    feedForward(place, x, activation = relu) {
+      return this.linear(`${place}.out_proj`, activation(this.linear(`${place}.in_proj`, x)));
+    }
+
+    newCaches(layers) {
+      return [...Array(layers)].map(() => ({ seen: 0, own: {}, cross: {} }));
+    }
+  }
+
+  class Translator extends Model {
+    constructor(file) {
+      super(file);
+      this.vocabularies = file.vocabularies;
     }
 
     // Post-norm: y = norm(x + f(x)).
@@ -148,35 +191,6 @@ globalThis.transformer = (() => {
         + (rules.positions[side] ? sinusoid(seen + i, j, C) : 0));
     }
 
-    // Queries from x, keys and values from memory (x itself in self-attention); then all heads side by side.
-    // A removed head looks as before, but 0 stands in the place of what it read.
-    // A cache keeps keys and values: in self-attention those of x are appended, a memory's are made once.
-    attend(place, x, { memory = null, causal = false, cache = {}, rules, watch }) {
-      const H = this.config.num_heads;
-      const D = this.config.d_model / H;
-      const q = this.linear(`${place}.q_proj`, x);
-      if (!memory || !cache.k) {
-        const k = this.linear(`${place}.k_proj`, memory ?? x);
-        const v = this.linear(`${place}.v_proj`, memory ?? x);
-        [cache.k, cache.v] = cache.k ? [below(cache.k, k), below(cache.v, v)] : [k, v];
-      }
-      const { k, v } = cache;
-      const earlier = k.rows - q.rows; // keys before the first query: causal is aligned at the bottom right
-      const allowed = causal && rules.mask ? (i, j) => j <= i + earlier : () => true;
-      const scale = rules.scale ? 1 / Math.sqrt(D) : 1;
-      const heads = [...Array(H).keys()].map((h) =>
-        attention(columns(q, h * D, D), columns(k, h * D, D), columns(v, h * D, D), { scale, allowed }));
-      watch?.(place, { x, memory: memory ?? x, heads, scale, allowed });
-      const removed = new Set(rules.removed[place]);
-      const joined = fill(q.rows, H * D, (i, j) =>
-        (removed.has(Math.floor(j / D)) ? 0 : heads[Math.floor(j / D)].mixture.data[i * D + (j % D)]));
-      return this.linear(`${place}.out_proj`, joined);
-    }
-
-    feedForward(place, x) {
-      return this.linear(`${place}.out_proj`, relu(this.linear(`${place}.in_proj`, x)));
-    }
-
     // The source's tokens, each seen in the light of the others: the decoder's memory.
     encode(ids, { rules = WHOLE, watch } = {}) {
       let x = this.embed("src", ids, 0, rules);
@@ -189,7 +203,7 @@ globalThis.transformer = (() => {
     }
 
     newCaches() {
-      return [...Array(this.config.num_decoder_layers)].map(() => ({ seen: 0, own: {}, cross: {} }));
+      return super.newCaches(this.config.num_decoder_layers);
     }
 
     // The logits of every next target token (T × V), for tokens that follow those the caches hold.
@@ -257,5 +271,5 @@ globalThis.transformer = (() => {
     return written;
   }
 
-  return { BOS, EOS, WHOLE, BROKEN, Translator, greedy, softmax, row, dot };
+  return { BOS, EOS, WHOLE, BROKEN, Model, Translator, greedy, softmax, row, dot, fill, add, matrix, linear, layerNorm };
 })();

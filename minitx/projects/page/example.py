@@ -9,12 +9,14 @@ python -m minitx.projects.page.example book/*.md      # renews the examples of t
 import math
 import re
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
+from typing import Any
 
 import torch
 
-from minitx.projects.page import script
+from minitx.projects.page import script, writer
+from minitx.projects.page.decoding import decoding_example
 from minitx.projects.page.experiments import heads_example, positions_example
 from minitx.projects.page.reading import PLACES, Read, written
 from minitx.projects.page.stream import stream_example
@@ -40,13 +42,18 @@ def example(attributes: str) -> str:
     data = dict(re.findall(r'data-([a-z]+)="([^"]*)"', attributes))
     if data.get("panel") not in EXAMPLES:
         raise ValueError(f"panels are {', '.join(EXAMPLES)}, got {attributes}")
-    needs, make = EXAMPLES[data["panel"]]
+    needs, load, make = EXAMPLES[data["panel"]]
     if missing := [f"data-{name}" for name in ("model", *needs) if name not in data]:
         raise ValueError(f"the panel {data['panel']} needs {', '.join(missing)}, got {attributes}")
-    translator = script.read(MODELS / f"{data['model']}.js").translator()
-    translator.model.double()  # the digits shown are then the same on every machine
-    content = make(translator, data)
+    content = make(load(MODELS / f"{data['model']}.js"), data)
     return f'<div class="panel" {attributes}>\n\n{content}\n\n</div>'
+
+
+def translator_of(path: Path) -> Translator:
+    """In float64: the digits shown are then the same on every machine."""
+    translator = script.read(path).translator()
+    translator.model.double()
+    return translator
 
 
 def translate_example(translator: Translator, data: dict[str, str]) -> str:
@@ -110,12 +117,17 @@ def head_example(translator: Translator, data: dict[str, str]) -> str:
     )
 
 
-EXAMPLES = {  # panel: the attributes that its example needs, and what makes it
-    "translate": (("text",), translate_example),
-    "head": (("text", "kind", "layer", "head", "query"), head_example),
-    "heads": (("text",), heads_example),
-    "positions": (("text",), positions_example),
-    "stream": (("text", "word"), stream_example),
+Load = Callable[[Path], Any]
+Make = Callable[[Any, dict[str, str]], str]
+# Panel: the attributes that its example needs, what reads its model, and what makes the example.
+EXAMPLES: dict[str, tuple[tuple[str, ...], Load, Make]] = {
+    "translate": (("text",), translator_of, translate_example),
+    "head": (("text", "kind", "layer", "head", "query"), translator_of, head_example),
+    "heads": (("text",), translator_of, heads_example),
+    "positions": (("text",), translator_of, positions_example),
+    "stream": (("text", "word"), translator_of, stream_example),
+    "decoding": (("text",), translator_of, decoding_example),
+    "writer": (("text",), writer.read, writer.writer_example),
 }
 
 

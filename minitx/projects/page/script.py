@@ -1,9 +1,9 @@
-"""A translator as a script: what a page of the book loads, for a page from the disk cannot fetch.
+"""A model as a script: what a page of the book loads, for a page from the disk cannot fetch.
 
 The script defines one value, `minitxModels.NAME`, and does nothing else:
 
     config        the sizes of the model
-    vocabularies  the tokens of source and target
+    vocabularies  the tokens of source and target; of a model that only writes, characters
     parameters    [name, shape] of every parameter, in the order of the numbers below
     scales        base64 of float32, little-endian: the scales of `rounding`, row after row
     levels        base64 of int8: its levels
@@ -15,7 +15,7 @@ import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
 import numpy as np
 import torch
@@ -85,26 +85,9 @@ class PageModel:
 
     def script(self, about: Sequence[str] = ()) -> str:
         """The script, with lines about it at the top."""
-        scales = torch.cat([part.scales for part in self.parameters.values()])
-        levels = torch.cat([part.levels.flatten() for part in self.parameters.values()])
-        value = {
-            "config": dict(self.config),
-            "vocabularies": {side: list(tokens) for side, tokens in self.vocabularies.items()},
-            "parameters": [
-                [name, list(part.levels.shape)] for name, part in self.parameters.items()
-            ],
-            "scales": _base64(scales.numpy().astype("<f4")),
-            "levels": _base64(levels.numpy()),
-        }
-        lines = (f"{json.dumps(key)}: {json.dumps(item)}" for key, item in value.items())
-        return "".join(
-            [
-                *(f"// {line}".rstrip() + "\n" for line in about),
-                f"{_beginning(self.project)}{{\n",
-                ",\n".join(lines),
-                "\n};\n",
-            ]
-        )
+        vocabularies = {side: list(tokens) for side, tokens in self.vocabularies.items()}
+        first = {"config": dict(self.config), "vocabularies": vocabularies}
+        return assigned(self.project, first, self.parameters, about)
 
 
 def rounded_translator(translator: Translator) -> Translator:
@@ -114,7 +97,13 @@ def rounded_translator(translator: Translator) -> Translator:
     return replace(translator, model=model)
 
 
-def write(page_model: PageModel, path: Path, about: Sequence[str] = ()) -> int:
+class Scripted(Protocol):
+    """A model that can be written as a script."""
+
+    def script(self, about: Sequence[str] = ()) -> str: ...
+
+
+def write(page_model: Scripted, path: Path, about: Sequence[str] = ()) -> int:
     """Write the script to path, the whole of it or nothing; its bytes.
 
     Raises:
@@ -138,15 +127,65 @@ def read(path: Path) -> PageModel:
         FileNotFoundError: if there is no such file.
         NotForPages: if it holds no model.
     """
+    project, value, parameters = value_of(path, READ_IN_THE_PAGE)
+    try:
+        return PageModel(project, value["config"], value["vocabularies"], parameters)
+    except KeyError:
+        raise no_model(path) from None
+
+
+def assigned(
+    name: str,
+    first: Mapping[str, Any],
+    parameters: Mapping[str, Rounded],
+    about: Sequence[str] = (),
+) -> str:
+    """The script that defines `minitxModels.NAME`.
+
+    Args:
+        name: of the model.
+        first: what stands before the parameters.
+        parameters: the weights.
+        about: lines at the top.
+    """
+    scales = torch.cat([part.scales for part in parameters.values()])
+    levels = torch.cat([part.levels.flatten() for part in parameters.values()])
+    value = {
+        **first,
+        "parameters": [[name, list(part.levels.shape)] for name, part in parameters.items()],
+        "scales": _base64(scales.numpy().astype("<f4")),
+        "levels": _base64(levels.numpy()),
+    }
+    lines = (f"{json.dumps(key)}: {json.dumps(item)}" for key, item in value.items())
+    return "".join(
+        [
+            *(f"// {line}".rstrip() + "\n" for line in about),
+            f"{_beginning(name)}{{\n",
+            ",\n".join(lines),
+            "\n};\n",
+        ]
+    )
+
+
+def value_of(path: Path, names: Sequence[str]) -> tuple[str, dict[str, Any], dict[str, Rounded]]:
+    """Which of these models a script defines, its value, and its parameters.
+
+    Raises:
+        FileNotFoundError: if there is no such file.
+        NotForPages: if it holds no model.
+    """
     lines = path.read_text(encoding="utf-8").splitlines()
     code = "\n".join(line for line in lines if not line.startswith("//"))
     try:
-        [project] = [name for name in READ_IN_THE_PAGE if code.startswith(_beginning(name))]
-        value = json.loads(code.removeprefix(_beginning(project)).removesuffix(";"))
-        parameters = _parameters(value)
-        return PageModel(project, value["config"], value["vocabularies"], parameters)
+        [name] = [name for name in names if code.startswith(_beginning(name))]
+        value = json.loads(code.removeprefix(_beginning(name)).removesuffix(";"))
+        return name, value, _parameters(value)
     except (ValueError, KeyError, TypeError):
-        raise NotForPages(f"{path} holds no model that `minitx export` has written") from None
+        raise no_model(path) from None
+
+
+def no_model(path: Path) -> NotForPages:
+    return NotForPages(f"{path} holds no model that `minitx export` has written")
 
 
 def require_runnable(translator: Translator) -> None:

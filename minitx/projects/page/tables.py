@@ -18,7 +18,9 @@ def vector(x: Tensor) -> str:
     return ", ".join(map(number, x[:FEW])) + ", …"
 
 
-def table(titles: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
+def table(titles: Sequence[str], rows: Sequence[Sequence[str]], *, wraps: bool = False) -> str:
+    """Rows of cells under titles; cells that wrap are for texts and for many columns."""
+    kind = " panel-wraps" if wraps else ""
     head = "".join(f'<th scope="col">{escape(title)}</th>' for title in titles)
     body = "\n".join(
         f'<tr><th scope="row">{escape(row[0])}</th>'
@@ -27,7 +29,7 @@ def table(titles: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
         for row in rows
     )
     return (
-        '<div class="panel-scroll"><table class="panel-table">\n'
+        f'<div class="panel-scroll"><table class="panel-table{kind}">\n'
         f"<thead><tr>{head}</tr></thead>\n<tbody>\n{body}\n</tbody></table></div>"
     )
 
