@@ -64,7 +64,7 @@ def content(value: Any) -> Any:
     return (type(value), repr(value))
 
 
-ONE_AXIS = ("01.2", "01.6", "01.3", "05.5")  # or none
+ONE_AXIS = ("01.2", "01.6", "01.3", "05.5", "06.11")  # or none
 
 
 class Odd:
