@@ -3,8 +3,8 @@
 #
 # Seven functions, from the three projections to a whole self-attention layer,
 # and one bug to find. They belong to
-# [chapter 2](../book/02_self_attention.ipynb); each exercise names the
-# section to read when you are stuck.
+# [chapter 2](../book/02_self_attention.ipynb); the section that
+# prepares an exercise links to it.
 
 # %% [markdown] tags=["stub"]
 # Every exercise has a ladder: write the loop first, then replace one loop

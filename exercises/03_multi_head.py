@@ -3,8 +3,8 @@
 #
 # From cutting one wide vector into heads to two whole modules, the grouped
 # heads of present models, and weights that torch has trained. They belong to
-# [chapter 3](../book/03_multi_head.ipynb); each exercise names the section to
-# read when you are stuck.
+# [chapter 3](../book/03_multi_head.ipynb); the section that prepares an
+# exercise links to it.
 
 # %% [markdown] tags=["stub"]
 # Every exercise has a ladder: write the loop first, then replace one loop
@@ -196,9 +196,11 @@ check("03.2", merge_heads)
 # tokens. Stored one below the other they are **one** matrix, and one product
 # makes them all:
 #
-# $$Y = X W^\top + b, \qquad
+# $$\begin{gathered}
+#   Y = X W^\top + b, \\
 #   W = \begin{pmatrix} W_q \\ W_k \\ W_v \end{pmatrix}, \quad
-#   b = \begin{pmatrix} b_q \\ b_k \\ b_v \end{pmatrix} .$$
+#   b = \begin{pmatrix} b_q \\ b_k \\ b_v \end{pmatrix} .
+#   \end{gathered}$$
 #
 # This is how `torch.nn.MultiheadAttention` and many published models, GPT-2
 # among them, keep their weights. As in every `torch.nn.Linear`, a matrix is
@@ -281,9 +283,11 @@ check("03.3", project_and_split)
 #
 # All of it, as a module that can be trained and loaded:
 #
-# $$\mathrm{head}_h = \mathrm{softmax}\!\left(
-#   \frac{Q_h K_h^\top}{\sqrt{D}}\right) V_h , \qquad
-#   y = [\mathrm{head}_1 \dots \mathrm{head}_H]\, W_O + b_O .$$
+# $$\begin{aligned}
+#   \mathrm{head}_h &= \mathrm{softmax}\!\left(
+#   \frac{Q_h K_h^\top}{\sqrt{D}}\right) V_h \\
+#   y &= [\mathrm{head}_1 \dots \mathrm{head}_H]\, W_O + b_O .
+#   \end{aligned}$$
 #
 # **`__init__(d_model, num_heads)`** makes four `nn.Linear(d_model, d_model)`
 # with biases. Their names must be `q_proj`, `k_proj`, `v_proj` and
@@ -410,7 +414,9 @@ check("03.4", MultiHeadSelfAttention)
 # come from its own tokens `x`, keys **and values** from `memory`, the
 # encoder's output. Everything else stays as it is.
 #
-# $$Q = X W_q + b_q, \qquad K = M W_k + b_k, \qquad V = M W_v + b_v .$$
+# $$\begin{aligned}
+#   Q &= X W_q + b_q \\ K &= M W_k + b_k \\ V &= M W_v + b_v .
+#   \end{aligned}$$
 #
 # **`__init__(d_model, num_heads)`** is that of Exercise 3.4: four
 # `nn.Linear(d_model, d_model)` with the names `q_proj`, `k_proj`, `v_proj`,
@@ -533,8 +539,10 @@ check("03.5", MultiHeadCrossAttention)
 # `H / H_kv` **neighbouring** query heads. With `H_kv = H` it is multi-head
 # attention, with `H_kv = 1` all heads share one (multi-query attention).
 #
-# $$\text{head}_h = \mathrm{attention}\big(q_h,\; k_g,\; v_g\big), \qquad
-#   g = \left\lfloor \frac{h}{H / H_{kv}} \right\rfloor .$$
+# $$\begin{aligned}
+#   \text{head}_h &= \mathrm{attention}\big(q_h,\; k_g,\; v_g\big) \\
+#   g &= \left\lfloor \frac{h}{H / H_{kv}} \right\rfloor .
+#   \end{aligned}$$
 #
 # `q` is `(B, H, T_q, D)`, `k` is `(B, H_kv, T_k, D)`, `v` is
 # `(B, H_kv, T_k, D_v)`. Return `(B, H, T_q, D_v)`. If `H_kv` does not divide
@@ -637,10 +645,10 @@ check("03.6", grouped_attention)
 # instance, is something our module has no place for: raise a `ValueError`
 # that names it, or weights would be lost without a word.
 #
-# **By hand.** `C = 1`: `in_proj_weight` is $(1, 2, 3)^\top$ and
-# `in_proj_bias` is $(4, 5, 6)$. Then `q_proj.weight` is $((1))$,
-# `k_proj.weight` is $((2))$, `v_proj.weight` is $((3))$, and the biases are
-# $(4)$, $(5)$ and $(6)$.
+# **By hand.** `C = 1`: `in_proj_weight` is `[[1], [2], [3]]` and
+# `in_proj_bias` is `[4, 5, 6]`. Then `q_proj.weight` is `[[1]]`,
+# `k_proj.weight` is `[[2]]`, `v_proj.weight` is `[[3]]`, and the biases are
+# `[4]`, `[5]` and `[6]`.
 #
 # **The ladder**
 # 1. *Loop.* Three blocks of `C` rows, cut out one after the other.

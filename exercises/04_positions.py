@@ -3,8 +3,8 @@
 #
 # Seven functions, from the table of sines and cosines to an attention that
 # knows where its tokens stand, and one bug that is four. They belong to
-# [chapter 4](../book/04_positions.ipynb); each exercise names the section to
-# read when you are stuck.
+# [chapter 4](../book/04_positions.ipynb); the section that prepares an
+# exercise links to it.
 
 # %% [markdown] tags=["stub"]
 # Every exercise has a ladder: write the loop first, then replace one loop
@@ -45,9 +45,11 @@ from minitx.positions import Rotary, Sinusoidal
 # and the cosine of an angle that grows with the position, fast in the first
 # pair and ever more slowly in later ones.
 #
-# $$\mathrm{PE}[p, 2i] = \sin(p\,\omega_i), \qquad
-#   \mathrm{PE}[p, 2i + 1] = \cos(p\,\omega_i), \qquad
-#   \omega_i = \text{base}^{-2i/C} .$$
+# $$\begin{aligned}
+#   \mathrm{PE}[p, 2i] &= \sin(p\,\omega_i) \\
+#   \mathrm{PE}[p, 2i + 1] &= \cos(p\,\omega_i) \\
+#   \omega_i &= \text{base}^{-2i/C} .
+#   \end{aligned}$$
 #
 # `positions` is an integer tensor `(T,)`: any positions, in any order. Return
 # the table `(T, C)` in float32. An odd `d_model` cannot be cut into pairs:
@@ -55,8 +57,8 @@ from minitx.positions import Rotary, Sinusoidal
 #
 # **By hand.** `C = 4`, base 10,000: the frequencies are
 # $\omega_0 = 10000^0 = 1$ and $\omega_1 = 10000^{-2/4} = 0.01$. Position 1
-# becomes $(\sin 1, \cos 1, \sin 0.01, \cos 0.01) = (0.8415, 0.5403, 0.0100,
-# 1.0000)$, and position 0 becomes $(0, 1, 0, 1)$.
+# becomes $(\sin 1, \cos 1, \sin 0.01, \cos 0.01)$, that is
+# $(0.8415, 0.5403, 0.0100, 1.0000)$, and position 0 becomes $(0, 1, 0, 1)$.
 #
 # **The ladder**
 # 1. *Loop.* For every position and every pair `i`: the angle, its sine into
@@ -471,11 +473,13 @@ check("04.5", t5_bucket)
 # Rotary positions add nothing. They *turn* each pair of a query, and of a
 # key, by an angle that grows with the position:
 #
-# $$\begin{pmatrix} y_{2i} \\ y_{2i+1} \end{pmatrix} =
+# $$\begin{gathered}
+#   \begin{pmatrix} y_{2i} \\ y_{2i+1} \end{pmatrix} =
 #   \begin{pmatrix} \cos\theta & -\sin\theta \\ \sin\theta & \cos\theta
 #   \end{pmatrix}
-#   \begin{pmatrix} x_{2i} \\ x_{2i+1} \end{pmatrix}, \qquad
-#   \theta = p \cdot \text{base}^{-2i/D_k} .$$
+#   \begin{pmatrix} x_{2i} \\ x_{2i+1} \end{pmatrix} \\
+#   \theta = p \cdot \text{base}^{-2i/D_k} .
+#   \end{gathered}$$
 #
 # Neighbours are a pair here: entries 0 and 1, entries 2 and 3, and so on.
 # (Some published models pair entry `i` with entry `i + D_k/2`.)
@@ -563,9 +567,12 @@ check("04.6", rotate)
 # come in; `S` older ones lie in a cache. Queries and keys are rotated, and a
 # bias (from ALiBi, T5 or anybody) is added to the scores:
 #
-# $$\text{output} = \mathrm{softmax}\!\left(\frac{R(q)\,[\,k_\text{cached},
-#   R(k)\,]^\top}{\sqrt{D_k}} + \text{bias}\right)
-#   [\,v_\text{cached}, v\,] ,$$
+# $$\begin{aligned}
+#   \text{scores} &= \frac{R(q)\,[\,k_\text{cached}, R(k)\,]^\top}
+#   {\sqrt{D_k}} + \text{bias} \\
+#   \text{output} &= \mathrm{softmax}(\text{scores})\,
+#   [\,v_\text{cached}, v\,] ,
+#   \end{aligned}$$
 #
 # where $R$ turns as in Exercise 4.6 (base 10,000) and the softmax runs over
 # the allowed keys.
@@ -590,7 +597,7 @@ check("04.6", rotate)
 # $(\cos 1, \sin 1)$ with value 0. Turned by one radian the query is
 # $\sqrt 2\,(\cos 1, \sin 1)$, and its score with the cached key is
 # $\sqrt 2 / \sqrt 2 = 1$; with its own key, 0. A bias of $(0, 1)$ makes both
-# 1. The weights are equal, and the output is 1.5.
+# scores 1. The weights are equal, and the output is 1.5.
 #
 # **The ladder**
 # 1. *Loop.* For every sentence, head and new token: scores with the keys it
@@ -674,9 +681,11 @@ check("04.7", attend_with_positions)
 # Shaw's attention adds to each score the product of the query with a trained
 # vector for the distance:
 #
-# $$\text{score}[i, j] = \frac{q_i \cdot k_j + q_i \cdot a_{\,r(i, j)}}
-#   {\sqrt{D_k}}, \qquad
-#   r(i, j) = \mathrm{clip}(\text{pos}_j - \text{pos}_i, -m, m) + m .$$
+# $$\begin{aligned}
+#   \text{score}[i, j] &= \frac{q_i \cdot k_j + q_i \cdot a_{\,r(i, j)}}
+#   {\sqrt{D_k}} \\
+#   r(i, j) &= \mathrm{clip}(\text{pos}_j - \text{pos}_i, -m, m) + m .
+#   \end{aligned}$$
 #
 # `table` holds the vectors $a_0, \ldots, a_{2m}$, a row each, so it is
 # `(2m + 1, D_k)`. The queries are the last `T_q` of the `T_k` positions. The

@@ -29,7 +29,8 @@
 # | `T` | tokens | `F` | width inside the feed-forward network, `d_ff` |
 # | `T_src` | tokens of the source | `H` | heads |
 # | `T_tgt` | tokens of the target | `D` | width of one head, `C / H` |
-# | `S` | tokens in a cache | `V` | tokens in the vocabulary |
+# | `S` | tokens in a cache | `V` | tokens in the vocabulary (the target's) |
+# | `U` | tokens in the source's vocabulary | `K` | beams |
 #
 # Tokens are whole numbers. Some of them have a job: `bos_id` begins a
 # sentence, `eos_id` ends it, `pad_id` fills it up to the length of the batch.
@@ -253,10 +254,11 @@ check("06.2", shift_right)
 # `False` for padding, to which nobody attends.
 #
 # **By hand.** Say attention and feed-forward network give zeros (all their
-# weights are 0), and the norms are fresh. Then the token $(3, 5)$ is all
-# there is: the first norm makes $(-1, 1)$ of it, the second leaves that as it
-# is. With `pre_norm=True` the token comes out as it went in, $(3, 5)$: the
-# road past both sublayers is untouched.
+# weights are 0), and the norms are as they are made: they multiply by 1 and
+# add 0. Then the token $(3, 5)$ is all there is: the first norm makes
+# $(-1, 1)$ of it, the second leaves that as it is. With `pre_norm=True` the
+# token comes out as it went in, $(3, 5)$: the road past both sublayers is
+# untouched.
 #
 # **The ladder**
 # 1. *Written out.* The sums and the norms as in the formula;
@@ -381,12 +383,12 @@ check("06.3", EncoderBlock)
 # `memory_real` `None` or boolean `(B, T_src)`: `False` for padding, to which
 # nobody attends.
 #
-# **By hand.** All weights 0 but those of the norms, and `cross_attention`
-# with biases $(4, 0)$ in its `out_proj`: the sublayers give $(0, 0)$,
-# $(4, 0)$ and $(0, 0)$. With `pre_norm=True` the token $(3, 5)$ becomes
-# $(7, 5)$, whatever the memory holds. With the norms behind, $(3, 5)$ becomes
-# $(-1, 1)$, then the norm of $(3, 1)$, which is $(1, -1)$, and the last norm
-# leaves that as it is.
+# **By hand.** All weights are 0 but two: the norms are as they are made, and
+# the `out_proj` of `cross_attention` has the biases $(4, 0)$. So the
+# sublayers give $(0, 0)$, $(4, 0)$ and $(0, 0)$. With `pre_norm=True` the
+# token $(3, 5)$ becomes $(7, 5)$, whatever the memory holds. With the norms
+# behind, $(3, 5)$ becomes $(-1, 1)$, then the norm of $(3, 1)$, which is
+# $(1, -1)$, and the last norm leaves that as it is.
 #
 # **The ladder**
 # 1. *Written out.* Three sums, three norms.
@@ -522,7 +524,7 @@ check("06.4", DecoderBlock)
 # num_layers)`** makes `src_embedding` and `tgt_embedding`
 # (`nn.Embedding(…, d_model)`), `encoder` and `decoder` (each an
 # `nn.ModuleList` of `num_layers` blocks from the two functions below), and
-# whatever has no weights.
+# whatever has no weights, such as the positions.
 #
 # **`forward(src, tgt, src_real=None, tgt_real=None)`** takes tokens
 # `(B, T_src)` and `(B, T_tgt)` (the inputs of Exercise 6.2) and returns
@@ -586,7 +588,7 @@ class EncoderDecoder(nn.Module):
         logits = decoder(E_tgt[tgt] √C + PE, memory) E_tgtᵀ
 
     Args:
-        src_vocab_size: tokens of the source's vocabulary.
+        src_vocab_size: U, tokens of the source's vocabulary.
         tgt_vocab_size: V, tokens of the target's.
         d_model: width C of every token.
         num_heads: heads of every attention.
@@ -844,6 +846,8 @@ check("06.7", top_p)
 # $$\text{score} = \frac{\sum_t \log P(\text{token}_t)}
 #   {\big((5 + n) / 6\big)^{\alpha}} , \qquad
 #   n = \text{new tokens, the end token included.}$$
+#
+# $\alpha$ is the argument `length_penalty`, $K$ is `num_beams`.
 #
 # The model is a table again, for one sentence: `logits` is `(V, V)`, row `i`
 # what follows token `i`; log probabilities are its log-softmax. Begin with
