@@ -77,8 +77,8 @@ def signal(
 ) -> list[float]:
     """The typical size of a number that comes out of each depth, where 1 goes in.
 
-    >>> [round(size, 2) for size in signal("post-norm", (2, 4))]
-    [1.0, 1.0]
+    >>> signal("residual", (0,))
+    [1.0]
     """
     return [_arriving(kind, depth, gain, seeds)[0] for depth in depths]
 

@@ -122,7 +122,7 @@ def _with_slips(chapter: Chapter, exercise: Exercise) -> Iterator[Candidate]:
 def _reaches(function: Function, name: str, depth: int = 3) -> bool:
     """Whether a function of ours, or one of ours that it calls, calls something of that name."""
     for inner in functions_of(function):
-        names = _names(inner.__code__)
+        names = names_used(inner.__code__)
         if name in names and inner.__name__ != name:
             return True
         if depth > 0 and any(_reaches(each, name, depth - 1) for each in _ours(inner, names)):
@@ -139,7 +139,7 @@ def rebuilt(function: Function, name: str, new: Function, depth: int = 3) -> Fun
         methods = {m.__name__: rebuilt(m, name, new, depth) for m in functions_of(function)[::-1]}
         return type(function.__name__, (function,), methods)
     inner = inspect.unwrap(function)
-    names = _names(inner.__code__)
+    names = names_used(inner.__code__)
     around = dict(inner.__globals__)
     for each in names:
         value = around.get(each)
@@ -164,11 +164,11 @@ def rebuilt(function: Function, name: str, new: Function, depth: int = 3) -> Fun
     return made
 
 
-def _names(code: types.CodeType) -> set[str]:
+def names_used(code: types.CodeType) -> set[str]:
     found = set(code.co_names)
     for constant in code.co_consts:
         if isinstance(constant, types.CodeType):
-            found |= _names(constant)
+            found |= names_used(constant)
     return found
 
 
