@@ -1337,6 +1337,14 @@ def language(rng, V=7, eos_id=1, ending=0.0):
     return logits
 
 
+def early_end(rng):
+    """The end is second best at once, and the best word leads to a sure end one step later."""
+    a, logits = int(rng.integers(2, 7)), 0.1 * normal(rng, 7, 7)
+    logits[:, 1] = -9.0
+    logits[0, a], logits[0, 1], logits[a, 1] = 4.0, 3.0, 9.0
+    return logits
+
+
 def dead_ends(rng, K):
     """First K - 1 words that lead nowhere, then the end, then a word that leads to a sure end."""
     words = torch.from_numpy(rng.permutation([0, 2, 3, 4, 5, 6]))
@@ -1393,6 +1401,7 @@ def test_beam_definition(sub, rng):
     for K, most in ((3, 5), (2, 4), (2, 6)):
         for ending in (1.0, -1.0, -2.0, -3.0):
             expect_found(sub, partial(language, rng, ending=ending), 0, 1, K, most)
+    expect_found(sub, partial(early_end, rng), 0, 1, 2, 4)
 
 
 @beam_search.check(
@@ -1413,16 +1422,14 @@ def test_beam_ends_take_no_beam(sub, rng):
     hint="More beams than candidates: keep all there are.",
 )
 def test_beam_exhaustive(sub, rng):
-    hidden = 0.1 * normal(rng, 7, 7)  # only 0, a, b ends, and a and b are the least likely words
+    hidden = 0.03 * normal(rng, 7, 7)  # only 0, a, b ends, and a and b are the least likely words
     a, b = rng.permutation([2, 3, 4, 5, 6])[:2].tolist()
     hidden[:, 1] = -9.0
     hidden[:, b] = -9.0
-    hidden[0, a], hidden[a, b], hidden[b, 1] = -0.5, -0.5, 9.0
+    hidden[0, a], hidden[a, b], hidden[b, 1] = -0.3, -0.3, 9.0
     usual = [language(rng), language(rng, ending=-4.0)]
-    for logits in usual:
-        logits[:, 0] -= (
-            9.0  # whoever came back to the start could go the same ways in another order
-        )
+    for logits in usual:  # whoever came back to the start could go the same ways in another order
+        logits[:, 0] -= 9.0
     for logits in (hidden, *usual):
         log_probs = log_softmax_loops(logits)
         found = []
