@@ -1,6 +1,7 @@
 """A learner's own answers as the parts of the translator: found, read, put together, trained."""
 
 import re
+from dataclasses import replace
 from typing import Any, Literal
 
 from minitx.grading.cells import read_cells
@@ -52,7 +53,9 @@ def answers(where: Where = "work", course: Course | None = None) -> dict[str, di
     return found
 
 
-def trained(where: Where = "work", *, progress: bool = False) -> tuple[Translator, OwnTranslator]:
+def trained(
+    where: Where = "work", *, seed: int = 0, progress: bool = False
+) -> tuple[Translator, OwnTranslator]:
     """The number translator with these parts, trained here and now; see `own_translator.trained`.
 
     Raises:
@@ -60,7 +63,8 @@ def trained(where: Where = "work", *, progress: bool = False) -> tuple[Translato
         own_translator.PartMissing: if a part is called by none of the others.
         ValueError: if the parts do not compute what the library's do.
     """
-    return own_translator.trained(answers(where), progress=progress)
+    settings = replace(own_translator.SETTINGS, seed=seed)
+    return own_translator.trained(answers(where), settings, progress=progress)
 
 
 def _file(chapter: Chapter, where: Where) -> Any:

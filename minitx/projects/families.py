@@ -37,21 +37,21 @@ SENTINELS = 16
 
 FAMILIES = get_args(get_type_hints(FamilySettings)["family"])
 SETTINGS = FamilySettings(
-    num_steps=600,
-    max_lr=3e-3,
+    num_steps=500,
+    max_lr=5e-3,
     final_lr=0.1,
     batch_size=16,
-    warmup_steps=50,
+    warmup_steps=30,
     weight_decay=0.1,
     d_model=64,
     length=64,
-    num_layers=4,
+    num_layers=2,
     family="encoder only",
 )
 TRIALS = tuple(
     Trial(
         family,
-        replace(SETTINGS, family=family, num_layers=2 if family.startswith("both") else 4),
+        replace(SETTINGS, family=family, num_layers=1 if family.startswith("both") else 2),
     )
     for family in FAMILIES
 )

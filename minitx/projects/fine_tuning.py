@@ -1,8 +1,8 @@
 """A small BERT that has read a text, and then is told a few labels: `minitx train fine-tuning`.
 
-It learns to put back hidden characters of Python's documentation. Then it has to say from which of
-eight topics a piece of 64 characters comes, and is shown 4, 16 or 64 pieces of each. The last
-part of each topic was neither read nor shown. What was measured is kept beside this file.
+It learns to put back hidden characters of Python's documentation. Then it has to say of a hidden
+character only what kind it is, and is shown 4, 16 or 64 pieces of each kind. The last tenth of the
+text was neither read nor shown. What was measured is kept beside this file.
 """
 
 from collections.abc import Mapping
@@ -16,26 +16,20 @@ from jaxtyping import Float, Int
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from minitx.data.text import canonical, topic_texts
 from minitx.data.vocabulary import Vocabulary
 from minitx.measure.table import Table
 from minitx.models.bert import BERT
-from minitx.projects import masked
+from minitx.projects import corpus, masked
 from minitx.projects.corpus import Corpus
 from minitx.projects.kept import Experiment, Trial, source
-from minitx.projects.masked import MaskedLanguage
+from minitx.projects.masked import HOLE, MaskedLanguage
 from minitx.projects.settings import TextSettings
 from minitx.training import Processes
 
-TOPICS = 8
-READ = 0.7
-"""Of each topic: the beginning that is read and labelled; the rest is asked about in the end."""
-
-PASSAGE = 100
-"""Characters that two topics must not have in common."""
+KINDS = ("vowel", "consonant", "blank", "other")
 
 LABELS = (4, 16, 64)
-"""Pieces of each topic that are shown with their label."""
+"""Pieces of each kind that are shown with their label."""
 
 Way = Literal["from nothing", "only the head", "the top, too", "everything"]
 WAYS: tuple[Way, ...] = get_args(Way)
@@ -49,14 +43,14 @@ BEST_RATES: dict[Way, float] = {
 STEPS = 30
 
 SETTINGS = TextSettings(
-    num_steps=800,
-    max_lr=3e-3,
+    num_steps=1000,
+    max_lr=5e-3,
     final_lr=0.1,
     batch_size=16,
     warmup_steps=50,
     weight_decay=0.1,
     d_model=64,
-    num_layers=4,
+    num_layers=2,
     length=64,
 )
 Labelled = tuple[Int[Tensor, "N T"], Int[Tensor, " N"]]
@@ -78,7 +72,7 @@ class Reader:
 
 
 class Classifier(nn.Module):
-    """A BERT, the mean of what it makes of a text, and one linear layer.
+    """A BERT, what it makes of the place in the middle, and one linear layer.
 
     Args:
         bert: is changed unless it is frozen.
@@ -91,56 +85,43 @@ class Classifier(nn.Module):
         self.head = nn.Linear(bert.config.d_model, num_classes)
 
     def forward(self, token_ids: Int[Tensor, "B T"]) -> Float[Tensor, "B classes"]:
-        logits: Tensor = self.head(self.bert(token_ids).mean(dim=1))
+        logits: Tensor = self.head(self.bert(token_ids)[:, token_ids.size(1) // 2])
         return logits
 
 
-def largest_topics() -> dict[str, str]:
-    """The topics with the longest texts; of two that share a passage only the longer."""
-    texts = {name: canonical(words) for name, words in topic_texts().items()}
-    found: dict[str, str] = {}
-    for name in sorted(texts, key=lambda name: -len(texts[name])):
-        words = texts[name]
-        passages = [words[i : i + PASSAGE] for i in range(0, len(words) - PASSAGE, PASSAGE)]
-        if not any(passage in other for passage in passages for other in found.values()):
-            found[name] = words
-        if len(found) == TOPICS:
-            break
-    return found
+def kind(character: str) -> int:
+    """Place in `KINDS`.
 
-
-def corpus_read() -> Corpus:
-    """What is read before any label is seen: the beginnings of the largest topics.
-
-    Nothing else: other topics repeat passages of these, also of their ends.
+    >>> [KINDS[kind(character)] for character in "ay 7"]
+    ['vowel', 'consonant', 'blank', 'other']
     """
-    beginnings = [words[: int(READ * len(words))] for words in largest_topics().values()]
-    return Corpus.of("\n\n".join(beginnings), length=SETTINGS.length)
+    if character.lower() in "aeiou":
+        return 0
+    if character.isalpha():
+        return 1
+    return 2 if character.isspace() else 3
 
 
-def pieces(vocabulary: Vocabulary, *, last: bool) -> Labelled:
-    """Pieces of the largest topics with the number of their topic.
+def pieces(data: Corpus, *, last: bool) -> Labelled:
+    """Pieces whose middle is hidden, with the kind of the character that stood there.
 
     Args:
-        vocabulary: whose characters are used.
-        last: the part that was not read, or the one that was.
+        data: the text.
+        last: the tenth that was not read, or the part that was.
     """
-    T, rows, labels = SETTINGS.length, [], []
-    for label, words in enumerate(largest_topics().values()):
-        cut = int(READ * len(words))
-        part = words[cut:] if last else words[:cut]
-        ids = vocabulary.encode(part)
-        found = [ids[i : i + T] for i in range(0, len(ids) - T + 1, T)]
-        rows += found
-        labels += [label] * len(found)
-    return torch.tensor(rows), torch.tensor(labels)
+    T = SETTINGS.length
+    ids = data.validation if last else data.train
+    found = ids[: len(ids) // T * T].view(-1, T).clone()
+    labels = torch.tensor([kind(data.vocabulary.tokens[i]) for i in found[:, T // 2].tolist()])
+    found[:, T // 2] = HOLE
+    return found, labels
 
 
 def chosen(labelled: Labelled, count: int, *, seed: int) -> Labelled:
-    """So many pieces of every topic, drawn from the seed; all of a topic that has fewer."""
+    """So many pieces of every kind, drawn from the seed; all of a kind that has fewer."""
     ids, labels = labelled
     order = torch.randperm(len(ids), generator=torch.Generator().manual_seed(seed))
-    kept = torch.cat([order[labels[order] == topic][:count] for topic in range(TOPICS)])
+    kept = torch.cat([order[labels[order] == k][:count] for k in range(len(KINDS))])
     return ids[kept], labels[kept]
 
 
@@ -157,7 +138,7 @@ def freeze(model: Classifier, way: Way) -> None:
 def accuracy(
     bert: BERT, way: Way, shown: Labelled, asked: Labelled, *, rate: float, seed: int
 ) -> float:
-    """What share of the asked pieces gets the right topic, after some steps on the shown ones.
+    """What share of the asked pieces gets the right kind, after some steps on the shown ones.
 
     Args:
         bert: pre-trained, or new; it is not changed.
@@ -169,7 +150,7 @@ def accuracy(
     """
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
-        model = Classifier(deepcopy(bert), TOPICS)
+        model = Classifier(deepcopy(bert), len(KINDS))
         freeze(model, way)
         trained = [p for p in model.parameters() if p.requires_grad]
         optimiser = torch.optim.AdamW(trained, lr=rate)
@@ -190,9 +171,14 @@ def accuracy(
     return float((said == asked[1]).double().mean())
 
 
+def text() -> Corpus:
+    """What is read: Python's documentation."""
+    return Corpus.of(corpus.read(None), length=SETTINGS.length)
+
+
 def train(settings: TextSettings, folder: Path, group: Processes, progress: bool) -> Reader:
     """The small BERT, before any label."""
-    restorer = masked.train(corpus_read(), settings, group=group, folder=folder, progress=progress)
+    restorer = masked.train(text(), settings, group=group, folder=folder, progress=progress)
     return Reader(restorer.model, restorer.vocabulary, settings.seed)
 
 
@@ -203,7 +189,7 @@ def measure(reader: Reader, *, labels: tuple[int, ...] = LABELS) -> dict[str, An
     nothing.
     """
     seed, vocabulary = reader.seed, reader.vocabulary
-    read, asked = pieces(vocabulary, last=False), pieces(vocabulary, last=True)
+    read, asked = pieces(text(), last=False), pieces(text(), last=True)
     new = masked.untrained(len(vocabulary), replace(SETTINGS, seed=seed)).bert
 
     def share(way: Way, count: int, rate: float) -> float:
@@ -239,12 +225,12 @@ def table_of(result: Mapping[str, Any], name: Literal["ways", "rates"] = "ways")
         rows = [
             [f"{rate:g}", cell([run["by_rate"][i] for run in runs])] for i, rate in enumerate(RATES)
         ]
-        return Table(["rate", "right, 16 labels a topic"], rows, caption=source(result))
+        return Table(["rate", "right, 16 labels a kind"], rows, caption=source(result))
     return Table(
-        ["trained", *(f"{count} labels a topic" for count in LABELS)],
+        ["trained", *(f"{count} labels a kind" for count in LABELS)],
         [
             [way, *(cell([run["by_way"][way][i] for run in runs]) for i in range(len(LABELS)))]
             for way in WAYS
         ],
-        caption=f"Right among {TOPICS} topics, mean (lowest and highest seed); {source(result)}",
+        caption=f"Right among {len(KINDS)} kinds, mean (lowest and highest seed); {source(result)}",
     )

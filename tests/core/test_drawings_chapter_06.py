@@ -131,7 +131,7 @@ def test_the_rows_are_one_sentence_shifted_as_a_batch_shifts_it():
     read, said = ([names[i] for i in row[0].tolist()] for row in (batch.tgt_in, batch.tgt_out))
     shown = texts(drawings.shift_by_one())
     assert has_in_order(shown, said) and has_in_order(shown, read)
-    assert f"place 3 has read {', '.join(read[:3])}" in shown
+    assert f"place 2 has read {', '.join(read[:3])}" in shown
     assert f"and is to say {said[2]}: the next word, not its own" in shown
     places = boxes(drawings.shift_by_one())
     for word in translated.FRENCH:  # the same word, one place further to the right

@@ -4,7 +4,7 @@ import pytest
 import torch
 
 from minitx.projects import fine_tuning, masked
-from minitx.projects.fine_tuning import TOPICS, Classifier
+from minitx.projects.fine_tuning import KINDS, Classifier
 
 
 @pytest.fixture
@@ -16,11 +16,11 @@ def bert():
     ("way", "trained"),
     [
         ("only the head", {"head"}),
-        ("the top, too", {"head", "bert.encoder.blocks.2", "bert.encoder.blocks.3"}),
+        ("the top, too", {"head", "bert.encoder.blocks.1"}),
     ],
 )
 def test_what_is_frozen(bert, way, trained):
-    model = Classifier(bert, TOPICS)
+    model = Classifier(bert, len(KINDS))
     fine_tuning.freeze(model, way)
     names = [name for name, p in model.named_parameters() if p.requires_grad]
     assert {name.rsplit(".", 1)[0].split(".", 4)[0] for name in names} <= {"head", "bert"}
@@ -28,19 +28,23 @@ def test_what_is_frozen(bert, way, trained):
     assert all(any(name.startswith(part + ".") for name in names) for part in trained)
 
 
-def test_what_is_asked_was_not_read():
-    read = fine_tuning.corpus_read().text
-    for words in fine_tuning.largest_topics().values():
-        cut = int(fine_tuning.READ * len(words))
-        assert words[:cut].strip() in read
-        assert words[cut : cut + 300] not in read
+def test_what_is_asked_was_not_read_and_is_hidden():
+    data = fine_tuning.text()
+    for last in (False, True):
+        found, labels = fine_tuning.pieces(data, last=last)
+        stood = data.validation if last else data.train
+        hidden = stood[: found.numel()].view(found.shape)
+        assert (found != hidden).sum() == len(found)  # one of 64, the same place of each
+        assert (found[:, 32] == masked.HOLE).all()
+        characters = [data.vocabulary.tokens[i] for i in hidden[:, 32].tolist()]
+        assert [fine_tuning.kind(c) for c in characters] == labels.tolist()
 
 
-def test_so_many_of_every_topic_from_a_seed():
-    ids, labels = torch.arange(80)[:, None], torch.arange(80) % TOPICS
+def test_so_many_of_every_kind_from_a_seed():
+    ids, labels = torch.arange(80)[:, None], torch.arange(80) % len(KINDS)
     some, of = fine_tuning.chosen((ids, labels), 4, seed=0)
-    assert of.tolist() == [topic for topic in range(TOPICS) for _ in range(4)]
-    assert torch.equal(some[:, 0] % TOPICS, of)
+    assert of.tolist() == [kind for kind in range(len(KINDS)) for _ in range(4)]
+    assert torch.equal(some[:, 0] % len(KINDS), of)
     other, _ = fine_tuning.chosen((ids, labels), 4, seed=1)
     assert not torch.equal(some, other)
 

@@ -68,7 +68,7 @@ panel.define("stream", "The stream, layer by layer", (place, model) => {
         drawWay();
       })) }));
     map.replaceChildren(numberTable(
-      "What the output layer would write if it read the stream already there; the darker, the surer; ≠ where it is "
+      "What the output layer would write if it read the stream already there; the stronger its colour, the surer; ≠ where it is "
         + "another word than the one written at last. A row reads one word and writes the next",
       ["word", ...titles], lines, "panel-words"));
 
@@ -77,12 +77,12 @@ panel.define("stream", "The stream, layer by layer", (place, model) => {
       way.replaceChildren(numberTable(
         `The way of “${rows[word]}”, sublayer by sublayer: how long the vector is that is added, by how many degrees `
           + "the stream turns, and how long it is then",
-        ["behind", "added", "turns by", "length", "would write"],
+        ["behind", "would write", "added", "turns by", "length"],
         all.map((station) => {
           const [x, added, y] = ["x", "added", "y"].map((name) => station[name] && row(station[name], word));
           const moved = x ? [show(length(added), 1), `${show(turned(x, y), 0)}°`] : ["", ""];
           const written = wordButton(station, `${rows[word]}, ${station.label}`, word);
-          return { label: station.label, cells: [...moved, show(length(y), 1), written] };
+          return { label: station.label, cells: [written, ...moved, show(length(y), 1)] };
         }), "panel-way"));
     }
 

@@ -106,14 +106,14 @@ def stream_example(translator: Translator, data: dict[str, str]) -> str:
             "is added, by how many degrees the stream turns, and how long it is then:",
             "",
             table(
-                ["behind", "added", "turns by", "length", "would write", "with"],
+                ["behind", "would write", "with", "added", "turns by", "length"],
                 [
                     [
                         station.label,
-                        *_moved(station, chosen),
-                        f"{float(station.y[chosen].norm()):.1f}",
                         word(n, chosen),
                         f"{percent(n, chosen)}\u00a0%",
+                        *_moved(station, chosen),
+                        f"{float(station.y[chosen].norm()):.1f}",
                     ]
                     for n, station in enumerate(all_stations)
                 ],

@@ -12,7 +12,7 @@ def cache_grows() -> Drawing:
     columns = LEFT + passes * (WIDE + 4)
     parts: list[Part] = [
         text(LEFT, 12, "keys and values", anchor="start", bold=True),
-        text(columns + 74, 12, "pairs computed", bold=True),
+        text(columns + 74, 12, "keys computed", bold=True),
         text(columns + 34, 31, "with cache"),
         text(columns + 108, 31, "without"),
     ]
@@ -34,7 +34,7 @@ def cache_grows() -> Drawing:
     few, many = (sum(new_keys(t, cached=kind) for t in range(1, passes + 1))
                  for kind in (True, False))  # fmt: skip
     parts += [line((2, y - 8), (414, y - 8), role="score")]
-    parts += [text(2, y + 10, f"pairs in {passes} passes", anchor="start")]
+    parts += [text(2, y + 10, f"in {passes} passes", anchor="start")]
     parts += [text(columns + 34, y + 10, str(few), bold=True)]
     parts += [text(columns + 108, y + 10, str(many))]
     parts += [text(2, y + 34, "filled: computed in this pass. Dashed: kept.", anchor="start",
@@ -43,8 +43,8 @@ def cache_grows() -> Drawing:
         f"Generation in {passes} passes, one row each. In pass 1 there is the query q1, and k1 and "
         f"v1, filled, of {READ[0]}, are computed. In each later pass one query is new, and one key "
         f"and value, those of the newest word, {', '.join(READ[1:passes])}; the earlier keys and "
-        "values, dashed, lie in the cache. So the cache grows by a column in every pass. Pairs of "
-        f"keys and values computed in {passes} passes: {few} with the cache, {many} without."
+        "values, dashed, lie in the cache. So the cache grows by a column in every pass. Keys, "
+        f"each with its value, computed in {passes} passes: {few} with the cache, {many} without."
     )
     return Drawing("The cache grows", alt, 416, y + 46, parts)
 

@@ -28,7 +28,7 @@ def shift_by_one() -> Drawing:
     parts += [*targets, *inputs]
     place = 2
     parts += [
-        text(208, 280, f"place {place + 1} has read {', '.join(READ[: place + 1])}"),
+        text(208, 280, f"place {place} has read {', '.join(READ[: place + 1])}"),
         text(208, 300, f"and is to say {SAID[place]}: the next word, not its own"),
         text(208, 334, "dashed: the same word, one place on", role="score"),
     ]
@@ -37,7 +37,7 @@ def shift_by_one() -> Drawing:
         f"the row that it is to say: {', '.join(SAID)}. An arrow leads up at every place, through "
         "the decoder, which works on all places at once. Dashed lines join each target with the "
         "same word among the inputs, one place further to the right: both rows are one sentence, "
-        f"shifted by one. Place {place + 1} has read {', '.join(READ[: place + 1])} and is to say "
+        f"shifted by one. Place {place} has read {', '.join(READ[: place + 1])} and is to say "
         f"{SAID[place]}."
     )
     return Drawing("Shifted by one", alt, 416, 346, parts)
