@@ -4,7 +4,7 @@ import json
 import math
 import os
 import re
-from dataclasses import asdict, replace
+from dataclasses import replace
 from functools import partial
 from itertools import islice
 from pathlib import Path
@@ -22,7 +22,7 @@ from minitx.layers import FeedForward
 from minitx.models.gpt import GPT, GPTConfig
 from minitx.models.seq2seq import Transformer
 from minitx.positions import ALiBi, Rotary
-from minitx.projects import corpus, families, masked, runs, text, translation
+from minitx.projects import corpus, masked, runs, text, translation
 from minitx.projects.page import rounding, script, writer
 from minitx.projects.page.commands import measured_losses, measured_matches
 from minitx.projects.settings import TranslationSettings
@@ -274,12 +274,6 @@ def small(monkeypatch, tmp_path):
     train = ["train", "text", "--small", "--seed", "3", "--file", "rhyme.txt"]
     assert CliRunner().invoke(cli, train, catch_exceptions=False).exit_code == 0
     return Path("runs/text")
-
-
-def test_the_small_gpt_is_the_decoder_of_the_families():
-    [decoder] = [trial for trial in families.TRIALS if trial.name == "decoder only"]
-    ours = asdict(text.SMALL)
-    assert ours == {name: x for name, x in asdict(decoder.settings).items() if name in ours}
 
 
 def test_a_small_gpt_as_a_script(small):
