@@ -34,7 +34,7 @@ SETTINGS = TextSettings(
     num_layers=4,
 )
 SMALL = replace(SETTINGS, d_model=64, length=64)
-"""Small enough for a page; the decoder of `families` has these sizes, too."""
+"""Small enough for a page, as `minitx export` makes it."""
 Pieces = tuple[Int[Tensor, "B T"], Int[Tensor, "B T"]]
 
 

@@ -197,9 +197,11 @@ panel.define("decoding", "Decoding, step by step", (place, model) => {
     ].filter(({ ids }) => ids.length);
     if (!lines.length) return "";
     return numberTable("The sentences: those that have ended are compared by their score, the log-probability (log p) divided by "
-      + "((5 + tokens) / 6) to the power of the length penalty", ["sentence", "tokens", "log p", "score", ""],
-    lines.map(({ ids, total, score, state }) => ({ label: joined(ids) || "⟨end⟩",
-      cells: [String(ids.length), show(total, 3), score === undefined ? "" : show(score, 3), state] })), "panel-sentences");
+      + "((5 + tokens) / 6) to the power of the length penalty", ["sentence", "tokens", "log p", "score"],
+    lines.map(({ ids, total, score, state }) => ({
+      label: element("span", {}, element("span", { lang: "fr" }, joined(ids) || "⟨end⟩"), ` (${state})`),
+      cells: [String(ids.length), show(total, 3), score === undefined ? "" : show(score, 3)],
+    })), "panel-sentences");
   }
 
   function draw() {
