@@ -66,6 +66,44 @@ def test_what_cannot_be_measured_is_refused(changed, message) -> None:
         shares(Next(), **changed)
 
 
+RIGHT = [[5, 6, 7, 8], [5, 9, 7, 8], [5, 6, 7, 8], [5, 6, 7, 8]]
+SCRIPT = [[7, 8, 2], [9, 7, 8, 2], [4, 4, 7, 8, 2], [7, 2]]
+"""What is written after a mistake at place 2, one row for each of `ENDINGS`; 2 is the end."""
+
+
+class Scripted(Next):
+    """Writes its script behind three tokens, whatever they are."""
+
+    def decode(self, tgt, memory, *, memory_mask):
+        said = torch.tensor([[0, 0, *row, *[2] * (8 - len(row))] for row in SCRIPT])
+        return nn.functional.one_hot(said[:, : tgt.size(1)], V).float()
+
+
+def test_what_is_written_after_a_mistake_and_how_it_ends():
+    batch = translation_batch([*(([4], row) for row in RIGHT), ([4], [5, 6, 7])])
+    found = exposure.written_after(
+        Scripted(), batch, place=2, generator=torch.Generator().manual_seed(0)
+    )
+    slips = [9, 6, 9, 9]  # the other of the two that stand there; the short one is left out
+    assert found == [
+        (right, [5, slip, *row[:-1]]) for right, slip, row in zip(RIGHT, slips, SCRIPT, strict=True)
+    ]
+    assert [exposure.ending(written, place=2) for written in found] == list(exposure.ENDINGS)
+    table = exposure.endings([*found, found[1]], place=2, decode=lambda ids: map(str, ids))
+    assert [row[:3] for row in table.rows] == [
+        (kind, count, count / 5) for kind, count in zip(exposure.ENDINGS, (1, 2, 1, 1), strict=True)
+    ]
+    assert table.rows[1][3:] == ("56978", "5978")
+
+
+def test_who_never_ends_is_stopped_and_an_ending_that_never_came_has_no_example():
+    found = exposure.written_after(
+        Next(), BATCH, place=1, generator=torch.Generator().manual_seed(0)
+    )
+    assert found == [([5, 6, 7, 8], [6, 7, 8, 9, 10, 0]), ([6, 7, 8, 9], [5, 6, 7, 8, 9, 10])]
+    assert exposure.endings(found, place=1, decode=lambda ids: "").rows[0][1:] == (0, 0.0, "", "")
+
+
 def test_a_place_where_all_say_the_same_has_no_mistake() -> None:
     batch = translation_batch([([4], [5, 6]), ([4], [5, 7])])
     with pytest.raises(ValueError, match="all translations have the token 5 here"):

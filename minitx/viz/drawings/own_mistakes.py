@@ -7,7 +7,7 @@ from minitx.viz.drawings.translated import FRENCH, READ
 from minitx.viz.svg import Drawing, Number, Part, arrow, line, row, text
 
 WRONG, PLACE = "mille", 1  # what is said instead of FRENCH[PLACE]
-LOST = ("six", "cent")  # and what may follow once that is read
+AFTER = FRENCH[PLACE : PLACE + 2]  # and what may follow: the right rest, one place late
 CELL, GAP = (92.0, 28.0), 12.0
 
 
@@ -20,7 +20,7 @@ def exposure() -> Drawing:
         text(2, 146, "the mistake is not read", anchor="start", role="score"),
         line((2, 166), (414, 166), role="score", dashed=True),
         text(2, 190, "generation: its own words go in", anchor="start", bold=True),
-        *_panel(212, [READ[0], *wrong, LOST[0]], [*wrong, *LOST], own=True),
+        *_panel(212, [READ[0], *wrong, AFTER[0]], [*wrong, *AFTER], own=True),
         text(2, 322, "hatched: from here on never met in training", anchor="start", role="score"),
     ]
     alt = (
@@ -28,7 +28,8 @@ def exposure() -> Drawing:
         f"is {WRONG}, where {FRENCH[PLACE]} is right. Above, in training, the mistake goes no "
         f"further: the next place reads the right word, {FRENCH[PLACE]}. Below, in generation, "
         f"what is said is the next input, so {WRONG} is read, and from there on the inputs, "
-        f"hatched, are beginnings that were never met in training: {' and '.join(LOST)} follow."
+        f"hatched, are beginnings that were never met in training. {' and '.join(AFTER)} "
+        f"follow, which is right, but one place late."
     )
     return Drawing("Its own mistakes", alt, 416, 334, parts)
 
