@@ -73,14 +73,16 @@ def same_but_for_dtype(a: Outcome, b: Outcome) -> bool:
     if a.gradients or b.gradients or not _same_steps(a.steps, b.steps):
         return False
     x, y = a.value, b.value
-    if not same_kind(x, y) or tuple(x.shape) != tuple(y.shape):
+    if not another_dtype(x, y) or tuple(x.shape) != tuple(y.shape):
         return False
     return _near(values.to_numpy(x), values.to_numpy(y), SINGLE)
 
 
-def same_kind(x: Any, y: Any) -> bool:
-    """Whether both are tensors, or both arrays."""
-    return all(map(values.is_tensor, (x, y))) or all(isinstance(z, np.ndarray) for z in (x, y))
+def another_dtype(x: Any, y: Any) -> bool:
+    """Whether both are tensors, or both arrays, of another dtype, and alike in their graph."""
+    if all(map(values.is_tensor, (x, y))):
+        return bool(x.dtype != y.dtype and x.requires_grad == y.requires_grad)
+    return all(isinstance(z, np.ndarray) for z in (x, y)) and bool(x.dtype != y.dtype)
 
 
 def _same_steps(a: int, b: int) -> bool:

@@ -9,7 +9,7 @@ import numpy as np
 
 from minitx.grading import values
 from minitx.grading.calling import Call, Caller, Outcome, Target
-from minitx.grading.judge.alike import Tolerance, same_answer, same_but_for_dtype, same_kind
+from minitx.grading.judge.alike import Tolerance, another_dtype, same_answer, same_but_for_dtype
 from minitx.grading.judge.as_function import ModuleForm
 from minitx.grading.judge.notation import Notation
 from minitx.grading.judge.relations.relation import Given
@@ -49,7 +49,7 @@ class Probe:
     def cast(self) -> "Probe":
         """With the numbers that the submission returned in the dtype that was wanted."""
         got, want = self.got.value, self.want.value
-        if not (self.has_values and same_kind(got, want) and values.dtype_kind(got) == "f"):
+        if not (self.has_values and another_dtype(got, want) and values.dtype_kind(got) == "f"):
             return self
         outcome = replace(self.got, value=like(want, values.to_numpy(got)))
         return replace(self, call=replace(self.call, outcome=outcome))
