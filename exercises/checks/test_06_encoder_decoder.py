@@ -1244,7 +1244,7 @@ def test_nucleus_infinite(sub, rng):
 @top_p.check(
     points=1,
     title="a p that is no share is refused",
-    hint="`if not 0 < p <= 1: raise ValueError(...)` with p in the message.",
+    hint='`if not 0 < p <= 1: raise ValueError(f"... got {p}")`: the value of p.',
 )
 def test_nucleus_refuses(sub, rng):
     for p in (0.0, -0.3, 1.7):
