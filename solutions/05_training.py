@@ -1412,7 +1412,7 @@ def scaled_backward(weight, x, targets, scale, streak, interval):
         x: (N, C), the examples, in float32.
         targets: (N), in float32.
         scale: factor of the loss.
-        streak: steps in a row, before this one, that went well; below interval.
+        streak: steps in a row before this one that went well; below interval.
         interval: after so many the scale is doubled.
 
     Returns:

@@ -332,7 +332,7 @@ check("06.2", shift_right)
 #    `self.attention_residual.norm` is the norm.
 # 2. *With the parts.* `Residual` is a function of two things, `x` and the
 #    sublayer: `self.attention_residual(x, sublayer)` adds and normalises. A
-#    sublayer with a mask needs a `lambda`, whose argument is what the sublayer
+#    sublayer with a mask needs a `lambda`. Its argument is what the sublayer
 #    is to read: in pre-norm that is norm(x), not x.
 # 3. *Special cases.* A norm for each sublayer, not one for both; padding, for
 #    which `self.attention(x, mask=Mask(key_padding=real))` has a mask. Its
