@@ -3,6 +3,7 @@
 import pytest
 import torch
 
+from minitx.data.corruption import spans
 from minitx.data.vocabulary import Vocabulary
 from minitx.masks import IGNORE
 from minitx.projects import families
@@ -33,17 +34,34 @@ class Told(torch.nn.Module):
         return torch.nn.functional.one_hot(read, 40).float()
 
 
+def test_a_pair_is_asked_with_as_many_spans_as_it_learned_with():
+    learned = spans(64, generator=chance())
+    asked = families.three_gaps(64, 32)
+    assert asked.sum() == learned.sum() == 10
+    begins = [int(((~out[:-1]) & out[1:]).sum()) for out in (asked, learned)]
+    assert begins == [3, 3]
+    assert asked[31:34].tolist() == [False, True, False]
+
+
+PIECE = [*range(5, 21)]  # of the sixteen 2 to 5, 8, and 10 to 14 are hidden; 13 stood at place 8
+
+
 @pytest.mark.parametrize(
     ("family", "hidden", "read"),
-    [("both, spans", 8, [1, 8]), ("both, mending", HOLE, [1, 5, 6])],
+    [
+        ("both, spans", [30, 31, 32], [1, 30, 7, 8, 9, 10, 31]),
+        ("both, mending", [HOLE] * 3, [1, *range(5, 13)]),
+    ],
 )
 def test_the_pair_sees_both_sides_and_not_the_hidden_one(family, hidden, read):
     model = Told()
-    trained = Trained(family, model, Vocabulary.of(["abcd"]))
-    said = families.guesses(trained, torch.tensor([[5, 6, 7, 5]]), 2)
-    assert model.src.tolist() == [[5, 6, hidden, 5, 2]]
-    assert model.read.tolist() == [read]
-    assert said.shape == (1,)
+    trained = Trained(family, model, Vocabulary.of(["".join(map(chr, range(97, 123)))]))
+    said = families.guesses(trained, torch.tensor([PIECE, PIECE]), 8)
+    first, second, third = hidden
+    seen = [5, 6, first, 11, 12, second, 14, third, 20, 2]
+    assert model.src.tolist() == [seen, seen]
+    assert model.read.tolist() == [read, read]
+    assert 13 not in read and said.shape == (2,)
 
 
 def test_a_row_for_each_family():
