@@ -28,7 +28,7 @@
 # | letter | size of | letter | size of |
 # |---|---|---|---|
 # | `B` | batch: sentences | `C` | width of a token vector, `d_model` |
-# | `T` | tokens of a sentence | `F` | inner width, `d_ff` |
+# | `T` | tokens of a sentence | `F` | inner width, `d_ff`; in code, torch's |
 # | `V` | tokens in the vocabulary | `N` | examples |
 #
 # A *step* is one update of the weights. Steps are counted from **1**. A
@@ -107,7 +107,7 @@ def layer_norm(x, weight, bias, eps=1e-5):
 token = torch.tensor([1.0, 2.0, 6.0])
 for factor in (1, 100):
     normalised = layer_norm(factor * token, torch.ones(3), torch.zeros(3))
-    print(f"{factor:3d} times:", normalised.round(decimals=3).tolist())
+    print(f"{factor:3d} times:", [f"{y:.3f}" for y in normalised.tolist()])
 
 # %%
 check("05.1", layer_norm)
@@ -262,7 +262,8 @@ check("05.2", layer_norm_backward)
 # 1. *Loop.* One token after another: neither norm nor sublayer looks at two.
 # 2. *Batch.* The whole block in one line for each kind.
 # 3. *Special cases.* A sublayer that says 0: the pre-norm block must be the
-#    identity. Dropout 1: the same.
+#    identity, the post-norm block `norm(x)`. In training, dropout 1 does the
+#    same.
 #
 # **Closed** here: `minitx.blocks.Residual.forward` and the finished blocks
 # of `minitx` and torch.
@@ -459,9 +460,10 @@ check("05.4", FeedForward)
 # $$q_k = (1 - \varepsilon)\,[k = \text{target}] + \frac{\varepsilon}{V},
 #   \qquad L = -\sum_k q_k \ln p_k .$$
 #
-# The loss is the mean over the positions that count. A target equal to
-# `ignore_index` is padding and does not count, neither above nor below the
-# fraction line. If nothing counts, the loss is 0.
+# The loss is the mean over the positions that count: the sum of their $L$,
+# divided by how many they are. A target equal to `ignore_index` is padding:
+# nothing of its position is in the sum, neither the target's part nor the
+# even share, and it is not in the number. If nothing counts, the loss is 0.
 #
 # `logits` is `(B, T, V)`, `targets` is `(B, T)`. Return a tensor without
 # axes.
@@ -547,7 +549,9 @@ check("05.5", label_smoothed_loss)
 #   \min\big(\text{step}^{-1/2},\;
 #   \text{step} \cdot \text{warmup}^{-3/2}\big) .$$
 #
-# Steps are counted from 1. Return a plain number. If `step` or `warmup_steps`
+# Steps are counted from 1. Return a number of Python: its `**` and `min`
+# suffice, and a float32 tensor has too few digits. If `step` or
+# `warmup_steps`
 # is below 1, raise a `ValueError` whose message holds the number that is
 # wrong.
 #
@@ -723,8 +727,9 @@ check("05.7", adamw_step)
 #   \min\!\Big(1, \frac{\text{max\_norm}}{\lVert g \rVert}\Big) .$$
 #
 # `gradients` is a list of tensors of any shapes. Return the tuple
-# `(clipped, norm)`: a list of new tensors, in the same order, shapes and
-# dtypes, and the norm **before** clipping, a number. It is what one watches
+# `(clipped, norm)`: a list of tensors, in the same order, shapes and dtypes,
+# and the norm **before** clipping, a number. Change none of those you are
+# given; what is short enough may come back as it is. It is what one watches
 # during training.
 #
 # **By hand.** The gradients $(3)$ and $(4)$ of two parameters have the norm
@@ -819,7 +824,8 @@ check("05.8", clip_by_norm)
 # What torch keeps of a forward pass, to go back through it, is its *graph*;
 # that of one batch at a time is all the memory there is. So call `backward`
 # (or `torch.autograd.grad`) for each batch, and keep no loss that still
-# hangs on its graph: `loss` must not require a gradient. `weight` comes
+# hangs on its graph: `loss` must not require a gradient (that is what the
+# checks can see of it). `weight` comes
 # without `requires_grad`; differentiate with respect to a copy of your own.
 #
 # **By hand.** Two batches: one token with loss 1 and gradient $(2)$, and
@@ -833,7 +839,8 @@ check("05.8", clip_by_norm)
 #    $(p - \text{one-hot})\, x^\top$.
 # 2. *Vectors.* One `backward` for each batch. torch *adds* to `.grad`; what
 #    must be divided, and when?
-# 3. *Special cases.* A batch of nothing but padding, whose mean is 0/0.
+# 3. *Special cases.* A batch of nothing but padding, whose mean is 0/0. (At
+#    least one target in all the batches counts.)
 #
 # **Closed** here: `torch.cat` and its other names, because the large batch
 # does not fit. `F.cross_entropy` is open; it takes `(B, V, T)`, which is
@@ -924,7 +931,8 @@ check("05.9", accumulate_gradients)
 # skipped, and the new scale is 32,768.
 #
 # **The ladder**
-# 1. *Loop.* By hand, example by example, each product rounded to float16.
+# 1. *Loop.* By hand, example by example, each product rounded to float16 (and
+#    their sum, at the latest at its end).
 # 2. *Vectors.* `half = weight.half().requires_grad_()`, then the scaled loss
 #    backwards. Where do you find the gradient, and in which dtype?
 # 3. *Special cases.* Divide in float32: a small gradient that is unscaled in
@@ -938,10 +946,10 @@ def scaled_backward(weight, x, targets, scale, streak, interval):
 
     Args:
         weight: (C), in float32.
-        x: (N, C), the examples.
+        x: (N, C), the examples, in float32.
         targets: (N), in float32.
         scale: factor of the loss.
-        streak: steps in a row, before this one, that went well.
+        streak: steps in a row before this one that went well; below interval.
         interval: after so many the scale is doubled.
 
     Returns:
@@ -982,7 +990,8 @@ check("05.10", scaled_backward)
 # <details><summary>Answer</summary>
 #
 # No: its range is that of float32, so nothing vanishes and nothing
-# overflows. It pays with digits: about two, where float16 has three.
+# overflows. It pays with digits: some two and a half, where float16 has more
+# than three.
 #
 # </details>
 
@@ -994,7 +1003,8 @@ check("05.10", scaled_backward)
 #
 # 1. the gradient of the mean loss per token over **all** batches;
 # 2. clipped to the length `max_norm`;
-# 3. the rate of this step, `noam_rate(step, C, warmup_steps)`;
+# 3. the rate of this step, `library_rate(step, C, warmup_steps)`: the rate of
+#    Exercise 5.6, as the first cell has imported it;
 # 4. one update of AdamW with that rate, $\beta_1 = 0.9$, $\beta_2 = 0.98$,
 #    $\epsilon = 10^{-9}$ (outside the root) and a weight decay of 0.01.
 #
@@ -1014,13 +1024,13 @@ check("05.10", scaled_backward)
 # **The ladder**
 # 1. *Parts.* Four calls, one for each line above.
 # 2. *Tools.* `F.cross_entropy`, `backward`, `nn.utils.clip_grad_norm_` and
-#    `noam_rate` of the library; AdamW by its formula.
+#    `library_rate`; AdamW by its formula.
 # 3. *Special cases.* Divide first, then clip; clip once, not in every batch.
 #    Step 1 is the first.
 #
 # **Closed** here: `torch.cat` and its other names, torch's Adam and AdamW.
-# Open are `nn.utils.clip_grad_norm_` and the library's rate, which the first
-# cell has imported as `library_rate`.
+# Open are `nn.utils.clip_grad_norm_` (which adds 1e-6 to the norm that it
+# divides by: either way is right here) and `library_rate`.
 
 # %%
 def train_step(weight, m, v, batches, step, warmup_steps, max_norm=1.0):

@@ -265,7 +265,8 @@ check("06.2", shift_right)
 #    `self.attention_residual.norm` is the norm.
 # 2. *With the parts.* `Residual` is a function of two things, `x` and the
 #    sublayer: `self.attention_residual(x, sublayer)` adds and normalises. A
-#    sublayer with a mask needs a `lambda`.
+#    sublayer with a mask needs a `lambda`. Its argument is what the sublayer
+#    is to read: in pre-norm that is norm(x), not x.
 # 3. *Special cases.* A norm for each sublayer, not one for both; padding, for
 #    which `self.attention(x, mask=Mask(key_padding=real))` has a mask. Its
 #    `key_padding` may be `None`.
@@ -524,7 +525,8 @@ check("06.4", DecoderBlock)
 # num_layers)`** makes `src_embedding` and `tgt_embedding`
 # (`nn.Embedding(…, d_model)`), `encoder` and `decoder` (each an
 # `nn.ModuleList` of `num_layers` blocks from the two functions below), and
-# whatever has no weights, such as the positions.
+# whatever has no weights, such as the positions. There are no other weights:
+# those of the tables and of the blocks are all.
 #
 # **`forward(src, tgt, src_real=None, tgt_real=None)`** takes tokens
 # `(B, T_src)` and `(B, T_tgt)` (the inputs of Exercise 6.2) and returns
@@ -733,7 +735,8 @@ def greedy_decode(logits, bos_id, eos_id, max_new_tokens):
 
 
 # %% [markdown]
-# Try it: two sentences, one of which ends at once.
+# Try it: two sentences, one of which ends at once: `[1, 1, 1]` and
+# `[2, 3, 1]`.
 
 # %%
 follows = torch.tensor([[1, 1, 1, 1], [2, 0, 3, 1]])  # [b, i]: after token i
@@ -768,7 +771,8 @@ check("06.6", greedy_decode)
 # Order the tokens of a row by probability, the largest first; a token goes
 # when those *before* it already have `p` or more together. So the first one
 # always stays. `p` must lie above 0 and not above 1: otherwise raise a
-# `ValueError` whose message says `p`. With `p = 1` everything stays.
+# `ValueError` whose message holds the value of `p`. With `p = 1` everything
+# stays.
 #
 # **By hand.** Probabilities $(0.2, 0.5, 0.3)$ and $p = 0.6$: in order they
 # are $0.5, 0.3, 0.2$. Before the second there is $0.5 < 0.6$: it stays, and
@@ -801,7 +805,7 @@ def top_p(logits, p):
         (B, V): the logits that are kept, -inf elsewhere.
 
     Raises:
-        ValueError: if p is not in (0, 1]; the message says it.
+        ValueError: if p is not in (0, 1]; the message holds its value.
 
     Closed:
         minitx.generate.truncated.
@@ -868,7 +872,9 @@ check("06.7", top_p)
 # 0.4. From 2: EOS 0.55, 3 with 0.45. From 3: EOS with certainty. Two beams
 # and $\alpha = 0$: the sentences are 2 EOS with $0.6 \cdot 0.55 = 0.33$, 3
 # EOS with $0.4$, and 2 3 EOS with $0.27$. The best is 3 EOS,
-# $\ln 0.4 = -0.916$. Greedy decoding would have begun with 2.
+# $\ln 0.4 = -0.916$. Greedy decoding would have begun with 2. With
+# $\alpha = 0.6$ its score would be $-0.916 / (7/6)^{0.6} = -0.835$: $n = 2$,
+# EOS counted and BOS not.
 #
 # **The ladder**
 # 1. *Loop.* Beginnings as pairs of a list and a sum; two loops, a `sort`.
@@ -947,10 +953,10 @@ check("06.8", beam_search)
 # their keys and values behind the old ones, and attends to all:
 #
 # $$\begin{aligned}
-#   q &= x W_q , \qquad K = [\,K_\text{cached},\, x W_k\,] , \qquad
-#   V = [\,V_\text{cached},\, x W_v\,] \\
-#   y &= \mathrm{softmax}\!\left(\frac{q K^\top}{\sqrt D}
-#   \text{, nobody looks ahead}\right) V\, W_o .
+#   q &= x W_q , \qquad k = [\,k_\text{cached},\, x W_k\,] , \qquad
+#   v = [\,v_\text{cached},\, x W_v\,] \\
+#   y &= \mathrm{softmax}\!\left(\frac{q k^\top}{\sqrt D}
+#   \text{, nobody looks ahead}\right) v\, W_o .
 #   \end{aligned}$$
 #
 # | argument | shape | |
@@ -1159,9 +1165,10 @@ check("06.10", corrupt_for_mlm)
 # `token_ids` is `(T)`, the text; `taken_out` is boolean, `(T)`, and
 # neighbours that are both `True` belong to the same span; `sentinels` is
 # `(N)`: the token for the first span, for the second, and so on. Return the
-# tuple `(source, target)`, two tensors of tokens with one axis each. There
-# must be one sentinel more than there are spans: if there are fewer, raise a
-# `ValueError` whose message says how many there are and how many are needed.
+# tuple `(source, target)`, two tensors of tokens with one axis each. At
+# least one sentinel more is needed than there are spans; further ones are
+# left over. If there are fewer, raise a `ValueError` whose message holds both
+# numbers, how many there are and how many are needed.
 #
 # **By hand.** Text $(5, 6, 7, 8, 9)$, taken out are 6, 7 and 9; sentinels
 # $(99, 98, 97)$. The source is $(5, 99, 8, 98)$, the target
