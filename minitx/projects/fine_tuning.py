@@ -283,7 +283,8 @@ def table_of(result: Mapping[str, Any], name: Literal["ways", "rates"] = "ways")
                 + [cell([shares(run, "everything", n)[i] for run in runs]) for n in LABELS]
                 for i, rate in enumerate(RATES)
             ],
-            caption=f"Right among real and spoilt pieces; {source(result)}",
+            caption="Right among real and spoilt pieces, mean (lowest and highest seed); "
+            f"{source(result)}",
         )
     return Table(
         ["trained", *headings],
