@@ -242,12 +242,10 @@ check("06.2", shift_right)
 # **`__init__(d_model, num_heads, d_ff, pre_norm=False)`** makes the parts
 # under these names, by which the checks load weights:
 #
-# | name | part |
-# |---|---|
-# | `attention` | `MultiHeadAttention(d_model, num_heads)` |
-# | `feed_forward` | `FeedForward(d_model, d_ff)` |
-# | `attention_residual` | `Residual(LayerNorm(d_model), pre_norm=…)` |
-# | `feed_forward_residual` | the same, another one |
+# - `attention`: `MultiHeadAttention(d_model, num_heads)`
+# - `feed_forward`: `FeedForward(d_model, d_ff)`
+# - `attention_residual`: `Residual(LayerNorm(d_model), pre_norm=…)`
+# - `feed_forward_residual`: the same, another one
 #
 # **`forward(x, real=None)`** takes tokens `(B, T, C)` and returns
 # `(B, T, C)`. `real` is `None` or boolean, `(B, T)`: `True` for words,

@@ -3671,7 +3671,7 @@ def weight_with_its_graph(weight, m, v, batches, step, warmup_steps, max_norm=1.
 def step_in_single_precision(weight, m, v, batches, step, warmup_steps, max_norm=1.0):
     """everything is computed and returned in float32, whatever the weight is.
 
-    Leave .float() out.
+    Leave .float() out: the weight keeps its own dtype.
     """
     narrow = [(x.float(), targets) for x, targets in batches]
     given = (each.float() for each in (weight, m, v))
