@@ -13,7 +13,7 @@ help:
 	@echo "make pdf        the book as one PDF (needs Chromium)"
 	@echo "make smoke      a little of everything, while you work (20 s)"
 	@echo "make test-fast  all tests but the slow ones and the built book's (3 minutes)"
-	@echo "make test       everything: lint, derived files, book, tests, notebooks (20 minutes)"
+	@echo "make test       everything: lint, derived files, book, tests, notebooks (27 minutes)"
 	@echo "make serve      show the book at http://localhost:$(PORT)"
 	@echo "make lint       ruff and mypy"
 	@echo "make exercises  regenerate stubs and notebooks from their sources"

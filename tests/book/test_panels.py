@@ -19,13 +19,14 @@ from torch import Tensor
 
 from minitx.blocks import Residual
 from minitx.data import numbers
+from minitx.data.batching import window_batches
 from minitx.data.vocabulary import BOS, EOS
 from minitx.functional import attention_scores, masked_softmax
 from minitx.generate import TranslationDecoding, beam_search, greedy, truncated
 from minitx.masks import NO_MASK
-from minitx.projects import corpus, runs
+from minitx.projects import corpus
+from minitx.projects import text as small_gpt
 from minitx.projects.page import example, script, writer
-from minitx.projects.page.commands import measured_losses
 from minitx.projects.translation import Translator, scored
 from minitx.projects.translators import NUMBERS
 
@@ -563,11 +564,14 @@ def test_logits_of_the_gpt(runtime: Page, page_writer: writer.PageWriter) -> Non
 
 def test_the_gpts_file_says_how_good_it_is(page_writer: writer.PageWriter) -> None:
     about = LETTERS.read_text(encoding="utf-8")
-    model, _ = page_writer.model()
-    settings = {"length": 64}
-    data = corpus.Corpus.of(corpus.read(None), length=64)
-    record = runs.Record("text", settings, runs.checksum([data.text]), {})
-    assert f"// {measured_losses(record, model, model).split(',')[0]}, " in about
+    [said] = re.findall(r"On text never seen: ([\d.]+) bits per character in 8 bits", about)
+    model, vocabulary = page_writer.model()
+    ids = torch.tensor(vocabulary.encode(corpus.read(None)))  # the text of this Python's version
+    validation = ids[-len(ids) // 10 :]
+    batch = window_batches(validation, length=64, batch_size=corpus.VALIDATION_PIECES)(0)
+    with torch.no_grad():
+        loss, count = small_gpt.loss_sum(model.eval(), batch)
+    assert float(loss / count) / math.log(2) == pytest.approx(float(said), abs=0.1)
     assert LETTERS.stat().st_size <= 300_000
 
 
