@@ -566,12 +566,14 @@ def test_the_gpts_file_says_how_good_it_is(page_writer: writer.PageWriter) -> No
     about = LETTERS.read_text(encoding="utf-8")
     [said] = re.findall(r"On text never seen: ([\d.]+) bits per character in 8 bits", about)
     model, vocabulary = page_writer.model()
-    ids = torch.tensor(vocabulary.encode(corpus.read(None)))  # the text of this Python's version
-    validation = ids[-len(ids) // 10 :]
+    data = corpus.Corpus.of(corpus.read(None), length=64)  # in this Python's version
+    characters = data.vocabulary.decode(data.validation.tolist())
+    validation = torch.tensor(vocabulary.encode("".join(characters)))
     batch = window_batches(validation, length=64, batch_size=corpus.VALIDATION_PIECES)(0)
     with torch.no_grad():
         loss, count = small_gpt.loss_sum(model.eval(), batch)
-    assert float(loss / count) / math.log(2) == pytest.approx(float(said), abs=0.1)
+    # 2.48 with the text of Python 3.11.2, 2.60 with 3.11.7's; characters mixed up give 3.34.
+    assert float(loss / count) / math.log(2) == pytest.approx(float(said), abs=0.3)
     assert LETTERS.stat().st_size <= 300_000
 
 
