@@ -26,16 +26,17 @@ def assemble(*, solutions: bool, seed: int) -> None:
     """
     from minitx import own_parts
     from minitx.projects import translation
-    from minitx.projects.own_translator import PARTS, PartMissing
+    from minitx.projects.own_translator import PARTS, PartMissing, PartWrong
     from minitx.projects.translators import NUMBERS
 
-    with friendly_errors(CourseError, PartMissing):
+    with friendly_errors(CourseError, PartMissing, PartWrong):
         where: own_parts.Where = "solutions" if solutions else "work"
         translator, own = own_parts.trained(where, seed=seed, progress=True)
     click.echo(f"Made of {len(PARTS)} parts:")
     for part in PARTS:
         calls = own.calls[part.exercise]
-        click.echo(f"  {part.number:5}{part.name}: it {part.does} ({calls:,} calls)")
+        used = f"{calls:,} calls" if calls else "no calls: your other answers do this themselves"
+        click.echo(f"  {part.number:5}{part.name}: it {part.does} ({used})")
     score = translation.scored(translator, NUMBERS.split().test)
     share = 1000 * score.right // score.count / 10  # rounded down
     click.echo(f"Right on numbers never seen: {score.right:,} of {score.count:,}, {share}%")

@@ -60,8 +60,7 @@ def trained(
 
     Raises:
         CourseError: if a part is missing.
-        own_translator.PartMissing: if a part is called by none of the others.
-        ValueError: if the parts do not compute what the library's do.
+        own_translator.PartWrong: if the parts do not compute what the library's do.
     """
     settings = replace(own_translator.SETTINGS, seed=seed)
     return own_translator.trained(answers(where), settings, progress=progress)
