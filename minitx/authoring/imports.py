@@ -1,7 +1,7 @@
 """Which of the package's code a notebook runs, as one hash.
 
-Outputs depend on the package too: when its code changes, `build(execute=True)` runs the notebooks
-that import it again. Comments and docstrings do not count.
+Outputs depend on the package too: when its code changes, or a result that is kept beside it, then
+`build(execute=True)` runs the notebooks that import it again. Comments and docstrings do not count.
 """
 
 import ast
@@ -38,7 +38,10 @@ def _fingerprint(root: Path, code: str) -> str:
     digest = hashlib.sha256()
     for path in sorted(files):
         digest.update(path.relative_to(root).as_posix().encode() + b"\0")
-        digest.update(_code_alone(path.read_text(encoding="utf-8")).encode() + b"\0")
+        text = path.read_text(encoding="utf-8")
+        digest.update(_code_alone(text).encode() + b"\0")
+        for kept in _kept(root, path, text):
+            digest.update(kept.read_bytes() + b"\0")
     return digest.hexdigest()[:16]
 
 
@@ -97,19 +100,34 @@ def _files(root: Path, module: str) -> Iterator[Path]:
                 yield file
 
 
+def _kept(root: Path, module: Path, source: str) -> list[Path]:
+    """Results that a module reads: of its own name, or named in it from the checkout's top."""
+    named = {module.with_suffix(".json"), *(root / name for name in _json_names(source))}
+    return [path for path in sorted(named) if path.is_file()]
+
+
+@cache
+def _json_names(source: str) -> frozenset[str]:
+    texts = filter(None, map(_text, ast.walk(ast.parse(source))))
+    return frozenset(text for text in texts if text.endswith(".json"))
+
+
 @cache
 def _code_alone(source: str) -> str:
     tree = ast.parse(source)
     for node in ast.walk(tree):
         body = getattr(node, "body", None)
-        if isinstance(body, list) and body and _is_text(body[0]):
+        if isinstance(body, list) and body and _is_docstring(body[0]):
             body[0] = ast.Pass()
     return ast.unparse(tree)
 
 
-def _is_text(node: ast.AST) -> bool:
-    return (
-        isinstance(node, ast.Expr)
-        and isinstance(node.value, ast.Constant)
-        and isinstance(node.value.value, str)
-    )
+def _text(node: ast.AST) -> str | None:
+    match node:
+        case ast.Constant(str(text)):
+            return text
+    return None
+
+
+def _is_docstring(node: ast.AST) -> bool:
+    return isinstance(node, ast.Expr) and _text(node.value) is not None

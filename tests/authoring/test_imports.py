@@ -64,6 +64,17 @@ def test_a_new_chapter_makes_stale_what_asks_for_all(root: Path):
     assert changed == [WHOLE]
 
 
+@pytest.mark.parametrize("kept", ["minitx/other.json", "book/kept.json"])
+def test_a_kept_result_that_is_made_again_makes_stale_what_reads_it(root: Path, kept: str):
+    (root / "book").mkdir()
+    (root / "minitx/other.py").write_text('KEPT = "book/kept.json"')
+    (root / kept).write_text("{}")
+    before = {code: package_fingerprint(root, code) for code in (FIRST, NONE)}
+    (root / kept).write_text("[]")
+    assert package_fingerprint(root, FIRST) == before[FIRST]
+    assert package_fingerprint(root, NONE) != before[NONE]
+
+
 def test_words_are_no_change(root: Path):
     before = package_fingerprint(root, FIRST)
     (root / "solutions/01_a.py").write_text('"""Words."""\nA = 1  # a remark')
