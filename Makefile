@@ -46,7 +46,7 @@ exercises: setup
 notebooks: setup
 	@$(run) minitx exercises build --execute
 
-# Two workers, a file each, in the order in which tests/conftest.py puts the files.
+# Two workers, a file or a page each, in the order in which tests/conftest.py puts the files.
 TWO = -n 2 --dist loadfile --no-loadscope-reorder
 
 # A little of every room: what breaks when something is thoroughly wrong.
