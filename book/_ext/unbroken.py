@@ -13,6 +13,7 @@ from docutils import nodes
 from sphinx.application import Sphinx
 
 A_FEW = 12
+LONG = 16  # characters; "50% (48%–53%)" is shorter, and would break within its bracket
 _TOUCHING = re.compile(
     r"(?P<before>[(\[“‘±−–]*)"
     r"(?P<formula><span class=\"math notranslate nohighlight\">[^<]*</span>)"
@@ -21,7 +22,7 @@ _TOUCHING = re.compile(
 
 
 _PERCENT = re.compile(r"(?<=\d) (?=%)")
-_LONG_CELL = re.compile(rf"<td>(?=[^<]{{{A_FEW + 1}}})")
+_LONG_CELL = re.compile(rf"<td>(?=[^<]{{{LONG}}})")
 
 
 def setup(app: Sphinx) -> dict[str, bool]:
