@@ -927,7 +927,7 @@ check("05.6", noam_rate)
 #
 # $$\begin{aligned}
 #   m &\leftarrow \beta_1 m + (1 - \beta_1)\, g,
-#     & \hat m &= \frac{m}{1 - \beta_1^t}, \\
+#     & \hat m &= \frac{m}{1 - \beta_1^t}, \\[6pt]
 #   v &\leftarrow \beta_2 v + (1 - \beta_2)\, g^2,
 #     & \hat v &= \frac{v}{1 - \beta_2^t},
 #   \end{aligned}$$
