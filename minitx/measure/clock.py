@@ -9,7 +9,13 @@ from typing import Any
 import torch
 
 
-def best_time(run: Callable[[], object], *, seconds: float = 0.1, at_least: int = 3) -> float:
+def best_time(
+    run: Callable[[], object],
+    *,
+    seconds: float = 0.1,
+    at_least: int = 3,
+    of_processor: bool = False,
+) -> float:
     """The shortest of the times that run() took, in seconds.
 
     Other programs can only make a call slower, so the shortest is the steadiest. One call goes
@@ -20,19 +26,22 @@ def best_time(run: Callable[[], object], *, seconds: float = 0.1, at_least: int 
         run: what is called.
         seconds: how long all counted calls together may take before no further one is made.
         at_least: how many are made even then.
+        of_processor: whether the processor's time is taken, not that on the wall: on a machine
+            with other work a call of a second never has it to itself.
 
     >>> best_time(lambda: sum(range(100)), seconds=0.001) > 0
     True
     """
+    now = time.process_time if of_processor else time.perf_counter
     _finish()
     run()
     _finish()
     best, total, count = math.inf, 0.0, 0
     while count < at_least or total < seconds:
-        start = time.perf_counter()
+        start = now()
         run()
         _finish()
-        took = time.perf_counter() - start
+        took = now() - start
         best, total, count = min(best, took), total + took, count + 1
     return best
 
@@ -59,6 +68,7 @@ def milliseconds(
     *,
     at_most: Mapping[str, int] | None = None,
     rounds: int = 1,
+    of_processor: bool = False,
 ) -> dict[str, list[float]]:
     """The best time of each call at each size.
 
@@ -69,6 +79,7 @@ def milliseconds(
         at_most: name to the largest size at which it is called; beyond, its time is NaN.
         rounds: how often all is measured, one round after another. What slows the machine for a
             second then does not hit the same size every time.
+        of_processor: as in `best_time`.
 
     >>> measured = milliseconds({"sum": sum}, lambda n: [range(n)], [10, 100], at_most={"sum": 10})
     >>> measured["sum"][0] > 0, measured["sum"][1]
@@ -80,7 +91,10 @@ def milliseconds(
             arguments = inputs(size)
             for name, call in calls.items():
                 too_long = at_most is not None and size > at_most.get(name, size)
-                seconds = math.nan if too_long else best_time(partial(call, *arguments))
+                if too_long:
+                    measured[name][at] = math.nan
+                    continue
+                seconds = best_time(partial(call, *arguments), of_processor=of_processor)
                 measured[name][at] = min(1000 * seconds, measured[name][at])
     return measured
 

@@ -171,12 +171,12 @@ def table(models: Sequence[Sizes] = MODELS) -> Table:
 
 
 SAID = {
-    BASE.name: "65 million",
-    BERT_BASE.name: "110 million",
-    BERT_LARGE.name: "340 million",
-    GPT1.name: "117 million",
-    GPT2.name: "1.5 billion",
-    GPT3.name: "175 billion",
+    BASE.name: "65 M",
+    BERT_BASE.name: "110 M",
+    BERT_LARGE.name: "340 M",
+    GPT1.name: "117 M",
+    GPT2.name: "1.5 G",
+    GPT3.name: "175 G",
 }
 """What is said of them, in their papers or elsewhere."""
 

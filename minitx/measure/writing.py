@@ -143,7 +143,7 @@ def milliseconds(
     tgt: Int[Tensor, "B T_tgt"],
     lengths: Sequence[int],
 ) -> dict[str, list[float]]:
-    """How long each of the three takes, at each number of tokens.
+    """How long the processor works at each of the three, for each number of tokens.
 
     Args:
         model: in evaluation mode.
@@ -151,4 +151,4 @@ def milliseconds(
         tgt: at least as long as the largest of lengths; its first token is where writing begins.
         lengths: numbers of tokens.
     """
-    return clock.milliseconds(_ways(model, src, tgt), lambda T: [T], lengths)
+    return clock.milliseconds(_ways(model, src, tgt), lambda T: [T], lengths, of_processor=True)

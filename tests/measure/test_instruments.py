@@ -44,6 +44,16 @@ def test_three_calls_are_made_however_long_they_take(hands: Callable[[float], No
     assert clock.best_time(lambda: hands(next(takes)), seconds=0.1) == 4.0
 
 
+def test_the_processor_has_a_clock_of_its_own(
+    hands: Callable[[float], None], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    worked = iter(range(100))
+    monkeypatch.setattr(clock.time, "process_time", lambda: next(worked))
+    assert clock.best_time(lambda: hands(9.0), of_processor=True) == 1
+    measured = clock.milliseconds({"a": hands}, lambda n: [n], [9], of_processor=True)
+    assert measured == {"a": [1000]}
+
+
 def test_flop_of_attention_is_four_t_squared_d_h() -> None:
     B, H, T, D_k, D_v = 2, 3, 11, 5, 7
     q, k, v = torch.randn(B, H, T, D_k), torch.randn(B, H, T, D_k), torch.randn(B, H, T, D_v)

@@ -48,12 +48,13 @@ def spans_and_sentinels() -> Drawing:
             parts += [line((box.bottom[0], 64), (hole.top[0], 130), role="score")]
         again = written[target.index(sentinel)]
         parts += [arrow((hole.bottom[0], 162), (again.top[0], 228), role="score", dashed=True)]
-    for y, heading in (
-        (12, "the text: filled spans are taken out"),
-        (112, "the encoder reads"),
-        (210, "the decoder is to write"),
-    ):
-        parts += [text(2, y, heading, anchor="start", bold=True, halo=True)]
+    right = 2 + len(TEXT) * STEP - GAP
+    parts += [
+        text(2, 12, "the text: filled spans are taken out", anchor="start", bold=True),
+        # Right of the lines, which come from the left and the middle of the row above.
+        text(right, 112, "the encoder reads", anchor="end", bold=True),
+        text(right, 210, "the decoder is to write", anchor="end", bold=True),
+    ]
     parts += [
         text(2, 286, f"{len(TEXT)} words are read as {len(source)} and asked for as {len(target)};",
              anchor="start"),
