@@ -2903,6 +2903,22 @@ def loss_with_its_graph(weight, batches):
     return loss / tokens, gradient / tokens
 
 
+@mistake("05.9", caught_by="test_accumulate_lets_go")
+def one_backward_for_all(weight, batches):
+    """`backward` is called once, at the end, on the sum of all losses.
+
+    Until then the graphs of all batches are in memory, as if they were one large batch. Call it
+    for each batch, inside the loop: torch adds to `.grad`.
+    """
+    weight = weight.detach().clone().requires_grad_()
+    loss, tokens = 0.0, 0
+    for x, targets in batches:
+        loss = loss + F.cross_entropy((x @ weight.T).mT, targets, reduction="sum")
+        tokens = tokens + int((targets != -100).sum())
+    loss.backward()
+    return loss.detach() / tokens, weight.grad / tokens
+
+
 @mistake("05.9", caught_by="test_accumulate_by_hand")
 def gradient_comes_first(weight, batches):
     """the gradient is returned first and the loss second.

@@ -1577,9 +1577,9 @@ def test_accumulate_equal_sizes(sub, rng):
 
 @accumulate_gradients.check(
     points=1,
-    title="the loss does not hang on a graph",
-    hint="total.detach() or total.item(): whoever adds up losses with their graphs keeps all "
-    "batches in memory.",
+    title="one graph at a time: `backward` for each batch, and a loss without its graph",
+    hint="Call total.backward() inside the loop, and add total.detach() or total.item(): whoever "
+    "adds up losses with their graphs keeps all batches in memory.",
 )
 def test_accumulate_lets_go(sub, rng):
     weight, batches = normal(rng, 11, 6), batches_of(rng, 11, 6, (2, 5), (3, 3))
@@ -1591,6 +1591,16 @@ def test_accumulate_lets_go(sub, rng):
             f"the {name} still requires a gradient: it keeps the graph of a batch, with all its "
             "activations, in memory.",
         )
+    batches = batches_of(rng, 11, 6, *((2, 5),) * 12)
+    few, many = (
+        sub.accumulate_gradients.kept(weight.clone(), part) for part in (batches[:1], batches)
+    )
+    expect(
+        many <= 3 * max(few, 1),
+        f"torch keeps {few} tensors for the way back of one batch, and {many} at one time for 12 "
+        "such batches: the graphs of all of them are in memory together. Call backward for each "
+        "batch, inside the loop: it lets go of that batch's graph.",
+    )
 
 
 @accumulate_gradients.check(

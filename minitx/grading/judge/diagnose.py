@@ -376,7 +376,8 @@ class Evidence:
             if returned
             else "Your code fails as one does in which"
         )
-        told = {c.id: c for c in candidates}.values()  # one mistake may sit in several rungs
+        # One mistake may sit in several rungs; of some there is nothing to say but a hidden name.
+        told = {c.id: c for c in candidates if c.sentence}.values()
         return [Named(c.id, c.sentence, c.advice, c.page, c.source, opening) for c in told]
 
     # --- relations ---
@@ -425,7 +426,7 @@ class Evidence:
 
     @cached_property
     def where(self) -> Condition | None:
-        return telling(self.wrong, self.right, self.usual)
+        return telling(self.wrong, self.right, self.asker.defaults)
 
     @cached_property
     def more(self) -> list[Probe]:

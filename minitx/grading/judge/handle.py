@@ -6,7 +6,7 @@ from typing import Any
 import numpy as np
 
 from minitx.grading import values
-from minitx.grading.calling import MARKED, Call, Caller, ObjectRef, Opaque, Outcome, Target
+from minitx.grading.calling import MARKED, Call, Caller, Counted, ObjectRef, Opaque, Outcome, Target
 from minitx.grading.errors import CallFailed, Died, OutOfTime, Rejected, Unattempted, Unusable
 from minitx.grading.judge.module_handle import ModuleHandle
 
@@ -38,7 +38,7 @@ class Handle:
         args: tuple[Any, ...],
         kwargs: dict[str, Any],
         *,
-        count: bool = False,
+        count: Counted = False,
         cotangent: Any = None,
         parameters: bool = False,
         name: str = "",
@@ -90,6 +90,10 @@ class Guarded:
     def steps(self, *args: Any, **kwargs: Any) -> int:
         """Lines of Python executed during this call, the learner's and the libraries'."""
         return self._handle._ask(self._name, args, kwargs, count=True).steps
+
+    def kept(self, *args: Any, **kwargs: Any) -> int:
+        """Tensors that autograd kept for the way back, at most at one time during this call."""
+        return self._handle._ask(self._name, args, kwargs, count="kept").kept
 
     def vjp(self, *args: Any, cotangent: Any = None, **kwargs: Any) -> tuple[Any, ...]:
         """Vector-Jacobian products with respect to the inputs that require grad, in order.
