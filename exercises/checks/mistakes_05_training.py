@@ -993,19 +993,6 @@ class DropoutOfTheSumBehind(Block):
         return self.norm(self.dropout(x + self.sublayer(x)))
 
 
-@mistake("05.3", caught_by="test_block_dropout")
-class DropoutOfTheSumBefore(Block):
-    """in the pre-norm block dropout is applied to the sum, x included.
-
-    It is for what the sublayer says, in both kinds: `x + self.dropout(…)`.
-    """
-
-    def forward(self, x):
-        if self.pre_norm:
-            return self.dropout(x + self.sublayer(self.norm(x)))
-        return super().forward(x)
-
-
 # ---------------------------------------------------------------------------------------------
 # 05.4
 

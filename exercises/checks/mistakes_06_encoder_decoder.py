@@ -472,6 +472,19 @@ def shifted_from_sentence_to_sentence(tgt, bos_id, eos_id, pad_id):
     return F.pad(inputs, (0, 1), value=pad_id), shifted_targets(tgt, eos_id, pad_id)
 
 
+@mistake("06.2", caught_by="test_shift_targets")
+def padding_of_tgt_asked_for(tgt, bos_id, eos_id, pad_id):
+    """the padding that stands in tgt is asked for, and only the new last column is ignored.
+
+    IGNORE, -100, belongs behind the end token, wherever that stands.
+    """
+    B = len(tgt)
+    inputs = torch.cat([torch.full((B, 1), bos_id), tgt], dim=1)
+    targets = torch.cat([tgt, torch.full((B, 1), IGNORE)], dim=1)
+    targets[torch.arange(B), (tgt != pad_id).sum(dim=1)] = eos_id
+    return inputs, targets
+
+
 # ---------------------------------------------------------------------------------------------
 # 06.3
 

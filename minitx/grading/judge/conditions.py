@@ -25,6 +25,7 @@ class _Asked:
 
     sizes: Mapping[str, int]
     arguments: Mapping[str, Any]
+    refused: bool  # whether the exercise wants an exception
 
 
 @dataclass(frozen=True)
@@ -62,7 +63,8 @@ def telling(
 
 
 def _asked(probe: Probe, defaults: Mapping[str, Any]) -> _Asked:
-    return _Asked(probe.given.sizes, {**defaults, **probe.arguments})
+    refused = probe.want.kind == "raised"
+    return _Asked(probe.given.sizes, {**defaults, **probe.arguments}, refused)
 
 
 def _others_differ(name: str, wrong: Sequence[_Asked], right: Sequence[_Asked]) -> bool:
@@ -86,7 +88,7 @@ def _conditions(wrong: Sequence[_Asked], right: Sequence[_Asked]) -> Iterator[Co
         if all(name in probe.arguments for probe in right)
     }
     for name, value in choices.items():
-        others = [probe.arguments.get(name) for probe in right]
+        others = [probe.arguments.get(name) for probe in right if not probe.refused]
         yield from _of_argument(name, value, others)
     sizes = first.sizes
     for letter in sizes:
