@@ -3319,7 +3319,7 @@ def gradient_left_in_float16(weight, x, targets, scale, streak, interval):
     return gradient if gradient is None else gradient.half(), new, count
 
 
-@mistake("05.10", caught_by="test_scaled_definition")
+@mistake("05.10", caught_by="test_scaled_small")
 def errors_in_float16(weight, x, targets, scale, streak, interval):
     """the errors and the loss are float16, and overflow when the loss is scaled.
 
