@@ -1199,9 +1199,9 @@ check("05.8", clip_by_norm)
 # What torch keeps of a forward pass, to go back through it, is its *graph*;
 # that of one batch at a time is all the memory there is. So call `backward`
 # (or `torch.autograd.grad`) for each batch, and keep no loss that still
-# hangs on its graph: `loss` must not require a gradient (that is what the
-# checks can see of it). `weight` comes
-# without `requires_grad`; differentiate with respect to a copy of your own.
+# hangs on its graph. The checks count what torch keeps at one time, and
+# `loss` must not require a gradient. `weight` comes without `requires_grad`;
+# differentiate with respect to a copy of your own.
 #
 # **By hand.** Two batches: one token with loss 1 and gradient $(2)$, and
 # three tokens with mean loss 3 and mean gradient $(6)$. Together the loss is

@@ -578,6 +578,29 @@ def back_in_single_precision(grad, x, weight, eps=1e-5):
     return back_to_x(grad * weight, x_hat, root), all_tokens(grad * x_hat), all_tokens(grad)
 
 
+@mistake("05.2", caught_by="test_back_by_hand")
+def weight_learns_from_the_centred(grad, x, weight, eps=1e-5):
+    """the gradient of weight takes x - μ, not yet divided by the root.
+
+    It is grad times x_hat that is summed: divide by the root first.
+    """
+    x_hat, root = parts(x, eps)
+    grad_x = back_to_x(grad * weight, x_hat, root)
+    return grad_x, all_tokens(grad * x_hat * root), all_tokens(grad)
+
+
+@mistake("05.2", caught_by="test_back_by_hand")
+def means_over_all_tokens_backwards(grad, x, weight, eps=1e-5):
+    """the means of g and of g · x_hat are taken over all tokens, dim=(0, 1).
+
+    Each token has means of its own, over its C numbers: `mean(dim=-1, keepdim=True)`.
+    """
+    x_hat, root = parts(x, eps)
+    g = grad * weight
+    grad_x = (g - g.mean((0, 1)) - x_hat * (g * x_hat).mean((0, 1))) / root
+    return grad_x, all_tokens(grad * x_hat), all_tokens(grad)
+
+
 # ---------------------------------------------------------------------------------------------
 # 05.3
 
@@ -955,6 +978,19 @@ class BlocksThatShare(Block):
         super().__init__(d_model, pre_norm, dropout)
         self.norm = SHARED_NORMS.setdefault(d_model, self.norm)
         self.sublayer = SHARED_SUBLAYERS.setdefault(d_model, self.sublayer)
+
+
+@mistake("05.3", caught_by="test_block_dropout")
+class DropoutOfTheSumBehind(Block):
+    """in the post-norm block dropout is applied to the sum, x included.
+
+    It is for what the sublayer says, in both kinds: `self.norm(x + self.dropout(…))`.
+    """
+
+    def forward(self, x):
+        if self.pre_norm:
+            return super().forward(x)
+        return self.norm(self.dropout(x + self.sublayer(x)))
 
 
 # ---------------------------------------------------------------------------------------------
@@ -1648,6 +1684,32 @@ def loss_without_gradient(logits, targets, smoothing=0.1, ignore_index=-100):
     return cross_entropy(logits.detach(), targets, smoothing, ignore_index)
 
 
+@mistake("05.5", caught_by="test_loss_padding")
+def even_share_averaged_over_padding(logits, targets, smoothing=0.1, ignore_index=-100):
+    """the target's part leaves padding out, and the even share is averaged over padding as well.
+
+    `F.nll_loss(…, ignore_index=…)` knows the padding, `log_probs.mean()` does not: take the mean of
+    the positions that count, of both.
+    """
+    counts = targets != ignore_index
+    if not counts.any():
+        return logits.sum() * 0
+    log_p = logits.log_softmax(-1)
+    nll = F.nll_loss(log_p.flatten(0, 1), targets.flatten(), ignore_index=ignore_index)
+    return (1 - smoothing) * nll - smoothing * log_p.mean()
+
+
+@mistake("05.5", caught_by="test_loss_nothing_counts")
+def plain_number_for_nothing(logits, targets, smoothing=0.1, ignore_index=-100):
+    """a number of Python is returned where nothing counts.
+
+    A tensor is wanted there as well: `logits.sum() * 0`, or `logits.new_zeros(())`.
+    """
+    if bool((targets == ignore_index).all()):
+        return 0.0
+    return cross_entropy(logits, targets, smoothing, ignore_index)
+
+
 # ---------------------------------------------------------------------------------------------
 # 05.6
 
@@ -2307,6 +2369,21 @@ def adam_in_double_precision(
     return adamw(*given, step, rate, beta1, beta2, eps, weight_decay)
 
 
+@mistake("05.7", caught_by="test_adamw_definition")
+def eps_before_the_correction(
+    parameter, gradient, m, v, step, rate, beta1=0.9, beta2=0.98, eps=1e-9, weight_decay=0.01
+):
+    """eps is added to √v, and the sum is corrected: (√v + eps) / √(1 - β₂ᵗ).
+
+    Correct first, then take the root, then add eps: √v̂ + eps.
+    """
+    m = beta1 * m + (1 - beta1) * gradient
+    v = beta2 * v + (1 - beta2) * gradient.square()
+    below = (v.sqrt() + eps) / math.sqrt(1 - beta2**step)
+    pull = m / (1 - beta1**step) / below + weight_decay * parameter
+    return parameter - rate * pull, m, v
+
+
 # ---------------------------------------------------------------------------------------------
 # 05.8
 
@@ -2903,6 +2980,22 @@ def loss_with_its_graph(weight, batches):
     return loss / tokens, gradient / tokens
 
 
+@mistake("05.9", caught_by="test_accumulate_lets_go")
+def one_backward_for_all(weight, batches):
+    """`backward` is called once, at the end, on the sum of all losses.
+
+    Until then the graphs of all batches are in memory, as if they were one large batch. Call it
+    for each batch, inside the loop: torch adds to `.grad`.
+    """
+    weight = weight.detach().clone().requires_grad_()
+    loss, tokens = 0.0, 0
+    for x, targets in batches:
+        loss = loss + F.cross_entropy((x @ weight.T).mT, targets, reduction="sum")
+        tokens = tokens + int((targets != -100).sum())
+    loss.backward()
+    return loss.detach() / tokens, weight.grad / tokens
+
+
 @mistake("05.9", caught_by="test_accumulate_by_hand")
 def gradient_comes_first(weight, batches):
     """the gradient is returned first and the loss second.
@@ -3226,6 +3319,18 @@ def gradient_left_in_float16(weight, x, targets, scale, streak, interval):
     return gradient if gradient is None else gradient.half(), new, count
 
 
+@mistake("05.10", caught_by="test_scaled_small")
+def errors_in_float16(weight, x, targets, scale, streak, interval):
+    """the errors and the loss are float16, and overflow when the loss is scaled.
+
+    Only the prediction is float16: `prediction.float() - targets`, and all behind it in float32.
+    """
+    half = weight.detach().half().requires_grad_()
+    loss = (x.half() @ half - targets.half()).square().mean()
+    (loss * scale).backward()
+    return decide(half.grad.float() / scale, scale, streak, interval)
+
+
 # ---------------------------------------------------------------------------------------------
 # 05.11
 
@@ -3241,7 +3346,7 @@ def shortened(gradient, norm, max_norm):
 def whole_step(
     weight, m, v, batches, step, warmup_steps, max_norm, *,
     shares=over_all, clip=shortened, rate=noam, update=adamw, decay=0.01, betas=(0.9, 0.98),
-    tell=lambda loss, norm, clipped: (loss, norm), sums=sums_of,
+    eps=1e-9, tell=lambda loss, norm, clipped: (loss, norm), sums=sums_of,
 ):  # fmt: skip
     """The step with a part exchanged."""
     made = sums(weight, batches)
@@ -3249,7 +3354,7 @@ def whole_step(
     norm = gradient.norm()
     clipped = clip(gradient, norm, max_norm)
     now = rate(step, weight.shape[1], warmup_steps)
-    moved = update(weight, clipped, m, v, step, now, *betas, 1e-9, decay)
+    moved = update(weight, clipped, m, v, step, now, *betas, eps, decay)
     return *moved, *tell(loss, norm, clipped)
 
 
@@ -3676,3 +3781,88 @@ def step_in_single_precision(weight, m, v, batches, step, warmup_steps, max_norm
     narrow = [(x.float(), targets) for x, targets in batches]
     given = (each.float() for each in (weight, m, v))
     return whole_step(*given, narrow, step, warmup_steps, max_norm)
+
+
+@mistake("05.11", caught_by="test_step_clipping")
+def clipped_in_every_batch_and_again(weight, m, v, batches, step, warmup_steps, max_norm=1.0):
+    """what has been accumulated is clipped after every batch, and once more at the end.
+
+    Clip once, behind the loop. The norm of what was clipped before is never above max_norm.
+    """
+    tokens = sum(n for _, _, n in sums_of(weight, batches))
+
+    def sums(weight, batches):
+        whole, losses = torch.zeros_like(weight), 0.0
+        for loss, gradient, _ in sums_of(weight, batches):
+            whole, losses = whole + gradient / tokens, losses + loss / tokens
+            whole = shortened(whole, whole.norm(), max_norm)
+        return [(losses, whole, 1)]
+
+    return whole_step(weight, m, v, batches, step, warmup_steps, max_norm, sums=sums)
+
+
+def clipped_one_by_one(weight, batches, max_norm):
+    """The gradient of each batch, divided and clipped by itself."""
+    made = sums_of(weight, batches)
+    tokens = sum(n for _, _, n in made)
+    parts = [(loss / tokens, gradient / tokens) for loss, gradient, _ in made]
+    parts = [(loss, shortened(g, g.norm().clamp(min=1e-30), max_norm)) for loss, g in parts]
+    return [(sum(loss for loss, _ in parts), sum(g for _, g in parts), 1)]
+
+
+@mistake("05.11", caught_by="test_step_clipping")
+def each_batch_clipped_on_its_own(weight, m, v, batches, step, warmup_steps, max_norm=1.0):
+    """the gradient of each batch is clipped on its own, and then they are added.
+
+    Their sum may be longer than max_norm, and turned. Add first, and clip the whole once.
+    """
+    return whole_step(
+        weight, m, v, batches, step, warmup_steps, max_norm,
+        sums=lambda weight, batches: clipped_one_by_one(weight, batches, max_norm),
+        clip=lambda g, norm, most: g,
+    )  # fmt: skip
+
+
+@mistake("05.11", caught_by="test_step_clipping")
+def each_batch_and_the_sum_clipped(weight, m, v, batches, step, warmup_steps, max_norm=1.0):
+    """the gradient of each batch is clipped on its own, and their sum again.
+
+    A long batch then counts no more than a short one, and the norm that is told is none of the
+    gradient's. Add first, and clip the whole once.
+    """
+    return whole_step(
+        weight, m, v, batches, step, warmup_steps, max_norm,
+        sums=lambda weight, batches: clipped_one_by_one(weight, batches, max_norm),
+    )  # fmt: skip
+
+
+@mistake("05.11", caught_by="test_step_definition")
+def loss_of_the_last_batch(weight, m, v, batches, step, warmup_steps, max_norm=1.0):
+    """the loss that is told is that of the last batch alone.
+
+    Add the losses of all batches up: `loss = loss + …` inside the loop.
+    """
+    made = sums_of(weight, batches)
+    last = made[-1][0] / sum(n for _, _, n in made)
+    return whole_step(
+        weight, m, v, batches, step, warmup_steps, max_norm,
+        tell=lambda loss, norm, clipped: (last, norm),
+    )  # fmt: skip
+
+
+@mistake("05.11", caught_by="test_step_definition")
+def decay_of_a_tenth(weight, m, v, batches, step, warmup_steps, max_norm=1.0):
+    """the weight decay is 0.1.
+
+    The exercise asks for 0.01.
+    """
+    return whole_step(weight, m, v, batches, step, warmup_steps, max_norm, decay=0.1)
+
+
+@mistake("05.11", caught_by="test_step_small_gradients")
+def step_with_torchs_eps(weight, m, v, batches, step, warmup_steps, max_norm=1.0):
+    """ε is 1e-8, torch's own.
+
+    The exercise asks for 1e-9, as the paper does.
+    """
+    return whole_step(weight, m, v, batches, step, warmup_steps, max_norm, eps=1e-8)

@@ -472,6 +472,19 @@ def shifted_from_sentence_to_sentence(tgt, bos_id, eos_id, pad_id):
     return F.pad(inputs, (0, 1), value=pad_id), shifted_targets(tgt, eos_id, pad_id)
 
 
+@mistake("06.2", caught_by="test_shift_targets")
+def padding_of_tgt_asked_for(tgt, bos_id, eos_id, pad_id):
+    """the padding that stands in tgt is asked for, and only the new last column is ignored.
+
+    IGNORE, -100, belongs behind the end token, wherever that stands.
+    """
+    B = len(tgt)
+    inputs = torch.cat([torch.full((B, 1), bos_id), tgt], dim=1)
+    targets = torch.cat([tgt, torch.full((B, 1), IGNORE)], dim=1)
+    targets[torch.arange(B), (tgt != pad_id).sum(dim=1)] = eos_id
+    return inputs, targets
+
+
 # ---------------------------------------------------------------------------------------------
 # 06.3
 
@@ -1000,6 +1013,112 @@ def parts_shared_by_all(d_model, num_heads, d_ff, pre_norm=False):
     block.attention = SHARED[sizes].attention
     block.feed_forward = SHARED[sizes].feed_forward
     return block.float()
+
+
+class Reading(Encoder):
+    """A sublayer named here reads what its residual connection was given, not the norm of it."""
+
+    UNNORMED: tuple = ()
+
+    def forward(self, x, real=None):
+        first, second = self.norms
+        given = x
+        y = self.around(
+            x, first, lambda n: self.attend(given if "attention" in self.UNNORMED else n, real)
+        )
+        return self.around(
+            y, second, lambda n: self.feed_forward(y if "ffn" in self.UNNORMED else n)
+        )
+
+
+@mistake("06.3", caught_by="test_encoder_pre_norm")
+class AttentionReadsX(Reading):
+    """in pre-norm attention reads x itself, not norm(x).
+
+    `Residual` hands the normalised token to the sublayer, as the argument of the lambda:
+    `lambda normed: self.attention(normed, mask=…)`.
+    """
+
+    UNNORMED = ("attention",)
+
+
+@mistake("06.3", caught_by="test_encoder_pre_norm")
+class FeedForwardReadsY(Reading):
+    """in pre-norm the feed-forward network reads y itself, not norm(y).
+
+    `Residual` hands the normalised token to the sublayer: give it `self.feed_forward`, or a lambda
+    that uses its own argument.
+    """
+
+    UNNORMED = ("ffn",)
+
+
+@mistake("06.3", caught_by="test_encoder_pre_norm")
+class BothReadUnnormed(Reading):
+    """in pre-norm both sublayers read x and y themselves, not the norms of them.
+
+    `Residual` hands the normalised token to the sublayer, as the argument of the lambda:
+    `lambda normed: self.attention(normed, mask=…)`.
+    """
+
+    UNNORMED = ("attention", "ffn")
+
+
+class AddedTwice(Encoder):
+    """A token is added by the residual connection and once more, inside of it or around it."""
+
+    PLACES: tuple = ()
+    INSIDE = True
+
+    def around(self, x, norm, sublayer):
+        place = "attention" if norm is self.norms[0] else "ffn"
+        if place not in self.PLACES:
+            return super().around(x, norm, sublayer)
+        if self.INSIDE:
+            return super().around(x, norm, lambda n: n + sublayer(n))
+        return x + super().around(x, norm, sublayer)
+
+
+@mistake("06.3", caught_by="test_encoder_by_hand")
+class AddedInsideAttention(AddedTwice):
+    """the token is added twice around attention: `Residual` adds it, the sublayer too.
+
+    Give `Residual` the sublayer alone: `lambda normed: self.attention(normed, mask=…)`.
+    """
+
+    PLACES = ("attention",)
+
+
+@mistake("06.3", caught_by="test_encoder_by_hand")
+class AddedInsideBoth(AddedTwice):
+    """the token is added twice around both sublayers: `Residual` adds it, and so do these.
+
+    Give `Residual` the sublayers alone, without a sum of their own.
+    """
+
+    PLACES = ("attention", "ffn")
+
+
+@mistake("06.3", caught_by="test_encoder_by_hand")
+class AddedAroundAttention(AddedTwice):
+    """x is added to what attention_residual returns, which holds it already.
+
+    `self.attention_residual(x, sublayer)` adds and normalises: its result is y.
+    """
+
+    PLACES = ("attention",)
+    INSIDE = False
+
+
+@mistake("06.3", caught_by="test_encoder_by_hand")
+class AddedAroundBoth(AddedTwice):
+    """x and y are added to what the two Residuals return, which hold them already.
+
+    `self.attention_residual(x, sublayer)` adds and normalises: its result is y.
+    """
+
+    PLACES = ("attention", "ffn")
+    INSIDE = False
 
 
 # ---------------------------------------------------------------------------------------------
@@ -1550,6 +1669,176 @@ def decoder_parts_shared_by_all(d_model, num_heads, d_ff, pre_norm=False):
     for name in ("self_attention", "cross_attention", "feed_forward"):
         setattr(block, name, getattr(SHARED[sizes], name))
     return block.float()
+
+
+class LookingOver(Decoder):
+    """Steps named here read what their residual connection was given, not the norm of it."""
+
+    UNNORMED: tuple = ()
+
+    def around(self, step, x, norm, sublayer):
+        if step in self.UNNORMED:
+            return super().around(step, x, norm, lambda n: sublayer(x))
+        return super().around(step, x, norm, sublayer)
+
+
+@mistake("06.4", caught_by="test_decoder_pre_norm")
+class SelfAttentionReadsX(LookingOver):
+    """in pre-norm self_attention reads x itself, not norm(x).
+
+    `Residual` hands the normalised token to the sublayer, as the argument of the lambda:
+    `lambda normed: self.self_attention(normed, mask=…)`.
+    """
+
+    UNNORMED = ("look_back",)
+
+
+@mistake("06.4", caught_by="test_decoder_pre_norm")
+class CrossAttentionReadsY(LookingOver):
+    """in pre-norm the queries of cross_attention are y itself, not norm(y).
+
+    `Residual` hands the normalised token to the sublayer, as the argument of the lambda:
+    `lambda normed: self.cross_attention(normed, memory, mask=…)`.
+    """
+
+    UNNORMED = ("look_over",)
+
+
+@mistake("06.4", caught_by="test_decoder_pre_norm")
+class BothAttentionsReadUnnormed(LookingOver):
+    """in pre-norm both attentions read x and y themselves, not the norms of them.
+
+    `Residual` hands the normalised token to the sublayer, as the argument of the lambda:
+    `lambda normed: self.self_attention(normed, mask=…)`.
+    """
+
+    UNNORMED = ("look_back", "look_over")
+
+
+class AddedAgain(Decoder):
+    """A token is added by the residual connection and once more, inside of it or around it."""
+
+    PLACES: tuple = ()
+    INSIDE = True
+
+    def around(self, step, x, norm, sublayer):
+        if step not in self.PLACES:
+            return super().around(step, x, norm, sublayer)
+        if self.INSIDE:
+            return super().around(step, x, norm, lambda n: n + sublayer(n))
+        return x + super().around(step, x, norm, sublayer)
+
+
+@mistake("06.4", caught_by="test_decoder_by_hand")
+class AddedInsideSelfAttention(AddedAgain):
+    """the token is added twice around self_attention: `Residual` adds it, the sublayer too.
+
+    Give `Residual` the sublayer alone: `lambda normed: self.self_attention(normed, mask=…)`.
+    """
+
+    PLACES = ("look_back",)
+
+
+@mistake("06.4", caught_by="test_decoder_by_hand")
+class AddedInsideCrossAttention(AddedAgain):
+    """the token is added twice around cross_attention: `Residual` adds it, the sublayer too.
+
+    Give `Residual` the sublayer alone: `lambda normed: self.cross_attention(normed, memory, …)`.
+    """
+
+    PLACES = ("look_over",)
+
+
+@mistake("06.4", caught_by="test_decoder_by_hand")
+class AddedInsideAll(AddedAgain):
+    """the token is added twice around all three sublayers: `Residual` adds it, and so do these.
+
+    Give `Residual` the sublayers alone, without a sum of their own.
+    """
+
+    PLACES = Decoder.ORDER
+
+
+@mistake("06.4", caught_by="test_decoder_by_hand")
+class AddedAroundAll(AddedAgain):
+    """the token is added to what each Residual returns, which holds it already.
+
+    `self.self_attention_residual(x, sublayer)` adds and normalises: its result is y.
+    """
+
+    PLACES = Decoder.ORDER
+    INSIDE = False
+
+
+@mistake("06.4", caught_by="test_decoder_post_norm")
+def cross_attention_to_itself_causally(d_model, num_heads, d_ff, pre_norm=False):
+    """cross_attention gets no memory, and attends to x with the mask of x: self-attention again.
+
+    Its keys and values come from the memory: `self.cross_attention(x, memory, mask=…)`.
+    """
+
+    class Inward(Decoder):
+        def look_over(self, x, memory, real, memory_real):
+            return self.cross_attention(x, mask=self.own(real))
+
+    return Inward(d_model, num_heads, d_ff, pre_norm)
+
+
+@mistake("06.4", caught_by="test_decoder_post_norm")
+def only_the_mask_of_the_memory(d_model, num_heads, d_ff, pre_norm=False):
+    """cross_attention gets the mask of the memory, and not the memory itself.
+
+    Its keys and values come from the memory: `self.cross_attention(x, memory, mask=…)`.
+    """
+
+    class Inward(Decoder):
+        def look_over(self, x, memory, real, memory_real):
+            return self.cross_attention(x, mask=self.cross(memory_real))
+
+    return Inward(d_model, num_heads, d_ff, pre_norm)
+
+
+@mistake("06.4", caught_by="test_decoder_post_norm")
+def memory_always_normalised(d_model, num_heads, d_ff, pre_norm=False):
+    """the memory is normalised before it is read, with the norms before and behind.
+
+    It is taken as it comes: only what the decoder itself says is normalised.
+    """
+
+    class Normed(Decoder):
+        def look_over(self, x, memory, real, memory_real):
+            memory = self.cross_attention_residual.norm(memory)
+            return self.cross_attention(x, memory, mask=self.cross(memory_real))
+
+    return Normed(d_model, num_heads, d_ff, pre_norm)
+
+
+@mistake("06.4", caught_by="test_decoder_memory_padding")
+def real_for_the_memory(d_model, num_heads, d_ff, pre_norm=False):
+    """cross_attention gets `real`, the padding of x, where the memory's belongs.
+
+    `mask=Mask(key_padding=memory_real)` in cross-attention: keys are the memory's tokens.
+    """
+
+    class Mistaken(Decoder):
+        def look_over(self, x, memory, real, memory_real):
+            return super().look_over(x, memory, real, real)
+
+    return Mistaken(d_model, num_heads, d_ff, pre_norm)
+
+
+@mistake("06.4", caught_by="test_decoder_post_norm")
+def queries_of_the_memory_with_its_mask(d_model, num_heads, d_ff, pre_norm=False):
+    """queries come from the memory, keys and values from x, and the mask is the memory's.
+
+    The decoder asks, and the memory is asked: `self.cross_attention(x, memory, mask=…)`.
+    """
+
+    class Turned(Decoder):
+        def look_over(self, x, memory, real, memory_real):
+            return self.cross_attention(memory, x, mask=self.cross(memory_real))
+
+    return Turned(d_model, num_heads, d_ff, pre_norm)
 
 
 # ---------------------------------------------------------------------------------------------
@@ -2111,6 +2400,62 @@ def tables_shared_by_all(src_vocab_size, tgt_vocab_size, d_model, num_heads, d_f
     return model.float()
 
 
+@mistake("06.5", caught_by="test_model_parameters")
+class EncoderInAPlainList(Model):
+    """`self.encoder` is a plain list: torch does not look into it.
+
+    Its weights are neither found nor trained: `self.encoder = nn.ModuleList(…)`.
+    """
+
+    def __init__(self, *sizes):
+        super().__init__(*sizes)
+        stack = list(self.encoder)
+        del self.encoder
+        self.encoder = stack
+
+
+@mistake("06.5", caught_by="test_model_parameters")
+class OneEncoderBlockManyTimes(Model):
+    """one encoder block stands num_layers times in the list.
+
+    `[block] * n` holds the same block n times, with one set of weights. Make each anew:
+    `nn.ModuleList(encoder_block(…) for _ in range(num_layers))`.
+    """
+
+    def __init__(self, *sizes):
+        super().__init__(*sizes)
+        if len(self.encoder):
+            self.encoder = nn.ModuleList([self.encoder[0]] * len(self.encoder))
+
+
+@mistake("06.5", caught_by="test_model_parameters")
+class DecoderInAPlainList(Model):
+    """`self.decoder` is a plain list: torch does not look into it.
+
+    Its weights are neither found nor trained: `self.decoder = nn.ModuleList(…)`.
+    """
+
+    def __init__(self, *sizes):
+        super().__init__(*sizes)
+        stack = list(self.decoder)
+        del self.decoder
+        self.decoder = stack
+
+
+@mistake("06.5", caught_by="test_model_parameters")
+class OneDecoderBlockManyTimes(Model):
+    """one decoder block stands num_layers times in the list.
+
+    `[block] * n` holds the same block n times, with one set of weights. Make each anew:
+    `nn.ModuleList(decoder_block(…) for _ in range(num_layers))`.
+    """
+
+    def __init__(self, *sizes):
+        super().__init__(*sizes)
+        if len(self.decoder):
+            self.decoder = nn.ModuleList([self.decoder[0]] * len(self.decoder))
+
+
 # ---------------------------------------------------------------------------------------------
 # 06.6
 
@@ -2626,6 +2971,35 @@ def nucleus_in_double(logits, p):
     Sum in float64 if you like, but return the logits in their own dtype.
     """
     return nucleus(logits.double(), p)
+
+
+@mistake("06.7", caught_by="test_nucleus_definition")
+def probabilities_with_zeros(logits, p):
+    """probabilities are returned, not logits, and 0 for what goes.
+
+    What is kept keeps its logit, and what goes becomes -inf: `logits.masked_fill(gone, -inf)`.
+    """
+    kept = nucleus(logits, p)
+    return logits.softmax(-1).masked_fill(kept.isinf() & ~logits.isinf(), 0.0)
+
+
+@mistake("06.7", caught_by="test_nucleus_definition")
+def log_probabilities_kept(logits, p):
+    """the logits are returned as log probabilities, `log_softmax`.
+
+    As they came, please: `logits.masked_fill(gone, -inf)`.
+    """
+    kept = nucleus(logits, p)
+    return torch.where(kept.isinf(), kept, logits.log_softmax(-1))
+
+
+@mistake("06.7", caught_by="test_nucleus_definition")
+def log_probabilities_of_the_kept(logits, p):
+    """the log probabilities of the tokens that are kept are returned, which sum to 1 again.
+
+    The logits as they came, please: `logits.masked_fill(gone, -inf)`.
+    """
+    return nucleus(logits, p).log_softmax(-1)
 
 
 # ---------------------------------------------------------------------------------------------
@@ -3666,6 +4040,39 @@ def token_four_is_the_mask(token_ids, chance, fate, drawn, mask_id, special_ids)
     Each vocabulary has its own: write mask_id.
     """
     return gaps(token_ids, chance, fate, drawn, 4, special_ids)
+
+
+@mistake("06.10", caught_by="test_gaps_by_hand")
+def masked_whether_chosen_or_not(token_ids, chance, fate, drawn, mask_id, special_ids):
+    """tokens whose fate is below 0.8 are masked, chosen or not; only special ones are spared.
+
+    The chance decides first: below 0.15, and not special. Only then comes the fate.
+    """
+    inputs, targets = gaps(token_ids, chance, fate, drawn, mask_id, special_ids)
+    free = ~torch.isin(token_ids, special_ids)
+    return torch.where(free & (fate < 0.8), mask_id, inputs), targets
+
+
+@mistake("06.10", caught_by="test_gaps_by_hand")
+def corrupted_unless_special(token_ids, chance, fate, drawn, mask_id, special_ids):
+    """tokens are masked and exchanged by their fate, chosen or not, and only special ones spared.
+
+    The chance decides first: below 0.15, and not special. Only then comes the fate.
+    """
+    _, targets = gaps(token_ids, chance, fate, drawn, mask_id, special_ids)
+    free = ~torch.isin(token_ids, special_ids)
+    inputs, _ = gaps(token_ids, chance, fate, drawn, mask_id, special_ids, chosen=free)
+    return inputs, targets
+
+
+@mistake("06.10", caught_by="test_gaps_by_hand")
+def masked_chosen_or_special(token_ids, chance, fate, drawn, mask_id, special_ids):
+    """every token whose fate is below 0.8 is masked, chosen or not, special or not.
+
+    Only the chosen ones are: `chosen & (fate < 0.8)`.
+    """
+    inputs, targets = gaps(token_ids, chance, fate, drawn, mask_id, special_ids)
+    return torch.where(fate < 0.8, mask_id, inputs), targets
 
 
 # ---------------------------------------------------------------------------------------------

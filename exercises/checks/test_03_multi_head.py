@@ -13,7 +13,7 @@ import torch
 from torch import nn
 
 from minitx import numpy_core
-from minitx.grading import Tolerance, exercise, expect, expect_close, expect_raises
+from minitx.grading import Tolerance, a_few, exercise, expect, expect_close, expect_raises
 from minitx.tensor_checks import (
     coins,
     expect_gradient,
@@ -508,12 +508,12 @@ def expect_projections(module, C):
     missing = [name for name in wanted if name not in module.parameters]
     expect(
         not missing,
-        f"the module learns {', '.join(module.parameters) or 'nothing'}; there is no "
-        f"{' and no '.join(missing)}. Make each projection in __init__ as "
+        f"the module learns {a_few(module.parameters) or 'nothing'}; there is no "
+        f"{a_few(missing)}. Make each projection in __init__ as "
         "`self.q_proj = nn.Linear(d_model, d_model)`: what hangs on self in this way is found.",
     )
     extra = [name for name in module.parameters if name not in wanted]
-    expect(not extra, f"the module also learns {', '.join(extra)}: it has four projections only.")
+    expect(not extra, f"the module also learns {a_few(extra)}: it has four projections only.")
     for name, shape in wanted.items():
         expect(
             tuple(module.parameters[name]) == shape,

@@ -14,7 +14,7 @@ import torch
 from torch.nn import functional as F
 
 from minitx import numpy_core
-from minitx.grading import Tolerance, exercise, expect, expect_close, expect_raises
+from minitx.grading import Tolerance, a_few, exercise, expect, expect_close, expect_raises
 
 STACKS = "book/05_training.md"
 LOOP = "book/05_training_loop.md"
@@ -307,7 +307,8 @@ def expect_back(got, want, tolerance, what):
 @layer_norm_backward.check(
     points=1,
     title="the worked example: one token of two numbers",
-    hint="½ (1 − ½ − ⅛) = 0.1875.",
+    hint="x: ½ (1 − ½ − ⅛, 0 − ½ + ⅛) = (0.1875, −0.1875). weight: grad · x_hat = (−½, 0). bias: "
+    "grad = (1, 0).",
 )
 def test_back_by_hand(sub, rng):
     grad, x = torch.tensor([[[1.0, 0.0]]]), torch.tensor([[[1.0, 3.0]]])
@@ -433,12 +434,12 @@ def expect_parameters(module, wanted):
     missing = [name for name in wanted if name not in module.parameters]
     expect(
         not missing,
-        f"the module learns {', '.join(module.parameters) or 'nothing'}; there is no "
-        f"{' and no '.join(missing)}. Make each part in __init__ and hang it on self under the "
+        f"the module learns {a_few(module.parameters) or 'nothing'}; there is no "
+        f"{a_few(missing)}. Make each part in __init__ and hang it on self under the "
         "name that the exercise gives it: what hangs on self in this way is found.",
     )
     extra = [name for name in module.parameters if name not in wanted]
-    expect(not extra, f"the module also learns {', '.join(extra)}: the exercise names all parts.")
+    expect(not extra, f"the module also learns {a_few(extra)}: the exercise names all parts.")
     for name, shape in wanted.items():
         expect(
             tuple(module.parameters[name]) == shape,
@@ -1577,9 +1578,9 @@ def test_accumulate_equal_sizes(sub, rng):
 
 @accumulate_gradients.check(
     points=1,
-    title="the loss does not hang on a graph",
-    hint="total.detach() or total.item(): whoever adds up losses with their graphs keeps all "
-    "batches in memory.",
+    title="one graph at a time: `backward` for each batch, and a loss without its graph",
+    hint="Call total.backward() inside the loop, and add total.detach() or total.item(): whoever "
+    "adds up losses with their graphs keeps all batches in memory.",
 )
 def test_accumulate_lets_go(sub, rng):
     weight, batches = normal(rng, 11, 6), batches_of(rng, 11, 6, (2, 5), (3, 3))
@@ -1591,6 +1592,16 @@ def test_accumulate_lets_go(sub, rng):
             f"the {name} still requires a gradient: it keeps the graph of a batch, with all its "
             "activations, in memory.",
         )
+    batches = batches_of(rng, 11, 6, *((2, 5),) * 12)
+    few, many = (
+        sub.accumulate_gradients.kept(weight.clone(), part) for part in (batches[:1], batches)
+    )
+    expect(
+        many <= 3 * max(few, 1),
+        f"torch keeps {few} tensors for the way back of one batch, and {many} at one time for 12 "
+        "such batches: the graphs of all of them are in memory together. Call backward for each "
+        "batch, inside the loop: it lets go of that batch's graph.",
+    )
 
 
 @accumulate_gradients.check(

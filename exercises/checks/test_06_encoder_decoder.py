@@ -13,7 +13,15 @@ import numpy as np
 import torch
 from torch import nn
 
-from minitx.grading import Tolerance, exercise, expect, expect_close, expect_equal, expect_raises
+from minitx.grading import (
+    Tolerance,
+    a_few,
+    exercise,
+    expect,
+    expect_close,
+    expect_equal,
+    expect_raises,
+)
 from minitx.tensor_checks import (
     expect_gradient,
     expect_gradients,
@@ -414,12 +422,12 @@ def expect_weights(module, wanted):
     missing = [name for name in wanted if name not in module.parameters]
     expect(
         not missing,
-        f"the module learns {', '.join(module.parameters) or 'nothing'}; there is no "
-        f"{' and no '.join(missing)}. Make the parts in __init__, each on self under its name, "
+        f"the module learns {a_few(module.parameters) or 'nothing'}; there is no "
+        f"{a_few(missing)}. Make the parts in __init__, each on self under its name, "
         "and each by itself: what hangs on self in this way is found.",
     )
     extra = [name for name in module.parameters if name not in wanted]
-    expect(not extra, f"the module also learns {', '.join(extra)}: that is not asked for.")
+    expect(not extra, f"the module also learns {a_few(extra)}: that is not asked for.")
     for name, shape in wanted.items():
         expect(
             tuple(module.parameters[name]) == shape,

@@ -37,6 +37,7 @@ if TYPE_CHECKING:
     )
     from minitx.grading.learner.notebook import check
     from minitx.grading.registry import Exercise, exercise, mistake, right_answer
+    from minitx.grading.texts import a_few
 
 __all__ = [
     "CourseError",
@@ -44,6 +45,7 @@ __all__ = [
     "GraderError",
     "Rejected",
     "Tolerance",
+    "a_few",
     "check",
     "exercise",
     "expect",
@@ -53,7 +55,7 @@ __all__ = [
     "mistake",
     "right_answer",
 ]
-_HOLDERS = ("errors", "registry", "judge.expectations", "learner.notebook")
+_HOLDERS = ("errors", "registry", "texts", "judge.expectations", "learner.notebook")
 
 
 def __getattr__(name: str) -> Any:

@@ -11,6 +11,7 @@ Kind = Literal[
     "returned", "raised", "missing", "signature", "unattempted", "timeout", "exit", "died"
 ]
 Target = str | tuple[int | str, str]  # a function's name, or (object's id or name, method)
+Counted = bool | Literal["kept"]  # lines of Python, or tensors that autograd keeps
 MARKED = ".requires_grad"  # stands behind the name of an input that was marked to be learned
 
 
@@ -53,6 +54,7 @@ class Outcome:
     changed: tuple[int | str, ...] = ()  # arguments changed in place: positions and keywords
     changed_names: tuple[str, ...] = ()
     steps: int = 0  # lines of Python executed, where asked for
+    kept: int = 0  # tensors that autograd kept at most at one time, where asked for
     printed: str = ""
     warning: str = ""
     gradients: tuple[Any, ...] | str = ()
@@ -68,7 +70,7 @@ class Call:
     args: tuple[Any, ...]
     kwargs: dict[str, Any]
     seed: int
-    count: bool
+    count: Counted
     outcome: Outcome
     cotangent: Any = None
     passed: bool = False  # whether the check that asked had nothing to say against the answers
@@ -114,7 +116,7 @@ class Caller(Protocol):
         *,
         seconds: float,
         seed: int,
-        count: bool = False,
+        count: Counted = False,
         closed: tuple[str, ...] = (),
         cotangent: Any = None,
         parameters: bool = False,
@@ -127,7 +129,8 @@ class Caller(Protocol):
             kwargs: keyword arguments.
             seconds: CPU time the call may take.
             seed: where the global random generators start.
-            count: whether to count the lines of Python that are executed.
+            count: whether to count the lines of Python that are executed, or ("kept") the tensors
+                that autograd keeps for the way back.
             closed: dotted names that the learner's code may not call.
             cotangent: the vector of the vector-Jacobian products, shaped like the result; fixed
                 unequal numbers where it is not given.

@@ -14,8 +14,9 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from minitx.grading import values
-from minitx.grading.calling import MARKED, Outcome
+from minitx.grading.calling import MARKED, Counted, Outcome
 from minitx.grading.gradients import vjp
+from minitx.grading.graphs import KeptTensors, refuses_counting
 from minitx.grading.plain import plain
 from minitx.grading.quiet import quietly
 from minitx.grading.signature import fit
@@ -34,7 +35,7 @@ def invoke(
     kwargs: dict[str, Any],
     *,
     seed: int,
-    count: bool = False,
+    count: Counted = False,
     cotangent: Any = None,
     source: Source | None = None,
     keep: Callable[[Any], Any] = lambda value: None,
@@ -49,7 +50,8 @@ def invoke(
         args: positional arguments.
         kwargs: keyword arguments.
         seed: where the global random generators start.
-        count: whether to count the lines of Python that are executed, whoever wrote them.
+        count: whether to count the lines of Python that are executed, whoever wrote them, or
+            ("kept") the tensors that autograd keeps.
         cotangent: see `Caller.call`.
         source: which lines are the learner's.
         keep: gives what stands for a result that is kept where it is, or None.
@@ -65,11 +67,11 @@ def invoke(
         return Outcome("signature", text=misfit)
     before = values.copied((args, kwargs))
     began = _cpu_time()
-    outcome = Outcome("returned")
-    lines = _Lines()
+    outcome, uncounted = Outcome("returned"), False
+    lines, kept = _Lines(), KeptTensors()
     with quietly(seed) as said:
         try:
-            with lines.counted(count):
+            with lines.counted(count is True), kept.counted(count == "kept"):
                 value = function(*args, **kwargs)
             learnt = parameters()
             gradients = vjp(value, (args, kwargs), cotangent, list(learnt.values()))
@@ -79,10 +81,17 @@ def invoke(
         except passing:
             raise
         except BaseException as error:
+            uncounted = count == "kept" and refuses_counting(error)
             outcome = _failure(error, source)
+    if uncounted:
+        return invoke(
+            name, function, args, kwargs, seed=seed, cotangent=cotangent, source=source, keep=keep,
+            parameters=parameters, passing=passing,
+        )  # fmt: skip
     outcome = replace(
         outcome,
         steps=lines.count,
+        kept=kept.most,
         printed=cleaned(said.text),
         warning=cleaned(said.warning),
         seconds=_cpu_time() - began,

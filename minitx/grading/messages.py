@@ -40,6 +40,7 @@ def unpack_outcome(message: dict[str, Any], body: bytes) -> Outcome:
             changed=tuple(changed),
             changed_names=_texts(message["changed_names"]),
             steps=int(message["steps"]),
+            kept=int(message["kept"]),
             printed=cleaned(str(message["printed"])),
             warning=cleaned(str(message["warning"])),
             gradients=cleaned(gradients, 1000) if isinstance(gradients, str) else gradients,

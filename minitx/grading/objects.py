@@ -93,7 +93,11 @@ def _load(name: str, module: Any, weights: dict[str, Any]) -> None:
         if key in own and own[key].shape != weight.shape
     ]
     if problems:
-        raise ValueError(f"{name} {problems[0]}; its weights: {', '.join(own) or 'none'}")
+        module = problems[0].split("`")[1].rpartition(".")[0]
+        near = sorted(own, key=lambda key: module not in (key, key.rpartition(".")[0]))
+        shown = [key for key in own if key in near[:3]]
+        more = f" and {len(own) - len(shown)} more" if len(own) > len(shown) else ""
+        raise ValueError(f"{name} {problems[0]}; its weights: {', '.join(shown) or 'none'}{more}")
     module.load_state_dict(weights)
 
 

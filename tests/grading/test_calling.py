@@ -101,7 +101,7 @@ def test_returns_none() -> None:
         (
             (X, [1]),
             ("array", "array"),
-            "f returned a list of 1 number as value 2 of 2; wanted a NumPy array.",
+            "f returned a list as value 2 of 2; wanted a NumPy array (`np.array(…)` makes one).",
         ),
     ],
 )

@@ -111,6 +111,15 @@ def test_the_copy_saved_last_is_graded(minitx: Minitx, answer: Answer) -> None:
     assert result.exit_code == 0
     assert "01_small.ipynb" in result.output
     assert "There are two copies. work/01_small.ipynb was saved last" in one_line(result)
+    assert "not looked at" not in result.output
+
+
+def test_answers_in_the_other_copy_are_told_of(minitx: Minitx, answer: Answer) -> None:
+    os.utime(answer(RIGHT_DOUBLE), (1, 1))
+    answer("", FOUR, notebook=True)
+    told = one_line(minitx("check", "01"))
+    assert "work/01_small.py has answers to Exercise 1.1 that were not looked at" in told
+    assert "`minitx check 01 --file work/01_small.py` grades it." in told
 
 
 def test_reset_touches_the_copy_saved_last_alone(minitx: Minitx, answer: Answer) -> None:

@@ -7,12 +7,14 @@ from typing import Any
 
 import pytest
 import torch
+from torch import nn
 
 from minitx.grading import exercise
 from minitx.grading.calling import Caller, ObjectRef
 from minitx.grading.errors import CallFailed, Died, Rejected, Unattempted
 from minitx.grading.judge.handle import Handle
 from minitx.grading.judge.run import grade
+from minitx.grading.objects import _load
 from minitx.grading.own import OwnCaller
 from minitx.grading.registry import Registry, filling
 from minitx.grading.worker.loading import load
@@ -101,6 +103,13 @@ def test_weights_are_loaded_and_read_back(sub: Handle) -> None:
     other = sub.Affine(2, 1)
     other.load(state)
     assert torch.equal(other(X), module(X))
+
+
+def test_a_wall_of_weights_is_cut_after_those_that_are_near() -> None:
+    own = nn.ModuleDict({name: nn.Linear(2, 2) for name in ("a", "b", "c", "d")})
+    weights = {name: each for name, each in own.state_dict().items() if name != "d.weight"}
+    with pytest.raises(ValueError, match=r"`d.weight`, .*; its weights: .*d.bias and 5 more"):
+        _load("M", own, weights)
 
 
 @pytest.mark.parametrize(

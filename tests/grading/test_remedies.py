@@ -144,6 +144,25 @@ def test_an_axis_that_an_index_took_away() -> None:
     assert raised("ValueError", text.format("5, ")) == ""
 
 
+def test_the_padding_of_another_sequence() -> None:
+    text = "key_padding must have shape (B=2, T_k=4), got (2, {})"
+    other = raised("ValueError", text.format("5"))
+    assert other.startswith("key_padding has 5 columns, and there are 4 keys. Is it that of")
+    assert "lost" not in other
+    assert raised("ValueError", text.format("4")) == ""
+
+
+def test_weights_that_are_computed_or_shared_are_told_of() -> None:
+    tables = {"src_embedding.weight": 0, "tgt_embedding.weight": 0}
+    text = "M has `{}`, for which there is no weight; its weights: a, b, c and 3 more"
+    for name in ("output.weight", "lm_head.weight", "out_proj.weight"):
+        told = raised("ValueError", text.format(name), **tables)
+        assert told.endswith("`y @ self.tgt_embedding.weight.T`."), told
+    assert "not learned" in raised("ValueError", text.format("position.weight"), **tables)
+    assert "Leave it out" in raised("ValueError", text.format("dropout.weight"), **tables)
+    assert "Leave it out" in raised("ValueError", text.format("output.weight"))
+
+
 def test_a_misspelt_argument() -> None:
     assert "Did you mean the argument `keys`?" in told(lambda: kys, keys=K)  # type: ignore[name-defined]
 
@@ -169,6 +188,8 @@ def test_a_projection_without_bias() -> None:
     assert raised("ValueError", text).startswith("`q_proj` has a weight and no bias")
     text = "M has no `q_proj.bias`; its weights: W_q.weight, W_q.bias"
     assert "has none of that name; it has W_q.weight" in raised("ValueError", text)
+    text = "M has no `q_proj.bias`; its weights: a, q_proj.weight and 30 more"
+    assert raised("ValueError", text).startswith("`q_proj` has a weight and no bias")
 
 
 def test_ones_own_raise() -> None:

@@ -12,6 +12,7 @@ _TOLERANCE = {"float64": (1e-6, 1e-9), "float32": (1e-4, 1e-6)}  # relative, tim
 _ROUGH = (2e-2, 1e-3)
 SINGLE = (1e-3, 1e-3)  # of what was float32 on the way: angles of some hundred radians
 _FEW_STEPS = 50
+_FEW_KEPT = 20
 _NOISE = 1e-13
 
 
@@ -61,7 +62,7 @@ def same_outcome(
     if a.kind == "raised":
         same_kind = a.error_kinds[:1] == b.error_kinds[:1]
         return same_kind and (not strict or a.text == b.text)
-    if a.kind != "returned" or not _same_steps(a.steps, b.steps):
+    if a.kind != "returned" or not _same_steps(a.steps, b.steps) or not _same_kept(a.kept, b.kept):
         return False
     return alike(a.value, b.value, within=within)
 
@@ -89,6 +90,12 @@ def _same_steps(a: int, b: int) -> bool:
     """Roughly as many lines executed: no loop in either, or loops of the same length."""
     few, many = sorted((a, b))
     return many <= _FEW_STEPS or many <= 3 * few
+
+
+def _same_kept(a: int, b: int) -> bool:
+    """Roughly as many tensors kept for the way back: those of one pass, or of as many."""
+    few, many = sorted((a, b))
+    return many <= _FEW_KEPT or many <= 3 * few
 
 
 def alike(a: Any, b: Any, *, within: Tolerance | None = None) -> bool:

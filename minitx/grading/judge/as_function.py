@@ -13,7 +13,7 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from minitx.grading import values
-from minitx.grading.calling import Call, Caller, Facts, ObjectRef, Outcome, Target
+from minitx.grading.calling import Call, Caller, Counted, Facts, ObjectRef, Outcome, Target
 from minitx.grading.own import OwnCaller
 
 Arguments = dict[str, Any]
@@ -114,7 +114,7 @@ class AsFunction:
         *,
         seconds: float,
         seed: int,
-        count: bool = False,
+        count: Counted = False,
         closed: tuple[str, ...] = (),
         cotangent: Any = None,
         parameters: bool = False,

@@ -8,10 +8,11 @@ import inspect
 import types
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from functools import cache
+from functools import cache, partial
 from typing import Any, Literal
 
 from minitx.grading.course import Chapter
+from minitx.grading.judge.known_names import known_names
 from minitx.grading.judge.notation import notation
 from minitx.grading.judge.operators import slips_of
 from minitx.grading.judge.stand_ins import SOFTMAXES, stand_ins
@@ -20,12 +21,15 @@ from minitx.grading.registry import Exercise
 
 Function = Callable[..., Any]
 _PACKAGE = "minitx"
-_HOW = "Compare that step with the exercise's formula, one line at a time."
+_HOW = "Look for that step in your code, and compare it with the exercise's text."
 
 
 @dataclass(frozen=True)
 class Candidate:
-    """A function with a known mistake; `sentence` completes "... what you get when"."""
+    """A function with a known mistake; `sentence` completes "... what you get when".
+
+    Without a sentence it takes part in every comparison, and nothing is told.
+    """
 
     source: Literal["bank", "operator"]
     id: str
@@ -113,7 +117,8 @@ def _with_stand_ins(chapter: Chapter, exercise: Exercise) -> Iterator[Candidate]
 
 
 def _with_slips(chapter: Chapter, exercise: Exercise) -> Iterator[Candidate]:
-    for mutant, function in variants(chapter, exercise, slips_of, rungs=True):
+    slips = partial(slips_of, known=known_names(chapter, exercise.id))
+    for mutant, function in variants(chapter, exercise, slips, rungs=True):
         yield Candidate(
             "operator", mutant.id, mutant.sentence, _HOW, exercise.page, function, certain=False
         )

@@ -3,9 +3,11 @@
 import itertools
 import math
 import operator
-from collections.abc import Callable, Container, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
+from types import MappingProxyType
+from typing import Any
 
 import numpy as np
 
@@ -18,38 +20,57 @@ _SHORT = 16  # lengths up to here are short
 
 
 @dataclass(frozen=True)
+class _Asked:
+    """A call's lengths and all its arguments, those included that were left out."""
+
+    sizes: Mapping[str, int]
+    arguments: Mapping[str, Any]
+    refused: bool  # whether the exercise wants an exception
+
+
+@dataclass(frozen=True)
 class Condition:
     """A property of a call, in words that complete "It is right except"."""
 
     key: tuple[object, ...]
     words: str
-    holds: Callable[[Probe], bool]
+    holds: Callable[[_Asked], bool]
     special: bool = True
 
 
 def telling(
-    wrong: Sequence[Probe], right: Sequence[Probe], defaults: Container[str] = ()
+    wrong: Sequence[Probe],
+    right: Sequence[Probe],
+    defaults: Mapping[str, Any] = MappingProxyType({}),
 ) -> Condition | None:
     """A property that all wrong calls have and no right one has; the most special first.
 
-    That a parameter is given says nothing if it has a usual value, which could be given as well.
+    What every call has that the exercise allows is no such property: a probability is always
+    between 0 and 1. So the right calls must show that something else is allowed. A parameter that
+    is left out has its usual value.
     """
     if not wrong or len(right) < _FEWEST_RIGHT:
         return None
-    for condition in _conditions(wrong, right, defaults):
+    bad, good = ([_asked(probe, defaults) for probe in probes] for probes in (wrong, right))
+    for condition in _conditions(bad, good):
         enough = condition.special or len(wrong) > 1  # one call has many properties
-        fits = all(map(condition.holds, wrong)) and not any(map(condition.holds, right))
-        if condition.key[0] == "not 1" and _others_differ(str(condition.key[1]), wrong, right):
+        fits = all(map(condition.holds, bad)) and not any(map(condition.holds, good))
+        if condition.key[0] == "not 1" and _others_differ(str(condition.key[1]), bad, good):
             continue
         if enough and fits:
             return condition
     return None
 
 
-def _others_differ(name: str, wrong: Sequence[Probe], right: Sequence[Probe]) -> bool:
+def _asked(probe: Probe, defaults: Mapping[str, Any]) -> _Asked:
+    refused = probe.want.kind == "raised"
+    return _Asked(probe.given.sizes, {**defaults, **probe.arguments}, refused)
+
+
+def _others_differ(name: str, wrong: Sequence[_Asked], right: Sequence[_Asked]) -> bool:
     """Whether another whole number sets the calls that go wrong apart as well."""
 
-    def numbers(probes: Sequence[Probe], other: str) -> set[object]:
+    def numbers(probes: Sequence[_Asked], other: str) -> set[object]:
         return {probe.arguments.get(other) for probe in probes}
 
     return any(
@@ -58,14 +79,18 @@ def _others_differ(name: str, wrong: Sequence[Probe], right: Sequence[Probe]) ->
     )
 
 
-def _conditions(
-    wrong: Sequence[Probe], right: Sequence[Probe], defaults: Container[str]
-) -> Iterator[Condition]:
+def _conditions(wrong: Sequence[_Asked], right: Sequence[_Asked]) -> Iterator[Condition]:
     first = wrong[0]
-    for name, value in first.arguments.items():
-        others = [probe.arguments.get(name) for probe in right]
+    # What has no usual value and is not in a call at all is no choice of whoever called: a weight.
+    choices = {
+        name: value
+        for name, value in first.arguments.items()
+        if all(name in probe.arguments for probe in right)
+    }
+    for name, value in choices.items():
+        others = [probe.arguments.get(name) for probe in right if not probe.refused]
         yield from _of_argument(name, value, others)
-    sizes = first.given.sizes
+    sizes = first.sizes
     for letter in sizes:
         yield Condition(
             ("one", letter),
@@ -84,14 +109,14 @@ def _conditions(
         ]:
             yield Condition((key, one, other), words, _on_sizes(one, other, test), key != "equal")
     for letter in sizes:
-        longest = max(probe.given.sizes.get(letter, 0) for probe in right)
+        longest = max(probe.sizes.get(letter, 0) for probe in right)
         yield Condition(
             ("long", letter),
             f"where {letter} is beyond {longest}",
             _on_size(letter, partial(operator.lt, max(longest, _SHORT))),
             special=False,
         )
-    for name, value in first.arguments.items():
+    for name, value in choices.items():
         axes = len(getattr(value, "shape", ()))
         if any(hasattr(probe.arguments.get(name), "shape") for probe in right):  # or it is given
             yield Condition(
@@ -100,12 +125,11 @@ def _conditions(
                 _on_argument(name, partial(_has_axes, axes)),
                 special=False,
             )
-        if name not in defaults:
-            yield Condition(
-                ("given", name),
-                f"where `{name}` is given",
-                _on_argument(name, lambda x: x is not None),
-            )
+        yield Condition(
+            ("given", name),
+            f"where `{name}` is given",
+            _on_argument(name, lambda x: x is not None),
+        )
 
 
 def _comparable(one: str, other: str) -> bool:
@@ -114,11 +138,11 @@ def _comparable(one: str, other: str) -> bool:
     return len(stems) == 1 or stems <= {"B", "H", "T"}
 
 
-def _on_size(letter: str, test: Callable[[int], bool]) -> Callable[[Probe], bool]:
-    return lambda probe: test(probe.given.sizes.get(letter, 0))
+def _on_size(letter: str, test: Callable[[int], bool]) -> Callable[[_Asked], bool]:
+    return lambda probe: test(probe.sizes.get(letter, 0))
 
 
-def _on_argument(name: str, test: Callable[[object], bool]) -> Callable[[Probe], bool]:
+def _on_argument(name: str, test: Callable[[object], bool]) -> Callable[[_Asked], bool]:
     return lambda probe: test(probe.arguments.get(name))
 
 
@@ -126,9 +150,9 @@ def _has_axes(count: int, value: object) -> bool:
     return len(getattr(value, "shape", ())) == count
 
 
-def _on_sizes(one: str, other: str, test: Callable[[int, int], bool]) -> Callable[[Probe], bool]:
-    def holds(probe: Probe) -> bool:
-        sizes = probe.given.sizes
+def _on_sizes(one: str, other: str, test: Callable[[int, int], bool]) -> Callable[[_Asked], bool]:
+    def holds(probe: _Asked) -> bool:
+        sizes = probe.sizes
         return one in sizes and other in sizes and test(sizes[one], sizes[other])
 
     return holds
@@ -141,6 +165,8 @@ def _of_argument(name: str, value: object, others: Sequence[object]) -> Iterator
         return
     if isinstance(value, int | float) and not isinstance(value, bool):
         for words, test in _NUMBERS:
+            if words == "between 0 and 1" and not any(map(_is_outside, others)):
+                continue
             yield Condition((words, name), f"where `{name}` is {words}", on(test))
         return
     if not hasattr(value, "shape"):
@@ -171,8 +197,13 @@ _NUMBERS: tuple[tuple[str, Callable[[object], bool]], ...] = (
     ("tiny", lambda x: isinstance(x, float) and 0 < abs(x) < 1e-6),
     ("between 0 and 1", lambda x: isinstance(x, float) and 0 < x < 1),
     ("huge", lambda x: isinstance(x, float) and 1e6 < abs(x) < math.inf),
-    ("not 1", lambda x: x != 1),
+    ("not 1", lambda x: type(x) is int and x != 1),
 )
+
+
+def _is_outside(value: object) -> bool:
+    """Whether a number shows that the interval from 0 to 1 is not all that is allowed."""
+    return isinstance(value, int | float) and not 0 <= value <= 1
 
 
 def _dtype(value: object) -> str:

@@ -14,6 +14,7 @@ the two differ are explained, by (in this order)
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
+from itertools import islice
 from typing import Any
 
 import numpy as np
@@ -58,6 +59,9 @@ from minitx.grading.report import Case, Named, count
 MOST_NAMED = 3  # a match with more mistakes than that says little
 FEWEST_PROBES = 3  # that a relation must hold on
 MOST_REDRAWN = 4
+CALLS = 4000  # of the course's own functions, to explain one answer
+MODULE_CALLS = 1200  # a module is made and loaded for each, which takes milliseconds
+MODULE_ALTERATIONS = 200  # of them, so that enough is left for what comes after
 _LEFT_OUT = "left out"  # what stands for an argument that has a value of its own then
 _FEW_DIGITS = (
     "Besides, it does so to a few digits only: somewhere on the way the numbers were float32."
@@ -111,6 +115,7 @@ def diagnose(
         legal=exercise.legal,
         defaults=defaults(chapter, exercise),
         within=exercise.within,
+        left_right=MODULE_CALLS if form else CALLS,
     )
     probes = [asker.seen(call) for call in calls]
     if form:  # a module that was made or refused as it should be says nothing
@@ -376,7 +381,8 @@ class Evidence:
             if returned
             else "Your code fails as one does in which"
         )
-        told = {c.id: c for c in candidates}.values()  # one mistake may sit in several rungs
+        # One mistake may sit in several rungs; of some there is nothing to say but a hidden name.
+        told = {c.id: c for c in candidates if c.sentence}.values()
         return [Named(c.id, c.sentence, c.advice, c.page, c.source, opening) for c in told]
 
     # --- relations ---
@@ -425,7 +431,7 @@ class Evidence:
 
     @cached_property
     def where(self) -> Condition | None:
-        return telling(self.wrong, self.right, self.usual)
+        return telling(self.wrong, self.right, self.asker.defaults)
 
     @cached_property
     def more(self) -> list[Probe]:
@@ -498,7 +504,8 @@ class Evidence:
         """The right answer to changed inputs that equals the submission's on every wrong call."""
         first = max(self.more, key=_generality)
         probes = [first, *(probe for probe in self.more if probe is not first)]
-        for alteration in self.alterations(first):
+        most = MODULE_ALTERATIONS if self.asker.form else None
+        for alteration in islice(self.alterations(first), most):
             matched = 0
             for probe in probes:
                 verdict = self.equals(probe, alteration)
@@ -762,10 +769,13 @@ def _wide(value: Any) -> Any:
     return wide.requires_grad_() if value.requires_grad else wide
 
 
-def telling_power(probe: Probe) -> tuple[bool, int, int]:
-    """How soon a call settles a question: enough numbers do, more of them only take longer."""
+def telling_power(probe: Probe) -> tuple[bool, int, int, int]:
+    """How soon a call settles a question: enough numbers do, more of them only take longer.
+
+    So do more weights: of two models the one with fewer blocks is asked first.
+    """
     many = values.to_numpy(probe.want.value).size if hasattr(probe.want.value, "shape") else 0
-    return not probe.call.count, min(many, _ENOUGH), -many
+    return not probe.call.count, min(many, _ENOUGH), -len(probe.arguments), -many
 
 
 def _generality(probe: Probe) -> tuple[int, int]:

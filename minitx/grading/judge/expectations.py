@@ -1,6 +1,7 @@
 """What a check says about an answer, and the paragraph a learner reads when it does not hold."""
 
 import math
+import re
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
@@ -291,4 +292,7 @@ def _plain(value: Any) -> str:
 
 
 def _capital(text: str) -> str:
+    """With a capital letter in front, unless it begins with a name, as in `p = 0.5`."""
+    if re.match(r"[a-z]\w* = ", text):
+        return text
     return text[:1].upper() + text[1:]

@@ -6,7 +6,7 @@ from typing import Any
 import numpy as np
 
 from minitx.grading import values
-from minitx.grading.calling import MARKED, Call, Caller, ObjectRef, Opaque, Outcome, Target
+from minitx.grading.calling import MARKED, Call, Caller, Counted, ObjectRef, Opaque, Outcome, Target
 from minitx.grading.errors import CallFailed, Died, OutOfTime, Rejected, Unattempted, Unusable
 from minitx.grading.judge.module_handle import ModuleHandle
 
@@ -38,7 +38,7 @@ class Handle:
         args: tuple[Any, ...],
         kwargs: dict[str, Any],
         *,
-        count: bool = False,
+        count: Counted = False,
         cotangent: Any = None,
         parameters: bool = False,
         name: str = "",
@@ -91,6 +91,10 @@ class Guarded:
         """Lines of Python executed during this call, the learner's and the libraries'."""
         return self._handle._ask(self._name, args, kwargs, count=True).steps
 
+    def kept(self, *args: Any, **kwargs: Any) -> int:
+        """Tensors that autograd kept for the way back, at most at one time during this call."""
+        return self._handle._ask(self._name, args, kwargs, count="kept").kept
+
     def vjp(self, *args: Any, cotangent: Any = None, **kwargs: Any) -> tuple[Any, ...]:
         """Vector-Jacobian products with respect to the inputs that require grad, in order.
 
@@ -116,6 +120,9 @@ class Guarded:
         check_kind(self._name, outcome.value, self._handle._returns.get(self._name, ("any",)))
 
 
+_MAKERS = {"array": "np.array", "tensor": "torch.tensor"}
+
+
 def check_kind(name: str, value: Any, wanted: tuple[str, ...]) -> None:
     """Turns down a value that is not what the exercise says the function returns.
 
@@ -128,7 +135,7 @@ def check_kind(name: str, value: Any, wanted: tuple[str, ...]) -> None:
         raise Unusable(f"{name} returned {value.description}: write `raise` in place of `return`.")
     if len(wanted) == 1:
         if not values.is_kind(value, wanted[0]):
-            maker = {"array": "np.array", "tensor": "torch.tensor"}.get(wanted[0])
+            maker = _MAKERS.get(wanted[0])
             how = f" (`{maker}(…)` makes one)" if maker and isinstance(value, list) else ""
             phrase = values.kind_phrase(wanted[0])
             if isinstance(value, Opaque) and value.kind in ("array", "tensor"):
@@ -142,9 +149,12 @@ def check_kind(name: str, value: Any, wanted: tuple[str, ...]) -> None:
         )
     for number, (item, kind) in enumerate(zip(value, wanted, strict=True), start=1):
         if not values.is_kind(item, kind):
+            maker = _MAKERS.get(kind) if isinstance(item, list) else None
+            what = "a list" if maker else values.describe(item)  # one text, however long it is
+            how = f" (`{maker}(…)` makes one)" if maker else ""
             raise Unusable(
-                f"{name} returned {values.describe(item)} as value {number} of {len(wanted)}; "
-                f"wanted {values.kind_phrase(kind)}."
+                f"{name} returned {what} as value {number} of {len(wanted)}; "
+                f"wanted {values.kind_phrase(kind)}{how}."
             )
 
 
@@ -195,6 +205,8 @@ def _raised(name: str, outcome: Outcome, at: str, called: str) -> str:
     kind = outcome.error_kinds[0]
     if "ClosedDoor" in outcome.error_kinds:
         return f"{name} may not do this{at}: {outcome.text}. It was called as {called}."
+    if name.endswith(".load") and "ValueError" in outcome.error_kinds:  # nobody wrote that method
+        return f"The weights that the exercise names do not fit: {outcome.text}."
     if "RecursionError" in outcome.error_kinds:
         return f"{name} calls itself without end{at} (RecursionError)."
     if "MemoryError" in outcome.error_kinds:

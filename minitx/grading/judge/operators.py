@@ -13,11 +13,12 @@ without renaming mutants).
 import ast
 import copy
 from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Collection, Iterator
 from dataclasses import dataclass
 
+from minitx.grading.judge.wording import in_known_names, short, shortened
+
 AXIS_NAMES = frozenset({"axis", "dim", "diagonal"})
-WIDTH = 48
 
 _BINARY: dict[type[ast.operator], type[ast.operator]] = {
     ast.Add: ast.Sub,
@@ -73,7 +74,7 @@ class Mutant:
     source: str
     before: str
     after: str
-    sentence: str  # completes "Your output equals what you get when ..."
+    sentence: str  # completes "Your output equals what you get when ..."; "" if it cannot be said
 
 
 @dataclass(frozen=True)
@@ -116,20 +117,27 @@ def mutants_of(function: ast.FunctionDef) -> list[Mutant]:
     return _made(function, _changes)
 
 
-def slips_of(function: ast.FunctionDef) -> list[Mutant]:
-    """The mutants, and the slips that are typical of people; for naming mistakes."""
+def slips_of(function: ast.FunctionDef, known: Collection[str] | None = None) -> list[Mutant]:
+    """The mutants, and the slips that are typical of people; for naming mistakes.
+
+    Args:
+        function: the worked answer.
+        known: the names that a sentence may say, see `wording`; None if all.
+    """
 
     def changes(place: _Place, whole: ast.FunctionDef) -> Iterator[_Change]:
         yield from _changes(place, whole)
         yield from _slips(place, whole)
 
-    return _made(function, changes)
+    return _made(function, changes, known)
 
 
 def _made(
-    function: ast.FunctionDef, changes: Callable[[_Place, ast.FunctionDef], Iterator[_Change]]
+    function: ast.FunctionDef,
+    changes: Callable[[_Place, ast.FunctionDef], Iterator[_Change]],
+    known: Collection[str] | None = None,
 ) -> list[Mutant]:
-    function = copy.deepcopy(function)
+    original_tree, function = function, copy.deepcopy(function)
     has_docstring = ast.get_docstring(function) is not None
     first = function.body[1 if has_docstring else 0].lineno
     original = ast.unparse(function)
@@ -154,7 +162,9 @@ def _made(
                     name if named[name] == 1 else f"{name}#{named[name]}",
                     source,
                     *_difference(original, source),
-                    change.sentence,
+                    shortened(change.sentence)
+                    if known is None
+                    else in_known_names(change.sentence, known, original_tree),
                 )
             )
     return made
@@ -236,8 +246,8 @@ def _changes(place: _Place, function: ast.FunctionDef) -> Iterator[_Change]:
 
 def _statement(place: _Place, node: ast.stmt, function: ast.FunctionDef) -> Iterator[_Change]:
     if not isinstance(node, ast.Pass | ast.FunctionDef):
-        first = _short(ast.unparse(node).splitlines()[0])
-        yield _Change(place, ast.Pass(), f"drop {first}", f"the step `{first}` is missing.")
+        first = ast.unparse(node).splitlines()[0]
+        yield _Change(place, ast.Pass(), f"drop {short(first)}", f"the step `{first}` is missing.")
     if isinstance(node, ast.AugAssign):
         other = _BINARY.get(type(node.op))
         target = _code(node.target)
@@ -389,7 +399,7 @@ def _call(place: _Place, node: ast.Call) -> Iterator[_Change]:
             yield _Change(
                 place,
                 ast.Call(node.func, node.args, fewer),
-                f"drop {_short(ast.unparse(keyword))} of {name or 'call'}",
+                f"drop {short(ast.unparse(keyword))} of {name or 'call'}",
                 f"`{_code(keyword)}` is left out of `{name}`.",
             )
     if isinstance(place.parent, ast.Raise | ast.Expr):
@@ -456,7 +466,7 @@ def _negated(node: ast.expr) -> ast.expr:
 
 
 def _replaced(place: _Place, new: ast.AST, sentence: str) -> _Change:
-    words = f"{_short(ast.unparse(place.get()))}->{_short(ast.unparse(new))}"
+    words = f"{short(ast.unparse(place.get()))}->{short(ast.unparse(new))}"
     return _Change(place, new, words, sentence)
 
 
@@ -465,7 +475,7 @@ def _instead(place: _Place, new: ast.AST) -> _Change:
 
 
 def _code(node: ast.AST) -> str:
-    return _short(ast.unparse(node))
+    return " ".join(ast.unparse(node).split())
 
 
 def _in(place: _Place) -> str:
@@ -647,12 +657,3 @@ def _variables(function: ast.FunctionDef) -> list[str]:
         if isinstance(node, ast.Name) and isinstance(node.ctx, ast.Store)
     ]
     return list(dict.fromkeys(names))
-
-
-def _short(text: str) -> str:
-    """At most so many characters, the middle left out."""
-    text = " ".join(text.split())
-    if len(text) <= WIDTH:
-        return text
-    half = WIDTH // 2
-    return f"{text[:half].rstrip()}…{text[-half:].lstrip()}"

@@ -75,7 +75,7 @@ class Asker:
     defaults: Mapping[str, Any] = field(default_factory=dict)  # of parameters that may be left out
     within: Tolerance | None = None
     left: int = 80  # calls of the submission
-    left_right: int = 4000  # calls of the course's own functions
+    left_right: int = 4000  # calls of the course's own functions; see `diagnose.CALLS`
     asked: list[Probe] = field(default_factory=list)
 
     def named(self, call: Call) -> dict[str, Any]:

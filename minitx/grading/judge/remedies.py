@@ -179,8 +179,16 @@ def _no_mask(scene: Scene, m: re.Match[str]) -> Said:
 
 
 def _axes_lost(scene: Scene, m: re.Match[str]) -> Said:
-    wanted, got = (len(re.findall(r"\w+", shape)) for shape in m.group(2, 3))
-    if got >= wanted:
+    wanted, got = ([p for p in shape.split(",") if p.strip()] for shape in m.group(2, 3))
+    if len(got) == len(wanted) and m.group(1) == "key_padding":
+        columns, keys = got[-1].strip(), wanted[-1].rpartition("=")[2].strip()
+        if columns == keys or not keys.isdigit():
+            return None
+        return (
+            f"key_padding has {columns} columns, and there are {keys} keys.",
+            "Is it that of the other sequence? It says which of the *keys* are words.",
+        )
+    if len(got) >= len(wanted):
         return None
     return (
         f"{m.group(1)} has lost axes: ({m.group(3)}) where ({m.group(2)}) is wanted.",
@@ -522,13 +530,14 @@ def _not_on_self(scene: Scene, m: re.Match[str]) -> Said:
 def _weight_missing(scene: Scene, m: re.Match[str]) -> Said:
     name, own = m.groups()
     module, _, kind = name.rpartition(".")
-    if kind == "bias" and f"{module}.weight" in own.split(", "):
+    named = re.sub(r" and \d+ more$", "", own).split(", ")
+    if kind == "bias" and f"{module}.weight" in named:
         return (
             f"`{module}` has a weight and no bias, and `{name}` is to be loaded.",
             "Was it made with bias=False? Leave that out: nn.Linear has a bias unless told "
             "otherwise.",
         )
-    if module in own.split(", "):
+    if module in named:
         return (
             f"`{module}` is a tensor itself, where a module is wanted that holds `{name}`.",
             f"A parameter made by hand (nn.Parameter) has no weight and bias of its own: "
@@ -543,10 +552,18 @@ def _weight_missing(scene: Scene, m: re.Match[str]) -> Said:
 
 
 def _weight_unknown(scene: Scene, m: re.Match[str]) -> Said:
-    return (
-        f"Your module has a weight `{m.group(1)}` that the exercise does not know.",
-        "Leave it out, or give it the name that the exercise gives it.",
-    )
+    name = m.group(1)
+    sentence = f"Your module has a weight `{name}` that the exercise does not know."
+    tables = [n for n in scene.arguments if n.endswith("embedding.weight")]
+    if tables and re.match(r"(\w*_)?(out|output|head|logits|generator|proj|linear)\w*\.", name):
+        advice = (
+            "An output layer has no weights of its own here: it uses the target's table once more, "
+            f"`y @ self.{tables[-1]}.T`."
+        )
+        return sentence, advice
+    if tables and re.match(r"\w*pos\w*\.", name):
+        return sentence, "The positions are computed here, not learned: `Sinusoidal(d_model)`."
+    return sentence, "Leave it out, or give it the name that the exercise gives it."
 
 
 def _weight_shape(scene: Scene, m: re.Match[str]) -> Said:

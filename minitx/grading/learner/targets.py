@@ -8,8 +8,10 @@ from pathlib import Path
 from minitx.grading.cells import read_cells
 from minitx.grading.course import Chapter, Course, find_course, parse_id
 from minitx.grading.errors import CourseError
+from minitx.grading.learner.answers import own_answer
 from minitx.grading.learner.renumbering import has_old_numbers
-from minitx.grading.registry import Exercise
+from minitx.grading.registry import Exercise, display_id
+from minitx.grading.texts import a_few
 from minitx.terminal import program, say_error, shown
 
 
@@ -154,12 +156,33 @@ def newest_copy(chapter: Chapter) -> Path:
         say_error(
             f"There are two copies. {shown(paths[0])} was saved last and counts, not {others}."
         )
+        for other in paths[1:]:
+            lost = only_answered_in(chapter, other, paths[0])
+            if lost:
+                say_error(
+                    f"{shown(other)} has answers to {lost} that were not looked at: `{program()} "
+                    f"check {chapter.number} --file {shown(other)}` grades it."
+                )
     if has_old_numbers(paths[0], chapter):
         say_error(
             f"Exercises of chapter {int(chapter.number)} have new numbers, and {shown(paths[0])} "
             f"has the old ones. `{program()} start {chapter.number}` renumbers it and keeps yours."
         )
     return paths[0]
+
+
+def only_answered_in(chapter: Chapter, path: Path, newest: Path) -> str:
+    """The exercises that have an answer in one copy and none in the newest, in words."""
+    try:
+        empty, mine, others = (
+            {e.id: own_answer(each, e) for e in chapter.outline.values()}
+            for each in (chapter.stub_file(), newest, path)
+        )
+    except (CourseError, OSError):
+        return ""
+    found = [n for n in others if mine[n] in ("", empty[n]) and others[n] not in ("", empty[n])]
+    names = [display_id(each) for each in found]
+    return f"Exercise{'s' * (len(names) > 1)} {a_few(names, 11)}" if names else ""
 
 
 def is_working_copy(chapter: Chapter, path: Path) -> bool:

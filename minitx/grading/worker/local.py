@@ -3,7 +3,7 @@
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from minitx.grading.calling import Facts, Outcome, Target, missing
+from minitx.grading.calling import Counted, Facts, Outcome, Target, missing
 from minitx.grading.invoke import Stop, invoke
 from minitx.grading.limits import TimeLimit
 from minitx.grading.objects import Objects
@@ -36,7 +36,7 @@ class UnlimitedCaller:
         *,
         seconds: float,
         seed: int,
-        count: bool = False,
+        count: Counted = False,
         closed: tuple[str, ...] = (),
         cotangent: Any = None,
         parameters: bool = False,

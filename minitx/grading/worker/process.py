@@ -16,7 +16,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-from minitx.grading.calling import Facts, Outcome, Problem, Target
+from minitx.grading.calling import Counted, Facts, Outcome, Problem, Target
 from minitx.grading.cells import read_cells, source_of
 from minitx.grading.frames import Garbage
 from minitx.grading.limits import patience
@@ -94,7 +94,7 @@ class ProcessCaller:
         *,
         seconds: float,
         seed: int,
-        count: bool = False,
+        count: Counted = False,
         closed: tuple[str, ...] = (),
         cotangent: Any = None,
         parameters: bool = False,

@@ -28,6 +28,12 @@ def kinds(got: Any, want: Any) -> list[Relation]:
                 advice = "Return this value alone."
                 return [Relation(("several", number), text, advice, 0)]
         return [Relation(("kind", mine), text, advice, 2)]
+    if type(got) in (int, float) and values.is_tensor(want):
+        right = near(np.asarray(got), values.to_numpy(want), 1e-4)
+        word = "The number is right, but it is" if right else "What comes back is"
+        text = f"{word} a plain number of Python; wanted is a tensor."
+        advice = "`torch.tensor(…, dtype=…)` makes one; what was computed with tensors is one."
+        return [Relation(("kind", "number"), text, advice, 0 if right else 2)]
     if type(got) in (list, tuple):
         try:
             numbers = np.asarray(got)

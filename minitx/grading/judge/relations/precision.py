@@ -56,7 +56,7 @@ def digits(a: Array, b: Array) -> Iterator[Relation]:
         yield Relation(
             ("seven digits",),
             f"It is right to about 7 digits only (off by {error:.1e}): somewhere on the way the "
-            "numbers were float32, although float64 goes in and out.",
+            "numbers were float32, which has no more; float64 has 16.",
             "Look for .float(), np.float32, or a tensor made without dtype=: torch.arange(…) / n, "
             "torch.ones and others are float32 unless told otherwise.",
             0,
