@@ -601,6 +601,18 @@ def means_over_all_tokens_backwards(grad, x, weight, eps=1e-5):
     return grad_x, all_tokens(grad * x_hat), all_tokens(grad)
 
 
+@mistake("05.2", caught_by="test_back_weights")
+def weights_learn_from_the_last_sentence(grad, x, weight, eps=1e-5):
+    """the gradients of weight and bias are sums over the last sentence only.
+
+    All tokens of all sentences have used the same weight and bias. A sum that is set to 0 inside
+    a loop begins anew each time.
+    """
+    x_hat, root = parts(x, eps)
+    grad_x = back_to_x(grad * weight, x_hat, root)
+    return grad_x, all_tokens((grad * x_hat)[-1:]), all_tokens(grad[-1:])
+
+
 # ---------------------------------------------------------------------------------------------
 # 05.3
 
@@ -1345,6 +1357,17 @@ class NetworksThatShare(Network):
         self.in_proj = SHARED_PROJECTIONS.setdefault((d_model, d_ff), self.in_proj)
 
 
+@mistake("05.4", caught_by="test_ff_definition")
+class OuterBiasForEveryInnerNumber(Network):
+    """the bias of out_proj is added once for each inner number, d_ff times in all.
+
+    It stands outside the sum: add it once, behind the loop.
+    """
+
+    def forward(self, x):
+        return super().forward(x) + (self.in_proj.out_features - 1) * self.out_proj.bias
+
+
 # ---------------------------------------------------------------------------------------------
 # 05.5
 
@@ -1970,6 +1993,26 @@ def first_step_refused(step, d_model, warmup_steps):
     return d_model**-0.5 * min(step**-0.5, step * warmup_steps**-1.5)
 
 
+@mistake("05.6", caught_by="test_rate_by_hand")
+def width_behind_the_peak_only(step, d_model, warmup_steps):
+    """the width scales the fall only: 1/√C stands inside the min.
+
+    It stands in front of it: both branches are divided by √C.
+    """
+    refuse(step, warmup_steps)
+    return min(d_model**-0.5 * step**-0.5, step * warmup_steps**-1.5)
+
+
+@mistake("05.6", caught_by="test_rate_by_hand")
+def width_in_the_warm_up_only(step, d_model, warmup_steps):
+    """the width scales the warm-up only: 1/√C stands inside the min.
+
+    It stands in front of it: both branches are divided by √C.
+    """
+    refuse(step, warmup_steps)
+    return min(step**-0.5, d_model**-0.5 * step * warmup_steps**-1.5)
+
+
 # ---------------------------------------------------------------------------------------------
 # 05.7
 
@@ -2384,6 +2427,18 @@ def eps_before_the_correction(
     return parameter - rate * pull, m, v
 
 
+@mistake("05.7", caught_by="test_adamw_decay")
+def no_decay_without_a_gradient(
+    parameter, gradient, m, v, step, rate, beta1=0.9, beta2=0.98, eps=1e-9, weight_decay=0.01
+):
+    """a weight whose gradient is 0 does not decay.
+
+    The decay has nothing to do with the gradient: every weight is pulled towards 0 in every step.
+    """
+    pulled = torch.where(gradient == 0, 0.0, weight_decay)
+    return adamw(parameter, gradient, m, v, step, rate, beta1, beta2, eps, pulled)
+
+
 # ---------------------------------------------------------------------------------------------
 # 05.8
 
@@ -2643,6 +2698,17 @@ def clipped_in_place(gradients, max_norm):
     norm = global_norm(gradients)
     factor = (max_norm / norm).clamp(max=1.0)
     return [g.mul_(factor) for g in gradients], norm
+
+
+@mistake("05.8", caught_by="test_clip_shapes")
+def largest_singular_value(gradients, max_norm):
+    """the norm of a matrix is its largest singular value.
+
+    `torch.linalg.norm(g, 2)` is that, for a matrix; for three axes it is nothing at all. Here it
+    is the root of the sum of all squares: `g.square().sum()`, or the vector_norm.
+    """
+    norms = [torch.linalg.norm(g.double(), 2) for g in gradients]
+    return cut(gradients, torch.stack(norms).square().sum().sqrt(), max_norm)
 
 
 # ---------------------------------------------------------------------------------------------
@@ -3014,6 +3080,45 @@ def accumulated_in_single_precision(weight, batches):
     """
     sums = sums_of(weight.float(), [(x.float(), targets) for x, targets in batches])
     return weighted(sums, over_all(sums))
+
+
+@mistake("05.9", caught_by="test_accumulate_by_hand")
+def added_up_twice(weight, batches):
+    """`.grad` is added up batch after batch: it holds the batches before already.
+
+    `backward` adds to `.grad` by itself. Take `.grad` once, behind the loop.
+    """
+    sums = sums_of(weight, batches)
+    count, n = len(sums), sum(n for _, _, n in sums)
+    loss = sum(loss for loss, _, _ in sums) / n
+    return loss, sum((count - i) * g for i, (_, g, _) in enumerate(sums)) / n
+
+
+@mistake("05.9", caught_by="test_accumulate_padding")
+def padding_in_the_gradient_as_token_zero(weight, batches):
+    """in the gradient, not in the loss, padding counts as the token 0.
+
+    What is clamped or exchanged to be looked up must be left out again: multiply by
+    `targets != -100`, or let `F.cross_entropy` do it.
+    """
+    sums = sums_of(weight, batches)
+    filled = sums_of(weight, [(x, targets.clamp(min=0)) for x, targets in batches])
+    n = sum(n for _, _, n in sums)
+    return sum(loss for loss, _, _ in sums) / n, sum(g for _, g, _ in filled) / n
+
+
+@mistake("05.9", caught_by="test_accumulate_padding")
+def means_weighted_by_all_positions(weight, batches):
+    """the mean of each batch is weighted by all its positions, padding included.
+
+    Padding has no loss, and its positions are no tokens: weigh by those that count.
+    """
+    sums = [
+        (*each, t.numel()) for each, (_, t) in zip(sums_of(weight, batches), batches, strict=True)
+    ]
+    places = sum(size for *_, n, size in sums if n)
+    shares = [size / n / places if n else 0.0 for *_, n, size in sums]
+    return weighted([each[:3] for each in sums], shares)
 
 
 # ---------------------------------------------------------------------------------------------
