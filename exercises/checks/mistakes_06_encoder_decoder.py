@@ -231,6 +231,17 @@ def one_length_for_both(src, tgt, pad_id):
     return own, cross
 
 
+@mistake("06.1", caught_by="test_masks_own")
+def padding_sees_itself(src, tgt, pad_id):
+    """the diagonal of own is always open, so that padding is seen by itself.
+
+    Padding is nobody's key. Rows stay without a True only where a sentence begins with padding,
+    and attention answers them with zeros.
+    """
+    own = own_mask(tgt, pad_id) | torch.eye(tgt.shape[1], dtype=torch.bool)
+    return own, cross_mask(src, tgt, pad_id)
+
+
 # ---------------------------------------------------------------------------------------------
 # 06.2
 
@@ -483,6 +494,31 @@ def padding_of_tgt_asked_for(tgt, bos_id, eos_id, pad_id):
     targets = torch.cat([tgt, torch.full((B, 1), IGNORE)], dim=1)
     targets[torch.arange(B), (tgt != pad_id).sum(dim=1)] = eos_id
     return inputs, targets
+
+
+@mistake("06.2", caught_by="test_shift_targets")
+def no_end_without_padding(tgt, bos_id, eos_id, pad_id):
+    """a sentence that fills its row gets no end token: it is put in place of the first padding.
+
+    The targets have T + 1 columns, so that there is room behind the longest: write the end at
+    column n, the number of words.
+    """
+    full = (tgt != pad_id).all(dim=1)
+    made = shifted_targets(tgt, eos_id, pad_id)
+    made[full, -1] = IGNORE
+    return shifted_inputs(tgt, bos_id), made
+
+
+@mistake("06.2", caught_by="test_shift_extremes")
+def empty_sentences_have_no_end(tgt, bos_id, eos_id, pad_id):
+    """a sentence without a word has no end token.
+
+    Its end is asked for all the same, in column 0: the model may say nothing.
+    """
+    empty = (tgt == pad_id).all(dim=1)
+    made = shifted_targets(tgt, eos_id, pad_id)
+    made[empty] = IGNORE
+    return shifted_inputs(tgt, bos_id), made
 
 
 # ---------------------------------------------------------------------------------------------
@@ -1119,6 +1155,18 @@ class AddedAroundBoth(AddedTwice):
 
     PLACES = ("attention", "ffn")
     INSIDE = False
+
+
+@mistake("06.3", caught_by="test_encoder_padding")
+class PaddingSetToZero(Encoder):
+    """padding is set to zeros, and attended to.
+
+    A vector of zeros still gets a share of the weights, and what a norm or a bias makes of it is
+    no zero any more. Hide it: `mask=Mask(key_padding=real)`.
+    """
+
+    def forward(self, x, real=None):
+        return super().forward(x if real is None else x * real[..., None])
 
 
 # ---------------------------------------------------------------------------------------------
@@ -2456,6 +2504,22 @@ class OneDecoderBlockManyTimes(Model):
             self.decoder = nn.ModuleList([self.decoder[0]] * len(self.decoder))
 
 
+@mistake("06.5", caught_by="test_model_by_hand")
+class TiedToACopy(Model):
+    """the output layer has a copy of the target's table, made at the beginning.
+
+    When the table learns, or weights are loaded, the copy stays as it was. Take the table itself,
+    in forward: `y @ self.tgt_embedding.weight.T`.
+    """
+
+    def __init__(self, src_vocab_size, tgt_vocab_size, d_model, num_heads, d_ff, num_layers):
+        super().__init__(src_vocab_size, tgt_vocab_size, d_model, num_heads, d_ff, num_layers)
+        self.copied = self.tgt_embedding.weight.detach().clone()
+
+    def out(self, y):
+        return y @ self.copied.to(y.dtype).T
+
+
 # ---------------------------------------------------------------------------------------------
 # 06.6
 
@@ -2683,6 +2747,17 @@ def steps_before_sentences(logits, bos_id, eos_id, max_new_tokens):
     A row is a sentence: `torch.stack(chosen, dim=1)`.
     """
     return torch.stack(write(logits, bos_id, eos_id, max_new_tokens))
+
+
+@mistake("06.6", caught_by="test_greedy_limit")
+def end_forced_at_the_limit(logits, bos_id, eos_id, max_new_tokens):
+    """a sentence that has not ended after max_new_tokens gets the end token for its last one.
+
+    It has not ended: give back what the model has written.
+    """
+    made = columns(write(logits, bos_id, eos_id, max_new_tokens))
+    made[~(made == eos_id).any(dim=1), -1] = eos_id
+    return made
 
 
 # ---------------------------------------------------------------------------------------------
@@ -3366,6 +3441,32 @@ def another_penalty_unless_given(
     The signature says 0.6: leave it as it stands.
     """
     return without_start(search(logits, bos_id, eos_id, num_beams, max_new_tokens, length_penalty))
+
+
+@mistake("06.8", caught_by="test_beam_of_one")
+def stops_when_as_many_have_ended(
+    logits, bos_id, eos_id, num_beams, max_new_tokens, length_penalty=0.6
+):
+    """the search stops when num_beams sentences have ended.
+
+    A beginning that is still there may end better than all of them: go on until none is left, or
+    to max_new_tokens.
+    """
+    table, beginnings, finished = logits.log_softmax(-1), [([bos_id], logits.new_zeros(()))], []
+    for n in range(1, max_new_tokens + 1):
+        made = [
+            ([*tokens, j], total + table[tokens[-1], j])
+            for tokens, total in beginnings
+            for j in range(len(table))
+        ]
+        ended = [c for c in made if c[0][-1] == eos_id or n == max_new_tokens]
+        finished += [(total / ((5 + n) / 6) ** length_penalty, tokens) for tokens, total in ended]
+        others = sorted((c for c in made if c[0][-1] != eos_id), key=lambda c: -float(c[1]))
+        beginnings = others[:num_beams]
+        if len(finished) >= num_beams or not beginnings:
+            break
+    score, tokens = max(finished, key=lambda each: float(each[0]))
+    return torch.tensor(tokens[1:]), score
 
 
 # ---------------------------------------------------------------------------------------------
@@ -4073,6 +4174,16 @@ def masked_chosen_or_special(token_ids, chance, fate, drawn, mask_id, special_id
     """
     inputs, targets = gaps(token_ids, chance, fate, drawn, mask_id, special_ids)
     return torch.where(fate < 0.8, mask_id, inputs), targets
+
+
+@mistake("06.10", caught_by="test_gaps_inputs")
+def exchanged_whether_chosen_or_not(token_ids, chance, fate, drawn, mask_id, special_ids):
+    """tokens whose fate is from 0.8 to 0.9 are exchanged, chosen or not.
+
+    The chance decides first: `chosen & (fate >= 0.8) & (fate < 0.9)`.
+    """
+    inputs, targets = gaps(token_ids, chance, fate, drawn, mask_id, special_ids)
+    return torch.where((fate >= 0.8) & (fate < 0.9), drawn, inputs), targets
 
 
 # ---------------------------------------------------------------------------------------------
