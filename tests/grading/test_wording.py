@@ -76,3 +76,13 @@ def test_no_sentence_says_a_name_of_the_worked_answer_alone(exercise_id: str) ->
     for each in told:
         for code in re.findall(r"`([^`]+)`", each.sentence):
             assert "…" in code or names_in(code) <= known, each.sentence
+
+
+def test_telling_leaves_the_worked_answer_as_it_is() -> None:
+    """A name that stands for another, twice in one piece of code."""
+    lines = ["def f(x):", "z = 2 * x", "a = z + 1", "b = 3 * a", "return g(b, b)"]
+    answer = ast.parse("\n    ".join(lines)).body[0]
+    assert isinstance(answer, ast.FunctionDef)
+    before = ast.dump(answer)
+    assert in_known_names("`g(b, b)` is missing.", {"x", "g"}, answer) != ""
+    assert ast.dump(answer) == before

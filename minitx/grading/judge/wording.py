@@ -130,7 +130,9 @@ class _Inlined(ast.NodeTransformer):
         self.known, self.made_of = known, made_of
 
     def visit_Name(self, node: ast.Name) -> ast.expr:
-        return node if node.id in self.known else self.made_of.get(node.id, node)
+        if node.id in self.known or node.id not in self.made_of:
+            return node
+        return copy.deepcopy(self.made_of[node.id])  # it is a piece of the worked answer
 
 
 def _definitions(function: ast.FunctionDef) -> dict[str, ast.expr]:
