@@ -52,9 +52,12 @@ from minitx.training import noam_rate as library_rate
 # Every token is brought to mean 0 and variance 1 over its own `C` numbers.
 # Then each column is scaled and shifted by two numbers that are learned:
 #
-# $$y_j = \gamma_j \,\frac{x_j - \mu}{\sqrt{\sigma^2 + \varepsilon}}
-#   + \beta_j, \qquad \mu = \frac1C \sum_j x_j, \qquad
-#   \sigma^2 = \frac1C \sum_j (x_j - \mu)^2 .$$
+# $$\begin{aligned}
+#   y_j &= \gamma_j \,\frac{x_j - \mu}{\sqrt{\sigma^2 + \varepsilon}}
+#     + \beta_j, \\
+#   \mu &= \frac1C \sum_j x_j, \qquad
+#   \sigma^2 = \frac1C \sum_j (x_j - \mu)^2 .
+#   \end{aligned}$$
 #
 # The variance divides by `C`, not by `C - 1`, and $\varepsilon$ stands
 # *inside* the root: a token of equal numbers becomes $\beta$, not 0/0.
@@ -149,8 +152,8 @@ check("05.1", layer_norm)
 # **By hand.** $x = (1, 3)$, $\varepsilon = 3$, $\gamma = (1, 1)$ and
 # $\text{grad} = (1, 0)$. As before $\hat x = (-\tfrac12, \tfrac12)$ with root
 # 2. $\overline{g} = \tfrac12$, $\overline{g \odot \hat x} = -\tfrac14$, so
-# $\partial L / \partial x = \tfrac12 (1 - \tfrac12 - \tfrac18,\;
-# 0 - \tfrac12 + \tfrac18) = (0.1875, -0.1875)$. Further
+# $\partial L / \partial x$ is $\tfrac12 (1 - \tfrac12 - \tfrac18) = 0.1875$
+# and $\tfrac12 (0 - \tfrac12 + \tfrac18) = -0.1875$. Further
 # $\partial L / \partial \gamma = (-\tfrac12, 0)$ and
 # $\partial L / \partial \beta = (1, 0)$.
 #
@@ -229,9 +232,12 @@ check("05.2", layer_norm_backward)
 # A sublayer's result is *added* to its input. The norm stands either before
 # the sublayer or behind the sum:
 #
-# $$\text{pre-norm: } y = x + \mathrm{drop}\big(f(\mathrm{norm}(x))\big),
-#   \qquad
-#   \text{post-norm: } y = \mathrm{norm}\big(x + \mathrm{drop}(f(x))\big) .$$
+# $$\begin{aligned}
+#   \text{pre-norm:}\quad
+#     y &= x + \mathrm{drop}\big(f(\mathrm{norm}(x))\big), \\
+#   \text{post-norm:}\quad
+#     y &= \mathrm{norm}\big(x + \mathrm{drop}(f(x))\big) .
+#   \end{aligned}$$
 #
 # With pre-norm `x` itself walks through untouched, from the first block to
 # the last. With post-norm, the transformer of 2017, every block normalises
@@ -457,8 +463,10 @@ check("05.4", FeedForward)
 # target is a little less than certain: a share $\varepsilon$ of its mass is
 # spread evenly over **all** `V` tokens, the right one included:
 #
-# $$q_k = (1 - \varepsilon)\,[k = \text{target}] + \frac{\varepsilon}{V},
-#   \qquad L = -\sum_k q_k \ln p_k .$$
+# $$\begin{aligned}
+#   q_k &= (1 - \varepsilon)\,[k = \text{target}] + \frac{\varepsilon}{V}, \\
+#   L &= -\sum_k q_k \ln p_k .
+#   \end{aligned}$$
 #
 # The loss is the mean over the positions that count: the sum of their $L$,
 # divided by how many they are. A target equal to `ignore_index` is padding:
@@ -471,7 +479,8 @@ check("05.4", FeedForward)
 # **By hand.** Four tokens, $\varepsilon = 0.1$: the target of token 0 is
 # $q = (0.925, 0.025, 0.025, 0.025)$, which sums to 1. If the model says
 # $p = (\tfrac12, \tfrac14, \tfrac18, \tfrac18)$, the loss is
-# $0.925 \ln 2 + 0.025\,(2 + 3 + 3) \ln 2 = 1.125 \ln 2 = 0.780$.
+# $0.925 \ln 2 + 0.025\,(2 + 3 + 3) \ln 2$, which is
+# $1.125 \ln 2 = 0.780$.
 #
 # **The ladder**
 # 1. *Loop.* For each position that counts: write down `q`, multiply by
@@ -545,9 +554,9 @@ check("05.5", label_smoothed_loss)
 # The learning rate grows in proportion to the step, up to step
 # `warmup_steps`, and then falls with the inverse root of the step:
 #
-# $$\text{rate} = C^{-1/2} \cdot
-#   \min\big(\text{step}^{-1/2},\;
-#   \text{step} \cdot \text{warmup}^{-3/2}\big) .$$
+# $$\text{rate} = \frac{1}{\sqrt C}
+#   \min\!\left(\frac{1}{\sqrt{\text{step}}},\;
+#   \frac{\text{step}}{\text{warmup}^{3/2}}\right) .$$
 #
 # Steps are counted from 1. Return a number of Python: its `**` and `min`
 # suffice, and a float32 tensor has too few digits. If `step` or
@@ -623,12 +632,14 @@ check("05.6", noam_rate)
 # weight towards 0 beside that, by a share $\lambda$, and not through the
 # gradient:
 #
-# $$m \leftarrow \beta_1 m + (1 - \beta_1)\, g, \qquad
-#   v \leftarrow \beta_2 v + (1 - \beta_2)\, g^2,$$
+# $$\begin{aligned}
+#   m &\leftarrow \beta_1 m + (1 - \beta_1)\, g,
+#     & \hat m &= \frac{m}{1 - \beta_1^t}, \\[6pt]
+#   v &\leftarrow \beta_2 v + (1 - \beta_2)\, g^2,
+#     & \hat v &= \frac{v}{1 - \beta_2^t},
+#   \end{aligned}$$
 #
-# $$\hat m = \frac{m}{1 - \beta_1^t}, \qquad
-#   \hat v = \frac{v}{1 - \beta_2^t}, \qquad
-#   \theta \leftarrow \theta - \text{rate} \cdot \lambda\, \theta
+# $$\theta \leftarrow \theta - \text{rate} \cdot \lambda\, \theta
 #   - \text{rate} \cdot \frac{\hat m}{\sqrt{\hat v} + \epsilon} .$$
 #
 # The averages begin at 0, so the first ones are too small; dividing by
@@ -722,9 +733,11 @@ check("05.7", adamw_step)
 # gradient is shortened to a given length if it is longer. All parameters
 # together are **one** vector, and its direction stays:
 #
-# $$\lVert g \rVert = \sqrt{\sum_{\text{tensors}} \sum_i g_i^2}, \qquad
-#   g \leftarrow g \cdot
-#   \min\!\Big(1, \frac{\text{max\_norm}}{\lVert g \rVert}\Big) .$$
+# $$\begin{aligned}
+#   \lVert g \rVert &= \sqrt{\sum_{\text{tensors}} \sum_i g_i^2}, \\
+#   g &\leftarrow g \cdot
+#   \min\!\Big(1, \frac{\text{max\_norm}}{\lVert g \rVert}\Big) .
+#   \end{aligned}$$
 #
 # `gradients` is a list of tensors of any shapes. Return the tuple
 # `(clipped, norm)`: a list of tensors, in the same order, shapes and dtypes,
@@ -824,9 +837,9 @@ check("05.8", clip_by_norm)
 # What torch keeps of a forward pass, to go back through it, is its *graph*;
 # that of one batch at a time is all the memory there is. So call `backward`
 # (or `torch.autograd.grad`) for each batch, and keep no loss that still
-# hangs on its graph: `loss` must not require a gradient (that is what the
-# checks can see of it). `weight` comes
-# without `requires_grad`; differentiate with respect to a copy of your own.
+# hangs on its graph. The checks count what torch keeps at one time, and
+# `loss` must not require a gradient. `weight` comes without `requires_grad`;
+# differentiate with respect to a copy of your own.
 #
 # **By hand.** Two batches: one token with loss 1 and gradient $(2)$, and
 # three tokens with mean loss 3 and mean gradient $(6)$. Together the loss is

@@ -508,15 +508,16 @@ check("06.4", DecoderBlock)
 # you write is the arrows between them:
 #
 # $$\begin{aligned}
-#   x &= E_\text{src}[\text{src}]\,\sqrt C + \mathrm{PE} , \qquad
-#   \text{memory} = \text{all encoder blocks, one on the other, of } x \\
-#   y &= E_\text{tgt}[\text{tgt}]\,\sqrt C + \mathrm{PE} , \qquad
-#   u = \text{all decoder blocks, each with the same memory, of } y \\
+#   x &= E_\text{src}[\text{src}]\,\sqrt C + \mathrm{PE} \\
+#   \text{memory} &= \mathrm{encoder}(x) \\
+#   y &= E_\text{tgt}[\text{tgt}]\,\sqrt C + \mathrm{PE} \\
+#   u &= \mathrm{decoder}(y, \text{memory}) \\
 #   \text{logits} &= u\, E_\text{tgt}^\top .
 #   \end{aligned}$$
 #
-# **Every** decoder block reads the output of the *last* encoder block. The
-# output layer has no weights of its own: it uses the target's table once more
+# In both stacks one block stands on the other, and **every** decoder block
+# reads the same memory, the output of the *last* encoder block. The output
+# layer has no weights of its own: it uses the target's table once more
 # (weight tying), so a logit is the dot product with a token's vector.
 #
 # **`__init__(src_vocab_size, tgt_vocab_size, d_model, num_heads, d_ff,
@@ -846,10 +847,10 @@ check("06.7", top_p)
 # division that grows with the length:
 #
 # $$\text{score} = \frac{\sum_t \log P(\text{token}_t)}
-#   {\big((5 + n) / 6\big)^{\alpha}} , \qquad
-#   n = \text{new tokens, the end token included.}$$
+#   {\big((5 + n) / 6\big)^{\alpha}} .$$
 #
-# $\alpha$ is the argument `length_penalty`, $K$ is `num_beams`.
+# $n$ counts the new tokens, the end token included; $\alpha$ is the argument
+# `length_penalty`, $K$ is `num_beams`.
 #
 # The model is a table again, for one sentence: `logits` is `(V, V)`, row `i`
 # what follows token `i`; log probabilities are its log-softmax. Begin with
@@ -951,10 +952,11 @@ check("06.8", beam_search)
 # their keys and values behind the old ones, and attends to all:
 #
 # $$\begin{aligned}
-#   q &= x W_q , \qquad k = [\,k_\text{cached},\, x W_k\,] , \qquad
-#   v = [\,v_\text{cached},\, x W_v\,] \\
+#   q &= x W_q \\
+#   k &= [\,k_\text{cached},\, x W_k\,] \\
+#   v &= [\,v_\text{cached},\, x W_v\,] \\
 #   y &= \mathrm{softmax}\!\left(\frac{q k^\top}{\sqrt D}
-#   \text{, nobody looks ahead}\right) v\, W_o .
+#   \text{, causal}\right) v\, W_o .
 #   \end{aligned}$$
 #
 # | argument | shape | |

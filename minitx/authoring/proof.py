@@ -32,7 +32,7 @@ from minitx.grading.worker.local import LocalCaller
 
 KEPT = Path("book/grading_proof.json")
 SEEDS = range(5)
-EVERY = 5  # of so many mutants one is asked what the learner would be told: that takes long
+EVERY = 10  # of so many mutants one is asked what the learner would be told: that takes long
 LADDER = ("loop", "vectors", "from_parts")
 
 
@@ -67,7 +67,7 @@ class Row:
     turned_down: Share  # planted mistakes that the check meant for them turns down
     named: Share  # planted mistakes that are named, as themselves and nothing else
     killed: Share  # mutants that make a difference and are noticed
-    told: Share  # every fifth of them: told what is wrong, beyond expected and got
+    told: Share  # every tenth of them: told what is wrong, beyond expected and got
     lost: tuple[str, ...] = ()
     cases: dict[str, dict[str, Any]] = field(default_factory=dict)  # of the mistakes; see `Case`
 
@@ -125,7 +125,7 @@ _HEAD = (
     "mistakes turned down",
     "mistakes named",
     "mutants killed",
-    "every fifth of them: told why",
+    "every tenth of them: told why",
 )
 
 
@@ -227,7 +227,7 @@ def proof(chapter: Chapter, exercise: Exercise) -> Row:
 
 
 def _told(chapter: Chapter, exercise: Exercise, score: Score) -> Share:
-    """How many of every fifth killed mutant are told what is wrong: nobody planted these.
+    """How many of every tenth killed mutant are told what is wrong: nobody planted these.
 
     The diagnosis makes the same small changes itself; what it says by that alone does not count.
     """
