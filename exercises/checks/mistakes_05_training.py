@@ -3109,7 +3109,7 @@ def padding_in_the_gradient_as_token_zero(weight, batches):
 
 @mistake("05.9", caught_by="test_accumulate_padding")
 def means_weighted_by_all_positions(weight, batches):
-    """the mean of each batch is weighted by all its positions, padding included.
+    """the mean of each batch that has tokens is weighted by all its positions.
 
     Padding has no loss, and its positions are no tokens: weigh by those that count.
     """

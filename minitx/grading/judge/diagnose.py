@@ -61,7 +61,7 @@ FEWEST_PROBES = 3  # that a relation must hold on
 MOST_REDRAWN = 4
 CALLS = 4000  # of the course's own functions, to explain one answer
 MODULE_CALLS = 1200  # a module is made and loaded for each, which takes milliseconds
-MODULE_ALTERATIONS = 200  # of them, so that enough is left for what comes after
+MODULE_ALTERATIONS = 400  # of them, so that enough is left for what comes after
 _LEFT_OUT = "left out"  # what stands for an argument that has a value of its own then
 _FEW_DIGITS = (
     "Besides, it does so to a few digits only: somewhere on the way the numbers were float32."
