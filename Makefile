@@ -46,10 +46,8 @@ exercises: setup
 notebooks: setup
 	@$(run) minitx exercises build --execute
 
-# A file or a page each, in the order in which tests/conftest.py puts the files. Three for two
-# cores, because one often waits for a browser or another process.
+# Two workers, a file or a page each, in the order in which tests/conftest.py puts the files.
 TWO = -n 2 --dist loadfile --no-loadscope-reorder
-ALL = -n 3 --dist loadfile --no-loadscope-reorder
 
 # A little of every room: what breaks when something is thoroughly wrong.
 SMOKE = tests/core/test_functional.py tests/core/test_masks.py tests/core/test_cores.py \
@@ -69,7 +67,7 @@ test: lint
 	@echo "== 3 of 5: the book builds without a warning"
 	@$(MAKE) --no-print-directory book
 	@echo "== 4 of 5: tests (the longest part), and which of them take longest"
-	@$(run) OMP_NUM_THREADS=1 pytest tests $(ALL) --durations=15 --durations-min=5
+	@$(run) OMP_NUM_THREADS=1 pytest tests $(TWO) --durations=15 --durations-min=5
 	@echo "== 5 of 5: the stored outputs of every notebook are what its code gives today"
 	@$(run) OMP_NUM_THREADS=1 pytest --nbval book solutions -n 2 --dist loadfile \
 	    --nbval-sanitize-with tests/nbval_sanitize.cfg --nbval-cell-timeout 600 -q
