@@ -60,8 +60,12 @@ def test_the_smallest_calls_that_are_kept_show_their_mistakes():
 
 
 def _result(assignments, call, names):
-    """Of a function one call; a module is made and given its weights by the lines before."""
+    """Of a function one call; a module is made and given its weights by the lines before.
+
+    A mistake that draws has the generator that the grader gives it.
+    """
     try:
+        torch.manual_seed(0)
         with np.errstate(all="ignore"):
             exec("\n".join(assignments), names)
             return eval(call, names)
