@@ -2448,6 +2448,17 @@ def tables_shared_by_all(src_vocab_size, tgt_vocab_size, d_model, num_heads, d_f
     return model.float()
 
 
+def as_a_plain_list(model, name):
+    blocks = list(getattr(model, name))
+    delattr(model, name)
+    setattr(model, name, blocks)
+
+
+def one_block_again_and_again(model, name):
+    blocks = getattr(model, name)
+    setattr(model, name, nn.ModuleList([*blocks[:1]] * len(blocks)))
+
+
 @mistake("06.5", caught_by="test_model_parameters")
 class EncoderInAPlainList(Model):
     """`self.encoder` is a plain list: torch does not look into it.
@@ -2457,9 +2468,7 @@ class EncoderInAPlainList(Model):
 
     def __init__(self, *sizes):
         super().__init__(*sizes)
-        stack = list(self.encoder)
-        del self.encoder
-        self.encoder = stack
+        as_a_plain_list(self, "encoder")
 
 
 @mistake("06.5", caught_by="test_model_parameters")
@@ -2472,8 +2481,7 @@ class OneEncoderBlockManyTimes(Model):
 
     def __init__(self, *sizes):
         super().__init__(*sizes)
-        if len(self.encoder):
-            self.encoder = nn.ModuleList([self.encoder[0]] * len(self.encoder))
+        one_block_again_and_again(self, "encoder")
 
 
 @mistake("06.5", caught_by="test_model_parameters")
@@ -2485,9 +2493,7 @@ class DecoderInAPlainList(Model):
 
     def __init__(self, *sizes):
         super().__init__(*sizes)
-        stack = list(self.decoder)
-        del self.decoder
-        self.decoder = stack
+        as_a_plain_list(self, "decoder")
 
 
 @mistake("06.5", caught_by="test_model_parameters")
@@ -2500,8 +2506,7 @@ class OneDecoderBlockManyTimes(Model):
 
     def __init__(self, *sizes):
         super().__init__(*sizes)
-        if len(self.decoder):
-            self.decoder = nn.ModuleList([self.decoder[0]] * len(self.decoder))
+        one_block_again_and_again(self, "decoder")
 
 
 @mistake("06.5", caught_by="test_model_by_hand")
